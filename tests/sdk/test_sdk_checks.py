@@ -311,14 +311,68 @@ MESSAGES = """
 """
 
 
-@pytest.mark.parametrize("source", [TYPES, STATES, FLOWS, MESSAGES])
+CALLS = """
+    class Wrong(ClientStartableFlow[complex, str]):
+        def call(self, request_body):  # ! Wrong.call: complex has no JSON form
+            return ""
+
+    class Half(ClientStartableFlow[int, bytearray]):
+        def call(self, request_body: int):  # ! Half.call: bytearray has no JSON form
+            return ""
+
+    class Absent(ClientStartableFlow["Nowhere", str]):
+        def call(self, request_body):  # ! a type of call is not known when it runs
+            return ""
+
+    class Base(ClientStartableFlow[list[T], T]):
+        def call(self, request_body):  # ! Filled.call: complex has # ! dataclass for it (the result)
+            return ""
+
+    class Filled(Base[complex]):
+        pass
+
+    class Sum(SubFlow[complex]):
+        def call(self):
+            return 1j
+
+    class Sends(ClientStartableFlow[str, str]):
+        def call(self, request_body):
+            session = self.flow_messaging.initiate_flow(request_body)
+            session.send(self.flow_engine.sub_flow(Sum()))  # ! complex has no JSON form
+            return ""
+"""
+UNSURE = """
+    class Any1(ClientStartableFlow):
+        def call(self, request_body) -> Any:  # ? Any1.call: takes any JSON value
+            return ""
+
+    class Any2(ClientStartableFlow[Any, Any]):
+        def call(self, request_body):
+            return ""
+
+    class Any3(ClientStartableFlow):
+        def call(self, request_body: str):  # ? Any3.call: gives any JSON value
+            return ""
+
+    class Two(ClientStartableFlow[str, int]):
+        def call(self, request_body: Decimal) -> int:  # ? takes Decimal, and the class says str
+            return 1
+
+    class More(ClientStartableFlow[str, int]):
+        def call(self, request_body, times: int = 1):
+            return 1
+"""
+
+
+@pytest.mark.parametrize("source", [TYPES, STATES, FLOWS, MESSAGES, CALLS])
 def test_each_mistake_is_a_line_with_its_place(describe, source):
     name, problems, _ = describe(source)
     agree(source, name, problems, "!")
 
 
-def test_what_is_not_known_is_a_warning(describe):
-    source = "\n".join(line for line in MESSAGES.splitlines() if "# ! " not in line)
+@pytest.mark.parametrize("lines", [MESSAGES, UNSURE])
+def test_what_is_not_known_is_a_warning(describe, lines):
+    source = "\n".join(line for line in lines.splitlines() if "# ! " not in line)
     name, problems, warnings = describe(source)
     assert problems == []
     agree(source, name, warnings, "?")

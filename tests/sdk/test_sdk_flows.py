@@ -3,7 +3,8 @@
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import TypeVar
 
 import pytest
 
@@ -97,6 +98,25 @@ class Inner(SubFlow[int]):
         if self.n < 0:
             raise ValueError("negative")
         return self.n + len(self.flow_engine.virtual_node_name)
+
+
+class Bare(ClientStartableFlow[Ask, int]):
+    """Without annotations: the class's own types count."""
+
+    def call(self, request_body, answer=None):
+        return "text" if request_body.n == 0 else request_body.n
+
+
+T = TypeVar("T")
+
+
+class Listing(ClientStartableFlow[list[T], T]):
+    def call(self, request_body):
+        return request_body[0]
+
+
+class Dated(Listing[date]):
+    pass
 
 
 class Halved(ClientStartableFlow):
@@ -209,7 +229,40 @@ def test_failing_sub_flow_tells_the_host_and_the_trace_names_own_files_only():
 
 
 def test_wrong_request_names_the_field():
-    assert failure(Double, Host(), {"n": "x"})["message"] == ("$.n: expected an integer, found 'x'")
+    failed = failure(Double, Host(), {"n": "x"})
+    assert failed["message"] == "$.n: expected an integer, found 'x'"
+    assert failed["type"] == failed["code"] == "flow-input-invalid"
+
+
+def test_a_call_without_annotations_has_the_types_of_its_class():
+    assert run(Bare, Host(), {"n": 3}) == "3"
+    assert failure(Bare, Host(), {"n": "x"})["code"] == "flow-input-invalid"
+    assert run(Dated, Host(), ["2024-02-29"]) == '"2024-02-29"'
+    assert "expected a date" in failure(Dated, Host(), ["2024-02-30"])["message"]
+
+
+@pytest.mark.parametrize("result", ["text", 1.5, None, [1], True])
+def test_a_result_that_is_not_of_the_declared_type_is_refused(result):
+    class Wrong(ClientStartableFlow[int, int]):
+        def call(self, request_body: int) -> int:
+            return result
+
+    failed = failure(Wrong, Host(), 1)
+    assert failed["code"] == "flow-result-invalid"
+    assert "test_sdk_flows.py:" in failed["message"]
+    assert (
+        "Wrong.call: the result is not of the declared type: $: expected an integer"
+        in (failed["message"])
+    )
+
+
+def test_a_text_is_a_result_as_it_is_where_a_text_is_declared():
+    class Textual(ClientStartableFlow[int, str | int]):
+        def call(self, request_body: int) -> str | int:
+            return '{"a": 1}' if request_body else 5
+
+    assert run(Textual, Host(), 1) == '{"a": 1}'
+    assert run(Textual, Host(), 0) == "5"
 
 
 def test_wrong_payload_of_the_peer():

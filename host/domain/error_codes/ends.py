@@ -40,10 +40,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     ),
     "flow-result-invalid": (
         (
-            "The flow's result is JSON that breaks a rule of texts out of guests; the message names"
-            " the rule."
+            "The flow's result is not of the type that `call` declares, or it is JSON that breaks a"
+            " rule of texts out of guests; the message names the place or the rule."
         ),
-        "Return a value within the limits.",
+        "Return what `call` declares, within the limits.",
     ),
     "flow-result-too-large": (
         "The flow's result is larger than `flow_result_bytes_max`.",

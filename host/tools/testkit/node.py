@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from cordapp.call_types import call_types
 from cordapp.contracts import ContractState, PublicKey, state_from_json
 from cordapp.registry import name_of
 from cordapp.schema import CodecError, SchemaError, form_of, from_json, plain_json
@@ -251,9 +252,8 @@ def _body(flow: type | str, request: object) -> JsonValue:
     if type(request) is str:
         return json_or_text(request)
     try:
-        hints = get_type_hints(getattr(flow, "call", None), include_extras=True)
-        form = form_of(next(hint for name, hint in hints.items() if name != "return"))
-        if form.holds(request):
+        taken = call_types(flow).taken if isinstance(flow, type) else Any
+        if taken is not Any and (form := form_of(taken)).holds(request):
             encoded: JsonValue = form.encode(request, "$")
             return encoded
     except (SchemaError, CodecError, NameError, TypeError, StopIteration):

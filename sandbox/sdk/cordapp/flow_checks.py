@@ -1,8 +1,9 @@
 """What a build checks of flows and entities; see `cordapp.checks`."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
+from cordapp.call_types import call_types
 from cordapp.checks import constructor_problems, method_problems, problem, type_problems
 from cordapp.forms import FloatForm, Form, SchemaError
 from cordapp.registry import ENTITIES, FLOWS
@@ -68,14 +69,20 @@ def _protocol_problems(cls: type[Any]) -> Iterator[str]:
 
 def _body_problems(cls: type[Any]) -> Iterator[str]:
     try:
-        hints = get_type_hints(cls.call, include_extras=True)
+        found = call_types(cls)
     except (NameError, TypeError) as exc:
         yield problem(f"a type of call is not known when it runs: {exc}", cls, "call")
         return
-    for name, hint in hints.items():
-        if not isinstance(hint, TypeVar):
-            for line in type_problems(hint, cls, "call"):
-                yield line if name != "return" or ".call:" not in line else f"{line} (the result)"
+    yield from type_problems(found.taken, cls, "call")
+    for line in type_problems(found.given, cls, "call"):
+        yield line if ".call:" not in line else f"{line} (the result)"
+
+
+def flow_warnings() -> Iterator[str]:
+    """What is odd, or not known, of the types of flows that clients start."""
+    for _, cls in sorted(FLOWS.items()):
+        if cls.__kind__ == "client-startable":
+            yield from (problem(remark, cls, "call") for remark in call_types(cls).remarks)
 
 
 def entity_problems() -> Iterator[str]:

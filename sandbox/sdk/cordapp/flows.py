@@ -1,12 +1,13 @@
 """Flows: what a client starts, what answers a peer, and the parts that they share."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cordapp import flow_checks, ledger, message_checks, persistence, services
+from cordapp.call_types import call_types
 from cordapp.errors import (
     ContractVerificationError,
     CordaRuntimeError,
@@ -27,6 +28,7 @@ from cordapp.persistence import (
     parameter,
     rename_field,
 )
+from cordapp.places import file_of
 from cordapp.registry import (
     FLOW_SIDE,
     FLOWS,
@@ -237,12 +239,18 @@ class Flow:
 
 
 class ClientStartableFlow(Flow, Generic[I, O]):
-    """Started by a client. The annotations of `call` give the schemas of request and result."""
+    """Started by a client. The annotations of `call` give the schemas of request and result.
+
+    Where an annotation is missing, the class's types count: `ClientStartableFlow[Request, int]`.
+    """
 
     __kind__ = "client-startable"
 
     def call(self, request_body: I, /) -> O:
-        """Do the work. A text is the flow's result as it is; anything else becomes JSON."""
+        """Do the work. A text is the flow's result as it is; anything else becomes JSON.
+
+        A result that is not of the declared type ends the flow with `flow-result-invalid`.
+        """
         raise NotImplementedError
 
 
@@ -328,22 +336,13 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
         object.__setattr__(flow, name, part)  # a sub-flow may be a frozen dataclass
 
 
-@cache
-def _hints(call: Callable[..., Any]) -> tuple[Any, Any]:
-    """Type hints of what `call` takes and gives; Any where there is none."""
-    hints = get_type_hints(call, include_extras=True)
-    taken = [hint for name, hint in hints.items() if name != "return"]
-    hint, given = taken[0] if taken else Any, hints.get("return", Any)
-    return Any if isinstance(hint, TypeVar) else hint, Any if isinstance(given, TypeVar) else given
-
-
 def _describe_flows() -> list[dict[str, Any]]:
     return [_describe_flow(name, cls) for name, cls in sorted(FLOWS.items())]
 
 
 def _describe_flow(name: str, cls: type[Any]) -> dict[str, Any]:
     typed = cls.__kind__ == "client-startable"
-    taken, given = _hints(cls.call) if typed else (Any, Any)
+    taken, given, _ = call_types(cls) if typed else (Any, Any, ())
     return {
         "name": name,
         "kind": cls.__kind__,
@@ -360,7 +359,8 @@ def _check_flows() -> tuple[list[str], list[str]]:
     modules = sorted({cls.__module__ for cls in FLOWS.values()})
     messages = message_checks.message_findings(modules)
     problems = [*flow_checks.flow_problems(Flow), *flow_checks.entity_problems()]
-    return [*problems, *messages.problems], messages.warnings
+    problems += messages.problems
+    return problems, [] if problems else [*flow_checks.flow_warnings(), *messages.warnings]
 
 
 def _run_flow(start: Mapping[str, Any], host: Host) -> str:
@@ -374,11 +374,25 @@ def _run_flow(start: Mapping[str, Any], host: Host) -> str:
         session = start["session"]
         flow.call(FlowSession(api, session["id"], session["counterparty"]))
         return ""
-    taken, given = _hints(cls.call)
-    result = flow.call(form_of(taken).decode(start["requestBody"], "$"))
-    if isinstance(result, str) and not isinstance(result, Enum):
-        return result
-    return dumps(plain_json(result) if given is Any else to_json(result, given))
+    taken, given, _ = call_types(cls)
+    try:
+        request = form_of(taken).decode(start["requestBody"], "$")
+    except CodecError as exc:
+        raise CordaRuntimeError("flow-input-invalid", str(exc)) from exc
+    return _result(flow.call(request), given, cls)
+
+
+def _result(result: object, given: Any, cls: type[Any]) -> str:
+    """A flow's result as text: a text as it is, anything else as JSON."""
+    try:
+        value = plain_json(result) if given is Any else to_json(result, given)
+    except CodecError as exc:
+        call = inspect.unwrap(cls.call)
+        place = f"{file_of(call.__module__)}:{call.__code__.co_firstlineno}"
+        name = f"{cls.__qualname__}.call"
+        message = f"{place}: {name}: the result is not of the declared type: {exc}"
+        raise CordaRuntimeError("flow-result-invalid", message) from exc
+    return result if isinstance(result, str) and not isinstance(result, Enum) else dumps(value)
 
 
 FLOW_SIDE["check"] = _check_flows

@@ -12,6 +12,7 @@ from inspect import getattr_static, isclass, ismodule, isroutine
 from types import GenericAlias
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from cordapp.call_types import call_types
 from cordapp.checks import type_problems
 from cordapp.forms import SchemaError
 from cordapp.places import file_of, tree_of
@@ -254,7 +255,7 @@ class _Reader:
                 hint = self._hint(node.args[0])
                 return None if hint is None else GenericAlias(list, (hint,))
             if name == "sub_flow":
-                return _returned(getattr(self._type(node.args[0]), "call", None))
+                return _given_by(self._type(node.args[0]))
         function = self._type(node.func)
         if not isinstance(function, _Object):
             return None
@@ -297,6 +298,18 @@ def _attribute(on: Any, name: str) -> Any:  # noqa: PLR0911  # one return per ki
     if isinstance(found, property):
         return _returned(found.fget)
     return _Object(found) if isroutine(found) else None
+
+
+def _given_by(flow: Any) -> Any:
+    """The type of a sub-flow's result; None if nothing says it."""
+    cls = get_origin(flow) or flow
+    if not isclass(cls) or not hasattr(cls, "call"):
+        return None
+    try:
+        given = call_types(cls).given
+    except (NameError, TypeError):
+        return None
+    return None if given is Any else given
 
 
 def _returned(function: Any) -> Any:
