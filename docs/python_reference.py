@@ -30,6 +30,7 @@ PUBLIC = (
 """Modules that CorDapps and their tests import, in the page's order."""
 INTERNAL = (
     "cordapp",
+    "cordapp.call_types",
     "cordapp.checks",
     "cordapp.constraints",
     "cordapp.containers",

@@ -25,8 +25,9 @@ def lint(*, directory: Path, strict: bool, output: str) -> int:
     """Find what can make the Python contract of the project in DIRECTORY differ.
 
     Looks for imports that no sandbox has, clocks, randomness, hash() and id(), the order of sets,
-    floats in amounts and global state. A comment `# cordbox: allow RULE: reason` on the line, or
-    on a line of its own above it, silences one.
+    floats in amounts and global state; and, in flows too, for what a build refuses of the sources,
+    such as an entry module that is missing. A comment `# cordbox: allow RULE: reason` on the line,
+    or on a line of its own above it, silences one.
 
     Exit status 0: no errors; 1: errors, or with --strict anything.
     """

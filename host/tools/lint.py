@@ -1,7 +1,8 @@
 """`cordapp lint`: finds what can make a Python contract differ between runs, hosts or versions.
 
-It checks contract code only: a flow that diverges is detected by its journal, and a contract has
-none. For vendored packages only the imports are checked against the sandbox's.
+Rules about code are for contracts only: a flow that diverges is detected by its journal, and a
+contract has none. For vendored packages only the imports are checked against the sandbox's. What a
+build refuses besides, such as an entry module that is missing, is found in both parts.
 """
 
 import ast
@@ -9,13 +10,14 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.domain.errors import InvalidInputError
+from host.domain.packages import CodeWorld
 from host.tools.lint_findings import Finding, Rule, Severity
 from host.tools.lint_rules import RANDOM_MODULES, findings_of
-from host.tools.project import CordappProject, CpkPlan
+from host.tools.project import PROJECT_FILE, CordappProject, CpkPlan
 from host.tools.python_syntax import syntax_problem
 from host.tools.runtime_modules import SourceRules
 from host.tools.sources import SourceRefusedError, collect_sources, unreached_of
@@ -23,9 +25,12 @@ from host.tools.vendoring import vendored_packages
 
 _ALLOW = re.compile(r"#\s*cordbox:\s*allow\s+([a-z-]+(?:\s*,\s*[a-z-]+)*)\s*(?::\s*(.*))?$")
 _ALLOW_START = re.compile(r"#\s*cordbox:\s*allow\b")
+_MODULES = re.compile(r"modules\s*=")
 _PROBLEM = re.compile(r"(?P<file>[^:]+):(?P<line>[0-9]+): (?P<text>.*)")
 _IMPORTED = re.compile(r"import of '([^'.]+)")
-_SILENT = frozenset({Rule.SYNTAX, Rule.ALLOW_REASON, Rule.ALLOW_UNUSED})
+_OWN_WARNINGS = frozenset({Rule.IMPORT_LATER, Rule.SOURCES})
+"""Rules whose findings a build reports itself."""
+_SILENT = frozenset({Rule.SYNTAX, Rule.SOURCES, Rule.ALLOW_REASON, Rule.ALLOW_UNUSED})
 """Rules that no comment can disable."""
 
 
@@ -51,31 +56,46 @@ class _Allowance:
 def checked(project: CordappProject) -> tuple[str, ...]:
     """The warnings about a project's contract code, a sentence each.
 
-    Without those about imports that fail later, of which a build warns itself.
+    Without those that a build finds itself: imports that fail later, and what it refuses.
 
     Raises:
         LintRefusedError: it has errors.
     """
-    findings = lint_project(project)
+    findings = [found for found in lint_project(project) if found.rule not in _OWN_WARNINGS]
     errors = tuple(found for found in findings if found.severity is Severity.ERROR)
     if errors:
         raise LintRefusedError(errors)
-    return tuple(str(found) for found in findings if found.rule is not Rule.IMPORT_LATER)
+    return tuple(str(found) for found in findings)
 
 
 def lint_project(project: CordappProject) -> tuple[Finding, ...]:
-    """All findings in the contract part of a project, by file and line; none without sources."""
-    plan = project.contract
-    if plan is None or plan.source is None:
-        return ()
-    prefix = plan.source.relative_to(project.root).as_posix()
+    """All findings in a project's Python sources, by file and line."""
     found: list[Finding] = []
-    imports = list(_import_findings(plan))
-    for path, text in _own_files(plan.source).items():
-        name = path if prefix == "." else f"{prefix}/{path}"
-        here = [_moved(item, name) for item in imports if item.file == path]
-        found += lint_text(name, text, imports=here)
+    for plan in (project.contract, project.workflow):
+        if plan is not None and plan.source is not None and plan.language is None:
+            found += _part_findings(plan, plan.source, project.root)
     return tuple(sorted(found))
+
+
+def _part_findings(plan: CpkPlan, source: Path, root: Path) -> Iterator[Finding]:
+    is_contract = plan.world is CodeWorld.CONTRACT
+    files, findings = _own_files(source), list(_import_findings(plan, source))
+    prefix = source.relative_to(root).as_posix()
+    names = {path: path if prefix == "." else f"{prefix}/{path}" for path in files}
+    if is_contract:
+        for path, text in files.items():
+            imports = [
+                replace(item, file=names[path])
+                for item in findings
+                if item.file == path and item.rule is not Rule.SOURCES
+            ]
+            yield from lint_text(names[path], text, imports=imports)
+    for item in findings:
+        is_read = is_contract and item.line > 0  # a fault of syntax, which `lint_text` has found
+        if item.rule is Rule.SOURCES and not is_read:
+            file = names.get(item.file, item.file)
+            line = item.line or _line_of_modules(root / file, plan)
+            yield replace(item, file=file, line=line)
 
 
 def lint_text(path: str, text: str, *, imports: list[Finding]) -> Iterator[Finding]:
@@ -150,13 +170,14 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
         return
 
 
-def _import_findings(plan: CpkPlan) -> Iterator[Finding]:
-    """Imports for which a build would refuse the sources or warn, by file of the source folder."""
-    if plan.source is None:
-        return
+def _import_findings(plan: CpkPlan, source: Path) -> Iterator[Finding]:
+    """What a build refuses or warns of in the sources, by file of the source folder.
+
+    Line 0 stands for a file as a whole.
+    """
     try:
         collected = collect_sources(
-            plan.source,
+            source,
             plan.modules,
             rules=SourceRules.of_default_runtime(),
             base={},
@@ -166,6 +187,7 @@ def _import_findings(plan: CpkPlan) -> Iterator[Finding]:
         yield from _located(collected.warnings, Rule.IMPORT_LATER)
     except SourceRefusedError as refused:
         yield from _located(refused.problems, Rule.IMPORT)
+        yield from _refusals(refused.problems, source)
 
 
 def _located(sentences: Iterable[str], rule: Rule) -> Iterator[Finding]:
@@ -183,14 +205,32 @@ def _located(sentences: Iterable[str], rule: Rule) -> Iterator[Finding]:
             )
 
 
-def _moved(finding: Finding, file: str) -> Finding:
-    return Finding(
-        file=file,
-        line=finding.line,
-        column=finding.column,
-        rule=finding.rule,
-        message=finding.message,
-    )
+def _refusals(sentences: Iterable[str], source: Path) -> Iterator[Finding]:
+    """Findings for the other sentences, whose file is in the source folder, or cordapp.toml."""
+    for sentence in sentences:
+        match = _PROBLEM.match(sentence)
+        if match and _IMPORTED.match(match["text"]):
+            continue
+        file, line, text = PROJECT_FILE, 0, sentence
+        if match:
+            file, line, text = match["file"], int(match["line"]), match["text"]
+        elif (source / sentence.partition(": ")[0]).is_file():
+            file, _, text = sentence.partition(": ")
+        yield Finding(file=file, line=line, column=1, rule=Rule.SOURCES, message=text)
+
+
+def _line_of_modules(file: Path, plan: CpkPlan) -> int:
+    """The line of cordapp.toml that names a part's entry modules; 1 of another file."""
+    if file.name != PROJECT_FILE:
+        return 1
+    section, found = "", 1
+    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        word = text.strip()
+        if word.startswith("["):
+            section = word.strip("[] ")
+        if section == plan.world.value and (word.startswith("[") or _MODULES.match(word)):
+            found = number
+    return found
 
 
 def _own_files(folder: Path) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ class Rule(StrEnum):
     FLOAT_AMOUNT = "float-amount"
     GLOBAL_STATE = "global-state"
     SYNTAX = "syntax"
+    SOURCES = "sources-refused"
     ALLOW_REASON = "allow-without-reason"
     ALLOW_UNUSED = "allow-unused"
 
@@ -77,6 +78,9 @@ RULES: Mapping[Rule, RuleFacts] = MappingProxyType(
             hint="every verification starts afresh, so nothing is kept: pass values as arguments",
         ),
         Rule.SYNTAX: RuleFacts(severity=Severity.ERROR, hint="Python cannot read this file"),
+        Rule.SOURCES: RuleFacts(
+            severity=Severity.ERROR, hint="a build refuses the project for this: correct it"
+        ),
         Rule.ALLOW_REASON: RuleFacts(
             severity=Severity.ERROR,
             hint="write `# cordbox: allow RULE: why it is right here`, with a rule's code",

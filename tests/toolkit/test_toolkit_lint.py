@@ -230,3 +230,51 @@ def test_the_command_tells_by_text_json_and_exit_status(
 
 def test_every_rule_has_a_severity_and_a_hint() -> None:
     assert set(RULES) == set(Rule)
+
+
+REFUSED = {
+    "contracts/json.py": "",
+    "contracts/a_contracts.py": "import json\n",
+    "workflows/flows/a_flows.py": "import a_contracts\nimport nowhere\n",
+    "workflows/b_flows.py": "def broken(:\n",
+    "cordapp.toml": """
+        [cordapp]
+        name = "a"
+        version = "1.0.0"
+        vendor = "Me"
+        licence = "Apache-2.0"
+
+        [contract]
+        name = "com.example.a.contracts"
+        source = "contracts"
+        modules = ["a_contract"]
+        version = 1
+
+        [workflow]
+        name = "com.example.a.workflows"
+        source = "workflows"
+        version = 1
+        modules = [
+            "a_flows",
+            "b_flows",
+        ]
+    """,
+}
+
+
+def test_what_a_build_refuses_of_the_sources_is_found(tmp_path: Path) -> None:
+    for name, text in REFUSED.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(dedent(text).lstrip("\n"))
+    findings = lint_project(load_project(tmp_path))
+    assert {(f.file, f.line, f.rule.value) for f in findings} == {
+        ("contracts/json.py", 1, "sources-refused"),
+        ("cordapp.toml", 10, "sources-refused"),
+        ("cordapp.toml", 17, "sources-refused"),
+        ("workflows/b_flows.py", 1, "sources-refused"),
+    }
+    messages = "\n".join(map(str, findings))
+    assert "contracts: entry module 'a_contract' is not there" in messages
+    assert "workflows: entry module 'a_flows' is not there" in messages
+    assert "hides 'json' of the runtime" in messages
+    assert checked(load_project(tmp_path)) == ()
