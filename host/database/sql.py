@@ -5,6 +5,8 @@ independent of the database. Each database has one `SqlDialect` and one compilat
 function, in a module of its own: `host.adapters.sqlite.dialect` for SQLite.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
@@ -20,6 +22,8 @@ from sqlalchemy import (
     Executable,
     Integer,
     Table,
+    Text,
+    literal,
     literal_column,
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -149,6 +153,86 @@ class Like(FunctionElement[bool]):
     """
 
     type = Boolean()
+    inherit_cache = True
+
+
+class NumberKey(FunctionElement[str]):
+    """The order key (`host.domain.order_keys`) of a number, or of a text that is one; else null.
+
+    Attributes:
+        bits: size of the integers that are taken, 32 or 64; 0: any number. A text of digits, sign,
+            fraction and exponent is a number, nothing else. Only within `SqlDialect.limited_time`.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, value: ColumnElement[Any], bits: int = 0) -> None:
+        super().__init__(value, literal_column(str(int(bits)), Integer()))
+
+
+JsonPath = tuple[str | int, ...]
+"""Names of members and numbers of elements, from 0."""
+
+_PLAIN_NAME = re.compile("[A-Za-z0-9_.-]+")
+
+
+def has_plain_names(path: JsonPath) -> bool:
+    """Whether a path can be part of an SQL text, and so of an index: the others are bound."""
+    return all(isinstance(key, int) or _PLAIN_NAME.fullmatch(key) is not None for key in path)
+
+
+class _JsonAt(FunctionElement[str]):
+    """What is at a path of a JSON document, which is canonical text.
+
+    Attributes:
+        is_plain: whether the path is a constant of the SQL text (`$."name"[0]`); otherwise it is
+            bound as a JSON list.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, document: ColumnElement[Any], path: JsonPath) -> None:
+        self.is_plain = has_plain_names(path)
+        steps = (f"[{key}]" if isinstance(key, int) else f'."{key}"' for key in path)
+        at: ColumnElement[str] = (
+            literal_column(f"'${''.join(steps)}'", Text())
+            if self.is_plain
+            else literal(json.dumps(path), Text())
+        )
+        super().__init__(document, at)
+
+
+class JsonPart(_JsonAt):
+    """The JSON text of what is at a path; null if there is nothing."""
+
+    inherit_cache = True
+
+
+class JsonText(_JsonAt):
+    """The value at a path as text: a string's characters, of others the JSON; null of JSON's null.
+
+    Null if there is nothing.
+    """
+
+    inherit_cache = True
+
+
+class JsonHasKey(FunctionElement[bool]):
+    """Whether a JSON text is an object with a key, or an array or text that is or has that text.
+
+    Null if either is null. Only within `SqlDialect.limited_time`.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+class JsonObjectOf(FunctionElement[str]):
+    """The JSON text of an object, from names and text values in turn."""
+
+    type = Text()
     inherit_cache = True
 
 

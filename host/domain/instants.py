@@ -26,6 +26,15 @@ def instant_ms(text: str) -> EpochMs:
     return EpochMs(int(whole.timestamp()) * 1000 + int(text[20:23]))
 
 
+def instant_micros(text: str) -> int:
+    """The microseconds of an instant since 1970.
+
+    Raises:
+        ValueError: the text is not an instant.
+    """
+    return instant_ms(text) * 1000 + int(text[23:26])
+
+
 def is_instant(text: str) -> bool:
     """Whether `text` is a valid instant; such texts sort in the order of the instants."""
     if not _INSTANT.fullmatch(text):

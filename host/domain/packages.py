@@ -56,6 +56,23 @@ class EntityDeclaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueryDeclaration:
+    """A vault-named query of a contract CPK, as its descriptor declares it.
+
+    Attributes:
+        name: unique in the CPI.
+        where: the text of the condition, from `WHERE` on; None: all states.
+        order_by: expressions, each with whether the order is descending.
+        unconsumed_only: whether consumed states are left out.
+    """
+
+    name: str
+    where: str | None = None
+    order_by: tuple[tuple[str, bool], ...] = ()
+    unconsumed_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpkRecord:
     """One CPK of a stored CPI. `code_digest` names the image or component (`SHA-256:HEX`)."""
 

@@ -6,7 +6,7 @@ with SQLite, since a call of one is a single instruction of the virtual machine.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,12 +18,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from host.adapters.sqlite import json_values
 from host.adapters.sqlite.like import like
 from host.database.sql import (
     Greatest,
     JsonField,
+    JsonHasKey,
+    JsonObjectOf,
+    JsonPart,
+    JsonText,
     Least,
     Like,
+    NumberKey,
     Position,
     StatementTimeoutError,
     Upsert,
@@ -51,7 +57,18 @@ _LIKE = "cordbox_like"
 _INSTRUCTIONS = 20
 """Instructions of SQLite's virtual machine between two checks of the clock."""
 _LENT = "cordbox functions"
-_FUNCTIONS = {Least: "min", Greatest: "max", Position: "instr", Like: _LIKE}
+_NUMBER_KEY, _HAS_KEY = "cordbox_number_key", "cordbox_has_key"
+_PART, _TEXT = "cordbox_json_part", "cordbox_json_text"
+_FUNCTIONS = {
+    Least: "min",
+    Greatest: "max",
+    Position: "instr",
+    Like: _LIKE,
+    NumberKey: _NUMBER_KEY,
+    JsonHasKey: _HAS_KEY,
+    JsonObjectOf: "json_object",
+    JsonField: "json_extract",
+}
 _USED_BYTES = (
     "SELECT (page_count - freelist_count) * page_size"
     " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
@@ -85,7 +102,8 @@ class SqliteDialect:
         assert isinstance(raw, sqlite3.Connection)  # noqa: S101  # the dialect's own driver
         if _LENT not in connection.info:
             # Once per connection: otherwise SQLite would prepare every statement again.
-            raw.create_function(_LIKE, 2, _like, deterministic=True)
+            for name, function in _LENT_FUNCTIONS.items():
+                raw.create_function(name, 2, function, deterministic=True)
             connection.info[_LENT] = True
         watch = _Watch(seconds, monotonic)
         before = _watch.set(watch)
@@ -158,6 +176,16 @@ def _like(value: str | float | None, pattern: str | None) -> bool | None:
     return like(text, pattern, _watch.get().check)
 
 
+_LENT_FUNCTIONS: Mapping[str, Callable[..., str | bool | None]] = {
+    _LIKE: _like,
+    _NUMBER_KEY: json_values.number_key,
+    _HAS_KEY: json_values.has_key,
+    _PART: json_values.part,
+    _TEXT: json_values.text,
+}
+"""Functions of two arguments, null if the first is null."""
+
+
 def _compile_as(name: str) -> Callable[..., str]:
     def compiled(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
         return f"{name}({compiler.process(element.clauses, **kw)})"
@@ -165,6 +193,23 @@ def _compile_as(name: str) -> Callable[..., str]:
     return compiled
 
 
-for _element, _name in (*_FUNCTIONS.items(), (JsonField, "json_extract")):
+def _json_part(element: JsonPart, compiler: SQLCompiler, **kw: Any) -> str:
+    document, path = (compiler.process(each, **kw) for each in element.clauses)
+    return f"{document} -> {path}" if element.is_plain else f"{_PART}({document}, {path})"
+
+
+def _json_text(element: JsonText, compiler: SQLCompiler, **kw: Any) -> str:
+    document, path = (compiler.process(each, **kw) for each in element.clauses)
+    if not element.is_plain:
+        return f"{_TEXT}({document}, {path})"
+    return (
+        f"CASE json_type({document}, {path}) WHEN 'text' THEN {document} ->> {path}"
+        f" WHEN 'null' THEN NULL ELSE {document} -> {path} END"
+    )
+
+
+compiles(JsonPart, NAME)(_json_part)
+compiles(JsonText, NAME)(_json_text)
+for _element, _name in _FUNCTIONS.items():
     compiles(_element, NAME)(_compile_as(_name))
 register_dialect(NAME, SqliteDialect())

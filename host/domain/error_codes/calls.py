@@ -139,6 +139,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "No CPK of the CPI declares this entity type.",
         "Declare it with `@entity` in a module of the workflow CPK.",
     ),
+    "query-cursor-invalid": (
+        "The place in a vault-named query is damaged, or is one of other parameters.",
+        "Pass back what the last page answered, with the same parameters; or begin anew.",
+    ),
     "query-parameter": (
         (
             "A parameter of a named query is missing, unknown or of a wrong kind; the message names"
@@ -147,8 +151,8 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Give the parameters that the query declares.",
     ),
     "query-unknown": (
-        "The entity type declares no query of this name.",
-        "Declare it with `@named_query`, or correct the name.",
+        "The entity type, or the CPI, declares no query of this name.",
+        "Declare it with `named_query` or as a `VaultNamedQuery`, or correct the name.",
     ),
     # Keys and digests
     "digest-algorithm-unknown": (

@@ -72,6 +72,8 @@ REMEDIES: Mapping[str, str] = {
     "group-parameters-invalid": "Get the group parameters from the group's MGM again.",
     "group-parameters-unknown": "Register a member of the group first.",
     "json-schema-invalid": "Correct the schema in the declaration that the message names.",
+    "query-declaration-invalid": "Correct the query at the place that the message names"
+    " (docs/reference/vault-queries.md).",
     "package-duplicate": "Raise the version in the package, or force the upload.",
     "package-upload-refused": "See `check` in `details` and the message;"
     " `cordbox package preflight` checks a file before.",
