@@ -8,11 +8,14 @@ write transaction, so a database is never left between two versions.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from host.domain.errors import StorageError
 from host.ports.database import EVERY, Schema
 
 Execute = Callable[[str], Sequence[Sequence[Any]]]
 """Executes one statement; returns its rows."""
+Conversion = Callable[[Connection], None]
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_version"
@@ -34,6 +37,7 @@ def bring_up_to_date(
     dialect: str,
     place: str,
     create: Callable[[Schema], None] = lambda _: None,
+    convert: Callable[[Conversion], None] | None = None,
 ) -> None:
     """Create the tables of missing schemas, and migrate older ones step by step.
 
@@ -43,6 +47,8 @@ def bring_up_to_date(
         dialect: SQLAlchemy's name of the database's SQL, by which statements are chosen.
         place: names the database in refusals.
         create: creates the tables of a schema's `metadata`.
+        convert: runs a schema's conversion on a connection within the transaction; a database that
+            is not SQLAlchemy's has no schema with conversions.
 
     Raises:
         SchemaTooNewError: a newer release has written the database.
@@ -63,6 +69,8 @@ def bring_up_to_date(
         elif version < schema.version:
             for step in range(version, schema.version):
                 _run(execute, schema.migrations[step], dialect)
+                if convert is not None and step in schema.conversions:
+                    convert(schema.conversions[step])
             execute(
                 f"UPDATE schema_version SET version = {schema.version}"  # noqa: S608  # constants
                 f" WHERE name = '{schema.name}'"

@@ -1,6 +1,6 @@
 """UTXO transactions: building, verifying, recording, and their vault."""
 
 from host.ledger.capability import LedgerCapability
-from host.ledger.tables import SCHEMA
+from host.ledger.vault.tables import SCHEMA
 
 __all__ = ["SCHEMA", "LedgerCapability"]

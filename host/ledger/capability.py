@@ -19,9 +19,9 @@ from host.domain.flow import specific_code
 from host.domain.guest_text import cut_message
 from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
-from host.ledger import vault
 from host.ledger.core.builders import read_builder
 from host.ledger.core.components import from_groups, to_groups
+from host.ledger.core.facts import OutputFacts, default_facts
 from host.ledger.core.metadata import (
     check_metadata,
     make_metadata,
@@ -52,6 +52,9 @@ from host.ledger.errors import (
     ContractUndecidedError,
     SignatureMissingError,
 )
+from host.ledger.vault import outputs, transactions
+from host.ledger.vault.finish import finish
+from host.ledger.vault.transactions import Origin
 from host.ports.capability import CallContext
 from host.ports.directory import UNDECIDED, ContractVerifier, Members
 from host.ports.keys import FLOW_CATEGORIES, KeyStore
@@ -152,7 +155,7 @@ class LedgerCapability:
         signed = read_signed(take_object(request, "transaction"))
         with self._vaults.read(node) as connection:
             known = find_answer(connection, request_id, request)
-            recorded = vault.find_transaction(connection, signed.id) is not None
+            recorded = transactions.find(connection, signed.id) is not None
         if known is not None:
             answered: JsonValue = json.loads(known)
             return answered
@@ -166,10 +169,10 @@ class LedgerCapability:
             if known is not None:
                 again: JsonValue = json.loads(known)
                 return again
-            if checked is not None and vault.find_transaction(connection, signed.id) is None:
-                content, visible = checked
-                vault.store(connection, signed, content, visible=visible, now=context.now)
-            indexes: list[JsonValue] = list(vault.visible_outputs(connection, signed.id))
+            if checked is not None and transactions.find(connection, signed.id) is None:
+                content, facts = checked
+                finish(connection, signed, content, facts=facts, origin=Origin.OWN, now=context.now)
+            indexes: list[JsonValue] = list(outputs.visible(connection, signed.id))
             answer: JsonValue = {"id": signed.id, "visible": indexes}
             remember_answer(connection, request_id, request, answer, context.now)
             return answer
@@ -185,13 +188,13 @@ class LedgerCapability:
                     raise invalid_request(
                         f"field 'id' is no transaction identifier: {transaction_id!r}"
                     )
-                signed = vault.find_transaction(connection, transaction_id)
+                signed = transactions.find(connection, transaction_id)
                 return None if signed is None else signed.to_json()
             check_fields(request, ("stateRefs",))
             refs = [
                 StateRef.parse(ref) for ref in take_texts(request, "stateRefs", characters_max=128)
             ]
-            return [state.to_json() for state in vault.find_states(connection, refs)]
+            return [state.to_json() for state in outputs.find(connection, refs)]
 
     def _query(self, context: CallContext, request: JsonObject) -> JsonValue:
         check_fields(request, ("op", "type", "offset", "limit"))
@@ -201,13 +204,13 @@ class LedgerCapability:
             self._vaults.read(context.holding.short_hash) as connection,
             limited_time(connection, self._monotonic),
         ):
-            states, more = vault.unconsumed(
+            page = outputs.unconsumed(
                 connection,
                 take_text(request, "type", characters_max=255),
                 offset=take_int(request, "offset", minimum=0, maximum=_OFFSET_MAX),
                 limit=take_int(request, "limit", minimum=1, maximum=_PAGE_MAX),
             )
-        return {"results": [state.to_json() for state in states], "more": more}
+        return {"results": [state.to_json() for state in page.states], "more": page.more}
 
     def _check_received(self, context: CallContext, signed: SignedTransaction) -> Transaction:
         content = from_groups(signed.groups)
@@ -224,19 +227,14 @@ class LedgerCapability:
 
     def _check_complete(
         self, context: CallContext, signed: SignedTransaction
-    ) -> tuple[Transaction, list[int]]:
-        """Check a transaction before recording; returns its content and visible outputs."""
+    ) -> tuple[Transaction, tuple[OutputFacts, ...]]:
+        """Check a transaction before recording; returns its content and the visible outputs."""
         content = self._check_received(context, signed)
         check_complete(signed, content, self._public_keys)
         self._check_states(context, signed.id, content)
         participants = sorted({key for state in content.outputs for key in state.participants})
         mine = set(self._keys.find_mine(context.holding.short_hash, participants, FLOW_CATEGORIES))
-        visible = [
-            index
-            for index, state in enumerate(content.outputs)
-            if not mine.isdisjoint(state.participants)
-        ]
-        return content, visible
+        return content, default_facts(content, mine)
 
     def _check_states(
         self, context: CallContext, transaction_id: str, content: Transaction
@@ -245,8 +243,8 @@ class LedgerCapability:
             resolved = Resolved(
                 id=transaction_id,
                 transaction=content,
-                inputs=vault.resolve(connection, content.inputs, by=transaction_id),
-                references=vault.resolve(connection, content.references, by=transaction_id),
+                inputs=outputs.resolve(connection, content.inputs, by=transaction_id),
+                references=outputs.resolve(connection, content.references, by=transaction_id),
             )
         check_resolved(resolved)
         with call_time_paused():

@@ -79,3 +79,24 @@ class FilteredInvalidError(CapabilityError):
 
     def __init__(self, message: str) -> None:
         super().__init__("filtered-invalid", message)
+
+
+class NotaryRequiredError(CapabilityError):
+    """The transaction names a notary that has not signed it, so it is not final."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("notary-required", message)
+
+
+class NotarySignatureInvalidError(CapabilityError):
+    """A signature by the key of the transaction's notary is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("notary-signature-invalid", message)
+
+
+class TransactionIsInvalidError(CapabilityError):
+    """This node knows the transaction as invalid: it broke a rule, or a contract refused it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("transaction-is-invalid", message)

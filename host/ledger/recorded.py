@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
-from host.ledger import vault
 from host.ledger.core.components import from_groups
 from host.ledger.core.model import Resolved
+from host.ledger.vault import outputs, transactions
 from host.ports.vaults import VaultAccess
 
 
@@ -70,7 +70,7 @@ class RecordedTransactions:
         at = None
         if self._vaults.is_made(node):
             with self._vaults.read(node) as connection:
-                at = vault.recorded_at(connection, transaction_id)
+                at = transactions.recorded_at(connection, transaction_id)
         if at is None:
             raise NotFoundError(
                 f"Virtual node {node} has recorded no transaction {transaction_id}.",
@@ -90,15 +90,15 @@ class RecordedTransactions:
         at = self.recorded_at(node, transaction_id)
         try:
             with self._vaults.read(node) as connection:
-                signed = vault.find_transaction(connection, transaction_id)
+                signed = transactions.find(connection, transaction_id)
                 if signed is None:
                     raise LedgerDamagedError(f"transaction {transaction_id} has gone meanwhile")
                 content = from_groups(signed.groups)
                 resolved = Resolved(
                     id=signed.id,
                     transaction=content,
-                    inputs=tuple(vault.find_states(connection, content.inputs)),
-                    references=tuple(vault.find_states(connection, content.references)),
+                    inputs=tuple(outputs.find(connection, content.inputs)),
+                    references=tuple(outputs.find(connection, content.references)),
                 )
         except (CapabilityError, ValueError, TypeError, AttributeError) as refused:
             raise LedgerDamagedError(
@@ -112,6 +112,6 @@ class RecordedTransactions:
         if not self._vaults.is_made(node):
             return ()
         with self._vaults.read(node) as connection:
-            return vault.list_transactions(
+            return transactions.list_page(
                 connection, limit=limit, beyond=beyond, newest_first=newest_first
             )

@@ -36,6 +36,10 @@ EVENTS: Mapping[str, str] = {
     "draining": "The process answers the calls that it has and takes no others.",
     "stopping": "The host or worker ends.",
     "doorbell-unavailable": "Notifications between processes do not work; they look every second.",
+    "ledger-notarised-twice": (
+        "A transaction was refused: another one, with its notary's signature as well, consumed"
+        " one of its inputs. The notary signed both."
+    ),
     "mark-not-kept": "A mark of a file's age could not be written.",
     "epoch-not-raised": "The directory's count of starts could not be raised.",
     # Workers

@@ -29,6 +29,8 @@ class Schema:
         statements: SQL that creates the rest, by dialect, or for `EVERY` dialect.
         version: the version that this release writes.
         migrations: SQL that migrates version n to n + 1, by n and dialect.
+        conversions: what SQL cannot say of a migration, by n: run after its SQL, in its
+            transaction. Takes memory that does not grow with the database.
         indexes_expressions: tables have indexes on function results; SQLite allows these functions
             only in files with a trusted schema.
     """
@@ -38,6 +40,7 @@ class Schema:
     statements: Mapping[str, Sequence[str]] = field(default_factory=dict)
     version: int = 1
     migrations: Mapping[int, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    conversions: Mapping[int, Callable[[Connection], None]] = field(default_factory=dict)
     indexes_expressions: bool = False
 
 

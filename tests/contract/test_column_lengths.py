@@ -21,6 +21,8 @@ from host.entities.operations import (
 )
 from host.keys.rotation import wrapping_key_alias
 from host.keys.schemes import SCHEMES, SPECS
+from host.ledger.core.statuses import Reason
+from host.ledger.vault.transactions import Origin
 from host.network.membership.registration import RegistrationStatus
 from host.nodes.audit_log.administrative import acts
 from host.nodes.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
@@ -101,7 +103,15 @@ LONGEST = {
     "ledger_transaction.id": TRANSACTION_ID,
     "ledger_transaction.status": "V",
     "transaction_id": TRANSACTION_ID,
-    "consumed_by": TRANSACTION_ID,
+    "ledger": "u",
+    "ledger_transaction.reason": longest(Reason),
+    "ledger_transaction.origin": longest(Origin),
+    "parameters_hash": "h" * 128,
+    "kind": "s",
+    "cpk": CHECKSUM,
+    "amount": "-" + "9" * 38 + ".",
+    "total": "-" + "9" * 38 + ".",
+    "flow_id": UUID,
     "ledger_output.type": WIDE * _TYPE_CHARACTERS_MAX,
     "entity.type": "t" * _TYPE_CHARACTERS_MAX,
     "entity.key": "k" * KEY_CHARACTERS_MAX,
@@ -113,6 +123,7 @@ LONGEST = {
 """By table and column, or by column where all of one name are alike. Each is what its module's own
 limit, enumeration or form allows at most."""
 LONGEST["member.name"] = LONGEST["member_key.name"]
+LONGEST["ledger_party.name"] = LONGEST["party"] = LONGEST["member_key.name"]
 TABLES = [
     table
     for schema in (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)

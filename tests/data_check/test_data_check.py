@@ -9,14 +9,16 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import insert
 
 from host.adapters.files.data_directory import DataDirectoryLockedError
 from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.accounts import Account, Charge
-from host.ledger.core.components import state_text
-from host.ledger.core.model import State
-from host.ledger.tables import OUTPUT, TRANSACTION
+from host.domain.ids import EpochMs
+from host.ledger.core.components import to_groups
+from host.ledger.core.model import State, Transaction
+from host.ledger.core.signed import unsigned
+from host.ledger.vault.finish import finish
+from host.ledger.vault.transactions import Origin
 from host.nodes.audit_log.administrative.errors import ActNotRecordedError
 from host.nodes.audit_log.service import AuditKeyMissingError, load_audit_key
 from host.ports.keys import KeyCategory
@@ -388,28 +390,21 @@ def test_files_that_no_host_makes_are_found(folder):
 
 def record(parts, node, number, key):
     """A transaction in a node's vault, one output of which concerns the owner of `key`."""
-    transaction = f"SHA-256D:{number:064X}"
     state = State(type="x.S", contract="x.C", value={}, participants=(key,), encumbrance=None)
-    row = {
-        "id": transaction,
-        "status": "V",
-        "privacy_salt": b"",
-        "component_groups": "[]",
-        "signatures": "[]",
-        "recorded_at": 1,
-    }
-    output = {
-        "transaction_id": transaction,
-        "output_index": 0,
-        "seq": number,
-        "type": "x.S",
-        "state": state_text(state),
-        "visible": True,
-    }
+    content = Transaction(
+        metadata={},
+        notary=None,
+        time_window=None,
+        signatories=(),
+        outputs=(state,),
+        commands=(),
+        inputs=(),
+        references=(),
+    )
+    signed = unsigned(bytes([number]) * 32, to_groups(content))
 
     def work(connection):
-        connection.execute(insert(TRANSACTION), row)
-        connection.execute(insert(OUTPUT), output)
+        finish(connection, signed, content, facts=(), origin=Origin.OWN, now=EpochMs(1))
 
     parts.vaults.transact(node.short_hash, work)
 

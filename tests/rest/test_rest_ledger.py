@@ -8,11 +8,12 @@ from sqlalchemy import update
 
 from host.access import Effect, Permission
 from host.domain.ids import EpochMs
-from host.ledger import vault
 from host.ledger.core.components import to_groups
 from host.ledger.core.model import Command, State, StateRef, Transaction
 from host.ledger.core.signed import unsigned
-from host.ledger.tables import TRANSACTION
+from host.ledger.vault.finish import finish
+from host.ledger.vault.tables import TRANSACTION
+from host.ledger.vault.transactions import Origin
 
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 API = "/api/v5_2"
@@ -57,7 +58,8 @@ def bob(api, node_of, services, recorded):
         nonlocal made
         content = transaction(number, made)
         signed = unsigned(bytes([number]) * 32, to_groups(content))
-        vault.store(connection, signed, content, visible=(), now=EpochMs(START + number * DAY))
+        now = EpochMs(START + number * DAY)
+        finish(connection, signed, content, facts=(), origin=Origin.OWN, now=now)
         made = None if made else StateRef(signed.id, 0)
         return signed.id
 

@@ -131,7 +131,7 @@ def test_a_contract_that_could_not_judge_has_not_refused(net):
 
 
 def test_a_page_far_behind_all_states_ends_within_its_time(net):
-    net.issue(*range(1, 60))
+    net.issue(*range(1, 900))
     passed = iter(range(10_000))
     net.capability._monotonic = lambda: next(passed) * QUERY_SECONDS_MAX / 20
     request = {"op": "unconsumed", "type": IOU, "offset": 2**40, "limit": 1}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from host.domain.instants import instant_text, is_instant
 from host.domain.membership import NotaryInfo
 from host.domain.x500 import MemberX500Name
-from host.ledger.core.components import Group, from_groups, read_state, state_text, to_groups
+from host.ledger.core.components import Group, from_groups, to_groups
 from host.ledger.core.model import (
     Command,
     Notary,
@@ -218,13 +218,6 @@ TRANSACTIONS = st.builds(
 @given(TRANSACTIONS)
 def test_component_groups_hold_the_whole_content(transaction):
     assert from_groups(to_groups(transaction)) == transaction
-
-
-@pytest.mark.property
-@settings(max_examples=30, deadline=None)
-@given(STATES)
-def test_stored_states_read_back(value):
-    assert read_state(state_text(value)) == value
 
 
 def with_group(group, leaves):

@@ -285,4 +285,11 @@ def _upgrade(connection: Connection, path: Path, schemas: Sequence[Schema]) -> N
         if schema.metadata is not None:
             schema.metadata.create_all(connection)
 
-    bring_up_to_date(execute, schemas, dialect=NAME, place=str(path), create=create)
+    bring_up_to_date(
+        execute,
+        schemas,
+        dialect=NAME,
+        place=str(path),
+        create=create,
+        convert=lambda conversion: conversion(connection),
+    )

@@ -176,6 +176,14 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A filtered transaction is not what its identifier commits to, or lacks a part it needs.",
         "Ask its sender for a filtered transaction made from the transaction itself.",
     ),
+    "notary-required": (
+        "The transaction names a notary that has not signed it, so it is not final.",
+        "Have it notarised before it is recorded.",
+    ),
+    "notary-signature-invalid": (
+        "A signature by the key of the transaction's notary is wrong.",
+        "Ask the notary for its signature again; do not rely on who sent this one.",
+    ),
     "signature-missing": (
         "A signatory has not signed, or this node holds no key to sign with.",
         "Collect the signatures of all signatories before the transaction is recorded.",
@@ -223,6 +231,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "transaction-invalid": (
         "A structural rule of transactions is broken; the message begins with the rule.",
         "Build the transaction by the rule that the message names.",
+    ),
+    "transaction-is-invalid": (
+        "This node knows the transaction as invalid: it broke a rule, or a contract refused it.",
+        "Build another transaction; what its identifier commits to cannot be mended.",
     ),
     "timed-out": (
         "A counterparty sent nothing within the time that a protocol of the platform waits.",

@@ -17,7 +17,6 @@ Groups and their order are Corda's; each leaf is RFC 8785 canonical JSON where C
 Source: corda-runtime-os `UtxoComponentGroup.kt`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TypeAlias
@@ -96,17 +95,6 @@ def from_groups(groups: Groups) -> Transaction:
     if not canonical:
         raise _malformed("the leaves are not the canonical form of their content")
     return transaction
-
-
-def state_text(state: State) -> str:
-    """One state as a text for `read_state`: its two leaves."""
-    return canonical_json([_output_info(state), _output(state)]).decode()
-
-
-def read_state(text: str) -> State:
-    """Read the text of `state_text`."""
-    info, output = json.loads(text)
-    return _read_state(info, output)
 
 
 def check_limits(groups: Sequence[Sequence[str]]) -> None:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from host.domain.errors import InvalidInputError
 from host.domain.instants import is_instant
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.ledger.core.batch import BATCH_MAX, BatchProof, proven_batch_root, signable_batch
 from host.ledger.core.components import Groups, check_limits
 from host.ledger.core.merkle import transaction_id
 from host.ledger.core.model import Transaction
+from host.ledger.core.proofs import HASH_BYTES, ProofInvalidError
 from host.ledger.errors import (
+    NotaryRequiredError,
+    NotarySignatureInvalidError,
     SignatureInvalidError,
     SignatureMissingError,
     TransactionInvalidError,
@@ -21,6 +25,7 @@ from host.ports.requests import (
     as_object,
     check_fields,
     invalid_request,
+    take_int,
     take_list,
     take_object,
     take_text,
@@ -34,7 +39,10 @@ _PROPERTY_CHARACTERS_MAX = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One signature. `by` is the key's id; `properties` describe the signer's code."""
+    """One signature. `by` is the key's id; `properties` describe the signer's code.
+
+    `proof` is the transaction's place in the batch that was signed; None if it was signed alone.
+    """
 
     by: str
     key: str
@@ -42,6 +50,7 @@ class Signature:
     timestamp: str
     spec: str
     properties: tuple[tuple[str, str], ...]
+    proof: BatchProof | None = None
 
     def metadata(self) -> JsonObject:
         return {
@@ -54,12 +63,13 @@ class Signature:
         return replace(self, signature=signature)
 
     def to_json(self) -> JsonObject:
-        return {
+        single: JsonObject = {
             "by": self.by,
             "key": self.key,
             "signature": base64.b64encode(self.signature).decode(),
             "metadata": self.metadata(),
         }
+        return single if self.proof is None else {**single, "proof": _proof_json(self.proof)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,7 @@ def read_signed(request: JsonObject) -> SignedTransaction:
     """
     check_fields(request, ("id", "privacySalt", "componentGroups", "signatures"))
     signatures = tuple(
-        _read_signature(as_object(item, "signatures"))
+        read_signature(as_object(item, "signatures"))
         for item in take_list(request, "signatures", length_max=_SIGNATURES_MAX)
     )
     groups = _read_groups(take_list(request, "componentGroups"))
@@ -150,7 +160,7 @@ def check_signatures(
         if signature.key in seen:
             raise SignatureInvalidError(f"two signatures by key {signature.by} of {signed.id}")
         seen.add(signature.key)
-        _check_signature(signed.id, signature, public_keys)
+        check_signature(signed.id, signature, public_keys)
 
 
 def check_complete(
@@ -169,22 +179,62 @@ def check_complete(
         )
 
 
-def _check_signature(transaction: str, signature: Signature, public_keys: PublicKeys) -> None:
+def check_notarised(
+    signed: SignedTransaction, content: Transaction, public_keys: PublicKeys
+) -> None:
+    """Check that the transaction's notary, if it names one, has signed it.
+
+    Raises:
+        NotaryRequiredError: there is no signature by the notary's key.
+        NotarySignatureInvalidError: it is wrong.
+    """
+    if content.notary is None:
+        return
+    found = [each for each in signed.signatures if each.key == content.notary.key]
+    if not found:
+        raise NotaryRequiredError(
+            f"transaction {signed.id} lacks the signature of its notary {content.notary.name}"
+        )
+    for signature in found:
+        try:
+            check_signature(signed.id, signature, public_keys)
+        except SignatureInvalidError as exc:
+            raise NotarySignatureInvalidError(exc.message) from exc
+
+
+def check_signature(transaction: str, signature: Signature, public_keys: PublicKeys) -> None:
+    """Check one signature, of the transaction alone or of a batch with it.
+
+    Raises:
+        SignatureInvalidError: it is wrong.
+    """
     try:
         right = public_keys.key_id(signature.key) == signature.by and public_keys.verify(
             signature.key,
-            signable(transaction, signature.metadata()),
+            _signed_bytes(transaction, signature),
             signature.signature,
             signature.spec,
         )
-    except InvalidInputError as exc:
-        raise SignatureInvalidError(f"signature by key {signature.by}: {exc.message}") from exc
+    except (InvalidInputError, ProofInvalidError) as exc:
+        raise SignatureInvalidError(f"signature by key {signature.by}: {exc}") from exc
     if not right:
         raise SignatureInvalidError(f"signature by key {signature.by} of {transaction} is wrong")
 
 
-def _read_signature(item: JsonObject) -> Signature:
-    check_fields(item, ("by", "key", "signature", "metadata"))
+def _signed_bytes(transaction: str, signature: Signature) -> bytes:
+    if signature.proof is None:
+        return signable(transaction, signature.metadata())
+    return signable_batch(proven_batch_root(transaction, signature.proof), signature.metadata())
+
+
+def read_signature(item: JsonObject) -> Signature:
+    """Read the JSON form of one signature; does not verify it.
+
+    Raises:
+        CapabilityError: `request-invalid`.
+    """
+    fields = ("by", "key", "signature", "metadata")
+    check_fields(item, (*fields, "proof") if "proof" in item else fields)
     metadata = take_object(item, "metadata")
     check_fields(metadata, ("timestamp", "signatureSpec", "properties"))
     properties = take_object(metadata, "properties")
@@ -203,7 +253,24 @@ def _read_signature(item: JsonObject) -> Signature:
             (name, take_text(properties, name, characters_max=_PROPERTY_CHARACTERS_MAX))
             for name in sorted(properties)
         ),
+        proof=_read_proof(take_object(item, "proof")) if "proof" in item else None,
     )
+
+
+def _proof_json(proof: BatchProof) -> JsonObject:
+    path: list[JsonValue] = [base64.b64encode(digest).decode() for digest in proof.path]
+    return {"size": proof.size, "index": proof.index, "path": path}
+
+
+def _read_proof(item: JsonObject) -> BatchProof:
+    check_fields(item, ("size", "index", "path"))
+    size = take_int(item, "size", minimum=1, maximum=BATCH_MAX)
+    texts = take_list(item, "path", length_max=BATCH_MAX.bit_length())
+    path = tuple(_base64({"path": text}, "path") for text in texts)
+    if any(len(digest) != HASH_BYTES for digest in path):
+        raise invalid_request(f"field 'path' must hold hashes of {HASH_BYTES} bytes")
+    index = take_int(item, "index", minimum=0, maximum=size - 1)
+    return BatchProof(size=size, index=index, path=path)
 
 
 def _read_groups(items: Sequence[JsonValue]) -> Groups:

@@ -1,5 +1,6 @@
 """Compares the ledgers of local nodes: a transaction that concerns two must be in both."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,14 +8,15 @@ from pathlib import Path
 from host.adapters.files.identity import Finding
 from host.adapters.files.identity.files import opened
 from host.domain.ids import ShortHash
-from host.ledger.core.components import read_state
+from host.ledger.core.components import Group
+from host.ledger.core.statuses import Status
 from host.tools.data_check.codes import CheckCode, finding
 from host.tools.data_check.databases import is_there
 from host.tools.data_check.nodes import vault_name
 
 _NAMED_MAX = 20
 """Maximum number of transactions that are named for a pair of nodes; further ones are counted."""
-_SELECT = "SELECT transaction_id, state FROM ledger_output"
+_SELECT = "SELECT id, component_groups FROM ledger_transaction WHERE status = ?"
 _OPEN_FLOWS = "SELECT count(*) FROM states WHERE key >= 'flow/' AND key < 'flow0'"
 
 
@@ -66,23 +68,29 @@ def _lacking(node: ShortHash, other: ShortHash, lacking: set[str]) -> Iterator[F
 
 
 def _transactions(folder: Path, node: ShortHash) -> frozenset[str]:
+    """Those that the node has, but for invalid ones: of unverified ones the repair decides."""
     path = folder / vault_name(node)
     if not is_there(path):
         return frozenset()
     with opened(path) as connection:
-        return frozenset(row[0] for row in connection.execute("SELECT id FROM ledger_transaction"))
+        rows = connection.execute(
+            "SELECT id FROM ledger_transaction WHERE status IN (?, ?)",
+            (Status.VERIFIED.value, Status.UNVERIFIED.value),
+        )
+        return frozenset(row[0] for row in rows)
 
 
 def _participants(
     folder: Path, node: ShortHash, owners: Mapping[str, ShortHash]
 ) -> Iterator[tuple[str, ShortHash]]:
-    """Each transaction of a node with each other local node that its outputs concern."""
+    """Each verified transaction of a node with each other local node that its outputs concern."""
     path = folder / vault_name(node)
     if not is_there(path):
         return
     with opened(path) as connection:
-        for transaction, text in connection.execute(_SELECT):
-            for key in read_state(text).participants:
-                owner = owners.get(key)
-                if owner is not None and owner != node:
-                    yield transaction, owner
+        for transaction, text in connection.execute(_SELECT, (Status.VERIFIED.value,)):
+            for leaf in json.loads(text)[Group.OUTPUTS]:
+                for key in json.loads(leaf)["participants"]:
+                    owner = owners.get(key)
+                    if owner is not None and owner != node:
+                        yield transaction, owner

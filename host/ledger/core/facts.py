@@ -1,0 +1,45 @@
+"""What a node keeps of an output that concerns it, beside the state itself."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from host.domain.json import canonical_json
+from host.ledger.core.model import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFacts:
+    """A fungible state; `amount` is decimal text. Source: corda-api `UtxoToken.java`."""
+
+    token_type: str
+    issuer_hash: str
+    notary: str
+    symbol: str
+    amount: str
+    tag: str | None = None
+    owner_hash: str | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFacts:
+    """An output of a transaction that concerns a node.
+
+    Attributes:
+        index: of the output.
+        representation: the JSON text that queries read.
+        token: of a fungible state.
+    """
+
+    index: int
+    representation: str
+    token: TokenFacts | None = None
+
+
+def default_facts(content: Transaction, mine: Collection[str]) -> tuple[OutputFacts, ...]:
+    """Of the outputs that have a participant's key in `mine`: they are shown as their values."""
+    return tuple(
+        OutputFacts(index=index, representation=canonical_json(state.value).decode())
+        for index, state in enumerate(content.outputs)
+        if not set(mine).isdisjoint(state.participants)
+    )

@@ -1,0 +1,149 @@
+"""Makes a transaction verified: its status, consumption and visible outputs, in one write."""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy import Connection, insert, select, update
+
+from host.domain.ids import EpochMs
+from host.ledger.core.facts import OutputFacts
+from host.ledger.core.model import StateRef, Transaction
+from host.ledger.core.signed import SignedTransaction
+from host.ledger.core.statuses import Status, may_become
+from host.ledger.errors import StateConsumedError, TransactionIsInvalidError
+from host.ledger.vault.outputs import check_unconsumed
+from host.ledger.vault.tables import CONSUMPTION, OUTPUT, TRANSACTION
+from host.ledger.vault.transactions import (
+    Origin,
+    add_signatures,
+    change,
+    insert_row,
+    seq_of,
+    state_of,
+)
+
+_log = structlog.get_logger("cordbox.ledger")
+
+
+def finish(
+    connection: Connection,
+    signed: SignedTransaction,
+    content: Transaction,
+    *,
+    facts: Sequence[OutputFacts],
+    origin: Origin,
+    now: EpochMs,
+) -> None:
+    """Make a transaction verified, whether or not the vault has it; may be repeated.
+
+    The caller has checked content, contracts, signatures and, where it names one, the notary's.
+
+    Args:
+        connection: its open transaction is on the node's vault.
+        signed: the transaction; its signatures are added to those that are stored.
+        content: of its component groups.
+        facts: of the outputs that concern this node, by rising index.
+        origin: how it came, if the vault does not have it.
+        now: the time.
+
+    Raises:
+        TransactionIsInvalidError: the vault has it as invalid, for a reason that its identifier
+            commits to.
+        StateConsumedError: another verified transaction consumes an input; in a group without a
+            notary, or a reference. A notary has then signed both: the host's log says so.
+    """
+    stored = state_of(connection, signed.id)
+    if stored is not None and stored[0] is Status.VERIFIED:
+        add_signatures(connection, signed.id, signed.signatures, now=now)
+        return
+    if stored is not None and not may_become(*stored, Status.VERIFIED):
+        raise TransactionIsInvalidError(
+            f"transaction {signed.id} is invalid at this node: {stored[1]}"
+        )
+    _check_unspent(connection, signed, content)
+    if stored is None:
+        seq = insert_row(
+            connection, signed, status=Status.VERIFIED, origin=origin, examined=True, now=now
+        )
+    else:
+        changed = {"status": Status.VERIFIED.value, "reason": None, "examined": True}
+        change(connection, signed.id, now=now, recorded_at=now, **changed)
+        add_signatures(connection, signed.id, signed.signatures, now=now)
+        seq = seq_of(connection, signed.id)
+    _consume(connection, content.inputs, seq, now)
+    _add_outputs(connection, content, facts, seq, now)
+
+
+def _check_unspent(connection: Connection, signed: SignedTransaction, content: Transaction) -> None:
+    if content.notary is None:
+        refs = (*content.inputs, *content.references)
+        check_unconsumed(connection, refs, by=signed.id)
+        return
+    try:
+        check_unconsumed(connection, content.inputs, by=signed.id)
+    except StateConsumedError as refused:
+        _log.error(
+            "ledger-notarised-twice",
+            transaction=signed.id,
+            notary=content.notary.name,
+            reason=refused.message,
+        )
+        raise
+
+
+def _consume(connection: Connection, inputs: Sequence[StateRef], seq: int, now: EpochMs) -> None:
+    if not inputs:
+        return
+    connection.execute(
+        insert(CONSUMPTION),
+        [
+            {"transaction_id": ref.transaction_id, "output_index": ref.index, "by_seq": seq}
+            for ref in inputs
+        ],
+    )
+    for ref in inputs:
+        made_by = select(TRANSACTION.c.seq).where(TRANSACTION.c.id == ref.transaction_id)
+        connection.execute(
+            update(OUTPUT)
+            .where(
+                OUTPUT.c.transaction_seq == made_by.scalar_subquery(),
+                OUTPUT.c.output_index == ref.index,
+            )
+            .values(consumed_at=now)
+        )
+
+
+def _add_outputs(
+    connection: Connection,
+    content: Transaction,
+    facts: Sequence[OutputFacts],
+    seq: int,
+    now: EpochMs,
+) -> None:
+    if not facts:
+        return
+    consumed = _consumed_before(connection, seq)
+    connection.execute(
+        insert(OUTPUT),
+        [
+            {
+                "transaction_seq": seq,
+                "output_index": fact.index,
+                "type": content.outputs[fact.index].type,
+                "representation": fact.representation,
+                "created_at": now,
+                "consumed_at": now if fact.index in consumed else None,
+            }
+            for fact in facts
+        ],
+    )
+
+
+def _consumed_before(connection: Connection, seq: int) -> frozenset[int]:
+    """The outputs that transactions which became verified earlier consume."""
+    rows = connection.execute(
+        select(CONSUMPTION.c.output_index)
+        .join(TRANSACTION, TRANSACTION.c.id == CONSUMPTION.c.transaction_id)
+        .where(TRANSACTION.c.seq == seq)
+    )
+    return frozenset(row.output_index for row in rows)

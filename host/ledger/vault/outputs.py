@@ -1,0 +1,226 @@
+"""Outputs of verified transactions, and what consumed them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, tuple_
+
+from host.domain.call_time import check_call_time
+from host.domain.ids import EpochMs
+from host.ledger.core.components import Group, read_output
+from host.ledger.core.model import State, StateAndRef, StateRef
+from host.ledger.core.statuses import Status
+from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
+from host.ledger.vault import filtered
+from host.ledger.vault.tables import CONSUMPTION, OUTPUT, TRANSACTION
+from host.ledger.vault.transactions import KEYS_MAX
+
+STATES_BYTES_MAX = 1024 * 1024
+_SELECT_GROUPS = select(TRANSACTION.c.component_groups).where(
+    TRANSACTION.c.status == Status.VERIFIED.value
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a list of states.
+
+    Attributes:
+        states: at most as many as asked for, of about `STATES_BYTES_MAX` bytes together.
+        last: the number of the last one's output; the next page comes after it.
+        more: there are more.
+    """
+
+    states: list[StateAndRef]
+    last: int
+    more: bool
+
+
+def find(connection: Connection, refs: Sequence[StateRef]) -> list[StateAndRef]:
+    """Outputs of verified transactions or of stored filtered ones, consumed or not.
+
+    Raises:
+        StateNotFoundError: one is not in this vault.
+        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
+    """
+    wanted: dict[str, list[int]] = {}
+    for ref in refs:
+        wanted.setdefault(ref.transaction_id, []).append(ref.index)
+    found: dict[StateRef, State] = {}
+    size = 0
+    for transaction_id, indexes in wanted.items():
+        check_call_time()
+        for index, state, length in _states_in(connection, transaction_id, indexes):
+            size += length
+            if size > STATES_BYTES_MAX:
+                raise StatesTooLargeError(
+                    f"the {len(refs)} states asked for exceed {STATES_BYTES_MAX} bytes"
+                )
+            found[StateRef(transaction_id, index)] = state
+    for ref in refs:
+        if ref not in found:
+            raise StateNotFoundError(f"state {ref} is not in this node's vault")
+    return [StateAndRef(ref=ref, state=found[ref]) for ref in refs]
+
+
+def resolve(
+    connection: Connection, refs: Sequence[StateRef], *, by: str
+) -> tuple[StateAndRef, ...]:
+    """The states of `refs`, none of them consumed by another transaction than `by`.
+
+    Raises:
+        StateNotFoundError: one is not in this vault.
+        StateConsumedError: one is consumed.
+        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
+    """
+    found = tuple(find(connection, refs))
+    check_unconsumed(connection, refs, by=by)
+    return found
+
+
+def check_unconsumed(connection: Connection, refs: Sequence[StateRef], *, by: str) -> None:
+    """Check that no verified transaction but `by` consumes one of `refs`.
+
+    Raises:
+        StateConsumedError: one is consumed; the message names the transaction.
+    """
+    consumed = consumers(connection, refs)
+    for ref in refs:
+        if consumed.get(ref, by) != by:
+            raise StateConsumedError(f"state {ref} was consumed by transaction {consumed[ref]}")
+
+
+def consumers(connection: Connection, refs: Sequence[StateRef]) -> Mapping[StateRef, str]:
+    """The verified transactions that consume states; those that are unconsumed are left out."""
+    place = tuple_(CONSUMPTION.c.transaction_id, CONSUMPTION.c.output_index)
+    found: dict[StateRef, str] = {}
+    for start in range(0, len(refs), KEYS_MAX):
+        check_call_time()
+        part = [(ref.transaction_id, ref.index) for ref in refs[start : start + KEYS_MAX]]
+        rows = connection.execute(
+            select(CONSUMPTION.c.transaction_id, CONSUMPTION.c.output_index, TRANSACTION.c.id)
+            .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
+            .where(place.in_(part))
+        )
+        found.update({StateRef(row[0], row[1]): row[2] for row in rows})
+    return found
+
+
+def visible(connection: Connection, transaction_id: str) -> list[int]:
+    """Indexes of the transaction's outputs that concern this node."""
+    rows = connection.execute(
+        select(OUTPUT.c.output_index)
+        .join(TRANSACTION, TRANSACTION.c.seq == OUTPUT.c.transaction_seq)
+        .where(TRANSACTION.c.id == transaction_id)
+        .order_by(OUTPUT.c.output_index)
+    )
+    return [row.output_index for row in rows]
+
+
+def unconsumed(
+    connection: Connection,
+    state_type: str,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: int = 0,
+    before: EpochMs | None = None,
+) -> Page:
+    """A page of this node's unconsumed states of exactly this type, in the order of recording.
+
+    Args:
+        connection: to the node's vault.
+        state_type: the class name of the states.
+        limit: number of states at most.
+        offset: how many to leave out; takes time that grows with it, unlike `after`.
+        after: only outputs with a greater number.
+        before: only outputs that were recorded before this time.
+    """
+    query = select(OUTPUT.c.seq).where(
+        OUTPUT.c.type == state_type, OUTPUT.c.consumed_at.is_(None), OUTPUT.c.seq > after
+    )
+    if before is not None:
+        query = query.where(OUTPUT.c.created_at < before)
+    rows = connection.execute(query.order_by(OUTPUT.c.seq).offset(offset).limit(limit + 1))
+    seqs = [row.seq for row in rows]
+    states: list[StateAndRef] = []
+    last, size = after, 0
+    for seq, state, length in _states_of(connection, seqs[:limit]):
+        size += length
+        if states and size > STATES_BYTES_MAX:
+            return Page(states=states, last=last, more=True)
+        states.append(state)
+        last = seq
+    return Page(states=states, last=last, more=len(seqs) > limit)
+
+
+def states_of(connection: Connection, seqs: Sequence[int]) -> list[StateAndRef]:
+    """The states of outputs that concern this node, in the order of their rising numbers.
+
+    Raises:
+        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
+    """
+    found: list[StateAndRef] = []
+    size = 0
+    for _, state, length in _states_of(connection, seqs):
+        size += length
+        if size > STATES_BYTES_MAX:
+            raise StatesTooLargeError(f"the {len(seqs)} states exceed {STATES_BYTES_MAX} bytes")
+        found.append(state)
+    return found
+
+
+def _states_of(
+    connection: Connection, seqs: Sequence[int]
+) -> Iterator[tuple[int, StateAndRef, int]]:
+    """Outputs by rising number, each with its state and the state's size.
+
+    Outputs of one transaction have consecutive numbers: each transaction is read once.
+    """
+    if not seqs:
+        return
+    rows = connection.execute(
+        select(OUTPUT.c.seq, OUTPUT.c.transaction_seq, OUTPUT.c.output_index)
+        .where(OUTPUT.c.seq.in_(seqs))
+        .order_by(OUTPUT.c.seq)
+    ).all()
+    of_transaction: dict[int, list[tuple[int, int]]] = {}
+    for row in rows:
+        of_transaction.setdefault(row.transaction_seq, []).append((row.seq, row.output_index))
+    first = [places[0][0] for places in of_transaction.values()]
+    transactions = connection.execute(
+        select(TRANSACTION.c.seq, TRANSACTION.c.id, TRANSACTION.c.component_groups)
+        .join(OUTPUT, OUTPUT.c.transaction_seq == TRANSACTION.c.seq)
+        .where(OUTPUT.c.seq.in_(first))
+        .order_by(OUTPUT.c.seq)
+    )
+    try:
+        for row in transactions:
+            groups = json.loads(row.component_groups)
+            for seq, index in of_transaction[row.seq]:
+                state, length = _state(groups, index)
+                yield seq, StateAndRef(ref=StateRef(row.id, index), state=state), length
+    finally:
+        transactions.close()
+
+
+def _states_in(
+    connection: Connection, transaction_id: str, indexes: Sequence[int]
+) -> Iterator[tuple[int, State, int]]:
+    """Index, state and size of those outputs that the vault has."""
+    text = connection.execute(
+        _SELECT_GROUPS.where(TRANSACTION.c.id == transaction_id)
+    ).scalar_one_or_none()
+    if text is None:
+        yield from filtered.states(connection, transaction_id, indexes)
+        return
+    groups = json.loads(text)
+    for index in indexes:
+        if index < len(groups[Group.OUTPUTS]):
+            yield (index, *_state(groups, index))
+
+
+def _state(groups: Sequence[Sequence[str]], index: int) -> tuple[State, int]:
+    info, output = groups[Group.OUTPUTS_INFO][index], groups[Group.OUTPUTS][index]
+    return read_output(json.loads(info), json.loads(output)), len(info) + len(output)
