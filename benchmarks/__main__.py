@@ -34,8 +34,8 @@ def main(
     def ended(part: Part) -> None:
         results.write(written)
         failure = results.failures.get(part)
-        told = "done" if failure is None else f"FAILED: {failure.reason} ({failure.log})"
-        console.print(f"{part}: {told}", markup=False, highlight=False)
+        ending = "done" if failure is None else f"FAILED: {failure.reason} ({failure.log})"
+        console.print(f"{part}: {ending}", markup=False, highlight=False)
 
     code = 0
     try:

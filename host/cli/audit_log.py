@@ -201,8 +201,8 @@ def acknowledge(
     if key is None:
         raise click.UsageError("the host's key is needed: name it with --key")
     ((name, file),) = _logs(data_dir, node)
-    told: dict[str, str | int | None] = {"node": name, "entry": entry, "reason": reason}
-    with offline_act(data_dir, "audit log acknowledge", parameters=told):
+    parameters: dict[str, str | int | None] = {"node": name, "entry": entry, "reason": reason}
+    with offline_act(data_dir, "audit log acknowledge", parameters=parameters):
         found = acknowledge_cuts(
             file.parent, entry=entry, user=os_user(), reason=reason, key=key, clock=SystemClock()
         )
@@ -322,7 +322,7 @@ def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
             f"{head}  {function}  {entry.get('outcome')}  {entry.get('flowClass')}"
             f"  {call}  {entry.get('request')}"
         )
-    return f"{head}  {_told(entry)}"
+    return f"{head}  {_text_of(entry)}"
 
 
 def _time(at: object) -> str:
@@ -335,7 +335,7 @@ def _time(at: object) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _told(entry: Mapping[str, Any]) -> str:
+def _text_of(entry: Mapping[str, Any]) -> str:
     """The text of an entry that is not a call."""
     kind = entry.get("kind")
     if kind == "recovery":

@@ -44,8 +44,8 @@ def report_of(
         return json_text(sarif_of(audit, findings))
     if output == "json":
         verdict = {"policy": policy.name or None, "findings": plain_of(findings)}
-        told = {} if node is None else {"node": plain_of(node)}
-        return json_text({**document(audit), **told, **verdict})
+        of_node = {} if node is None else {"node": plain_of(node)}
+        return json_text({**document(audit), **of_node, **verdict})
     return text_of(audit, findings, node)
 
 

@@ -33,7 +33,7 @@ class SetAside(TypedDict):
     lag_ms: int | None
 
 
-class Told(TypedDict):
+class Report(TypedDict):
     """A problem or a warning."""
 
     code: str
@@ -46,8 +46,8 @@ class StatusFacts(TypedDict):
     url: str
     status: str
     code: NotRequired[str]
-    reasons: NotRequired[list[Told]]
-    warnings: NotRequired[list[Told]]
+    reasons: NotRequired[list[Report]]
+    warnings: NotRequired[list[Report]]
     now: int
     workers: list[Worker]
     queues: list[Queue]
@@ -81,7 +81,7 @@ def status_lines(facts: StatusFacts) -> Sequence[str]:
     waits = f", the oldest record waits {span(oldest)}" if waiting else ", nothing waits"
     return [
         f"{facts['url']}: {facts['status']}{problem}",
-        *(f"{told['code']}: {told['message']}" for told in _told(facts)),
+        *(f"{report['code']}: {report['message']}" for report in _reports(facts)),
         *_table(_WORKER_HEADS, workers),
         *(_table(_QUEUE_HEADS, queues) if queues else ()),
         *(_table(_ASIDE_HEADS, set_aside) if set_aside else ()),
@@ -89,7 +89,7 @@ def status_lines(facts: StatusFacts) -> Sequence[str]:
     ]
 
 
-def _told(facts: StatusFacts) -> Sequence[Told]:
+def _reports(facts: StatusFacts) -> Sequence[Report]:
     """Problems that stop the host's work, and warnings for operators."""
     return [*facts.get("reasons", ()), *facts.get("warnings", ())]
 

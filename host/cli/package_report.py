@@ -39,8 +39,8 @@ def show_written(
     package: Path, size: int, result: VerifiedPackage, output: str, *, warned: Sequence[Issue]
 ) -> None:
     """Report a package that was written; `warned` are the warnings before it was signed."""
-    told = {(issue.code, issue.entry) for issue in warned}
-    further = tuple(i for i in result.warnings if (i.code, i.entry) not in told)
+    shown = {(issue.code, issue.entry) for issue in warned}
+    further = tuple(i for i in result.warnings if (i.code, i.entry) not in shown)
     if output == "json":
         result = replace(result, warnings=(*warned, *further))
         _print_json(

@@ -89,10 +89,10 @@ def first_error(validator: Validator, value: JsonValue) -> tuple[str, str] | Non
         error = best_match(validator.iter_errors(value))
     finally:
         _work.reset(before)
-    return None if error is None else (_path_of(error), _told(error))
+    return None if error is None else (_path_of(error), _message_of(error))
 
 
-def _told(error: ValidationError) -> str:
+def _message_of(error: ValidationError) -> str:
     """The error's message, with a constant in JSON's words: null, not None."""
     value = error.instance
     message = str(error.message)

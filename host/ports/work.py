@@ -25,7 +25,7 @@ class WorkRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class WorkBatch:
     """The result of a query of a queue.
 
     Attributes:
@@ -68,7 +68,7 @@ class Queues(Protocol):
         skip: Collection[str] = (),
         *,
         bytes_max: int | None = None,
-    ) -> Look:
+    ) -> WorkBatch:
         """The oldest record of a queue, and later records of its key.
 
         Args:

@@ -25,7 +25,7 @@ from host.flow.engine.workers import FlowWorkers
 from host.ports.bus import WorkQueue
 from host.ports.groups import Membership
 from host.ports.units import FlowStore, Unit
-from host.ports.work import Look
+from host.ports.work import WorkBatch
 from tests.flow.network import BOB, CountedEntropy, Flow, Network, holding
 from tests.flow.queues import ALICES
 from tests.flow.scripted import Guest
@@ -147,7 +147,7 @@ def test_steps_cost_no_thread_no_connection_and_no_look_in_vain(
     with running(store, FLOWS, threads=1) as (network, ended):
         take = network.engine.take
 
-        def taking(*args: Any) -> Look:
+        def taking(*args: Any) -> WorkBatch:
             look = take(*args)
             looks.append(len(look.records))
             return look
@@ -269,7 +269,7 @@ def test_what_would_end_a_thread_harms_its_flow_alone(
 
 def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    monkeypatch.setattr("host.flow.engine.workers._STORE_RETRY_MS", 1)
+    monkeypatch.setattr("host.flow.engine.pool_turns.STORE_RETRY_MS", 1)
 
     class Torn(MemoryStore):
         failures = 0
@@ -281,7 +281,7 @@ def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.Monke
             skip: Collection[str] = (),
             *,
             bytes_max: int | None = None,
-        ) -> Look:
+        ) -> WorkBatch:
             if queue.node == ALICES and self.failures < 20:
                 self.failures += 1
                 raise KeyError("torn")
@@ -555,7 +555,7 @@ def test_a_failure_that_nobody_foresaw_does_not_end_the_heartbeat(
     """A pool that stopped to say that it lives would lose its flows, and nobody would know."""
     told: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
-    monkeypatch.setattr("host.flow.engine.workers._STORE_RETRY_MS", 1)
+    monkeypatch.setattr("host.flow.engine.workers.STORE_RETRY_MS", 1)
     beaten = threading.Event()
 
     class Failing(MemoryStore):

@@ -14,7 +14,7 @@ from host.ports.clock import Clock, TwoClocks, two_clocks
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery
 from host.ports.groups import Membership
 from host.ports.state import StateRecord
-from host.ports.work import Backlog, Look, WorkRecord
+from host.ports.work import Backlog, WorkBatch, WorkRecord
 
 
 class StoreReads:
@@ -67,7 +67,7 @@ class StoreReads:
         skip: Collection[str] = (),
         *,
         bytes_max: int | None = None,
-    ) -> Look:
+    ) -> WorkBatch:
         taken, size = list[WorkRecord](), 0
         with self._lock:
             found = [r for r in self._work.get(queue, ()) if r.key not in skip]
@@ -77,7 +77,7 @@ class StoreReads:
             if record.key == found[0].key:
                 taken.append(record)
                 size += len(record.value)
-        return Look(records=taken, more=len(taken) < len(found))
+        return WorkBatch(records=taken, more=len(taken) < len(found))
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
         waiting: dict[str, list[EpochMs]] = {}

@@ -21,7 +21,7 @@ from host.ports.clock import Clock, TwoClocks, two_clocks
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.groups import Membership
 from host.ports.state import StateRecord
-from host.ports.work import Backlog, Look
+from host.ports.work import Backlog, WorkBatch
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class StoreReads:
         skip: Collection[str] = (),
         *,
         bytes_max: int | None = None,
-    ) -> Look:
+    ) -> WorkBatch:
         return self._reading(lambda c: sqlite_work.take(c, queue, limit, skip, bytes_max))
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import WorkQueue
-from host.ports.work import Backlog, Look, WorkRecord
+from host.ports.work import Backlog, WorkBatch, WorkRecord
 
 _NEXT_QUEUE = (
     "SELECT partition, node FROM work WHERE topic = ? AND (partition, node) > (?, ?)"
@@ -43,7 +43,7 @@ def take(
     limit: int,
     skip: Collection[str],
     bytes_max: int | None,
-) -> Look:
+) -> WorkBatch:
     """See `WorkSource.take`. Only the returned records, and one more, are read completely."""
     place = (queue.topic, queue.partition, queue.node, limit + 1)
     match list(skip):
@@ -67,7 +67,7 @@ def take(
             WorkRecord(queue=queue, position=position, key=key, value=value, written_at=written_at)
         )
     rows.close()
-    return Look(records=found, more=more)
+    return WorkBatch(records=found, more=more)
 
 
 def backlogs(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[Backlog]:

@@ -71,14 +71,14 @@ class Asides:
                 at, key = heapq.heappop(self._queue)
                 if not self._is_stale(at, key):
                     found[key] = None
-            told = [key for key in found if owned is None or key.queue.partition in owned]
-            for key in told:
-                self._due[key].is_told = True
+            reported = [key for key in found if owned is None or key.queue.partition in owned]
+            for key in reported:
+                self._due[key].is_reported = True
             for key in found:
                 due = self._due[key]
-                if not due.is_told and due.at is not None and due.at <= now:
+                if not due.is_reported and due.at is not None and due.at <= now:
                     heapq.heappush(self._queue, (due.at, key))
-            return told
+            return reported
 
     def load(self, key: WorkKey, fence: Fence | None) -> Aside:
         """Read the key from the store; the owner updates this copy if needed.
@@ -166,7 +166,7 @@ class Asides:
         return [
             key
             for key, due in self._due.items()
-            if due.at is not None and due.noted_at > now and not due.is_told
+            if due.at is not None and due.noted_at > now and not due.is_reported
         ]
 
     def _know(self, record: StateRecord) -> None:
@@ -186,15 +186,15 @@ class Asides:
 
     def _is_stale(self, at: EpochMs, key: WorkKey) -> bool:
         due = self._due.get(key)
-        return due is None or due.is_told or due.at != at
+        return due is None or due.is_reported or due.at != at
 
 
 class _Due:
     """Due time of a key, when it was recorded, and whether it was reported."""
 
-    __slots__ = ("at", "is_told", "noted_at")
+    __slots__ = ("at", "is_reported", "noted_at")
 
     def __init__(self, at: EpochMs | None, noted_at: EpochMs) -> None:
         self.at = at
         self.noted_at = noted_at
-        self.is_told = False
+        self.is_reported = False

@@ -41,7 +41,7 @@ from host.ports.programs import NoPrograms, Programs
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.routes import Routes
 from host.ports.units import StateStore
-from host.ports.work import Look, Queues, WorkRecord
+from host.ports.work import Queues, WorkBatch, WorkRecord
 
 
 class EngineStore(StateStore, Queues, Protocol):
@@ -164,7 +164,7 @@ class FlowEngine:
         """
         self.asides.adopt(all_partitions(self._store) if epochs is None else epochs)
 
-    def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Look:
+    def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> WorkBatch:
         """The next records of one key, up to the limit of a step; start requests one by one.
 
         Raises:

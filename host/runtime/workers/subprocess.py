@@ -72,13 +72,13 @@ class Child:
             self._has_hung_up = True
         *lines, rest = self._heard.split(b"\n")
         self._heard = rest[-_LINE_BYTES_MAX:]
-        told = []
+        facts = []
         for line in lines:
             with suppress(ValueError):
                 fact = json.loads(line)
                 if isinstance(fact, dict):
-                    told.append(fact)
-        return told
+                    facts.append(fact)
+        return facts
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""

@@ -209,11 +209,11 @@ class _Supervisor:
 
     def _heard(self, name: str, child: Child) -> None:
         for fact in child.heard():
-            self._told(name, fact)
+            self._report(name, fact)
         if child.has_hung_up:
             self._selector.unregister(child.output)
 
-    def _told(self, name: str, fact: Mapping[str, object]) -> None:
+    def _report(self, name: str, fact: Mapping[str, object]) -> None:
         if fact.get("event") == "refused":
             self._refused(name, fact)
             return
@@ -245,7 +245,7 @@ class _Supervisor:
             self._selector.unregister(child.output)
         self._selector.unregister(child.descriptor)
         for fact in child.heard():
-            self._told(name, fact)
+            self._report(name, fact)
         status = child.end()
         del self._children[name]
         self._run.socket(name).unlink(missing_ok=True)

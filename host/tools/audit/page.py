@@ -27,7 +27,7 @@ def page_of(
         badges=list(_badges(audit, policy, len(findings))),
         numbers=_numbers(audit),
         findings=findings,
-        node=[] if node is None else [(term, [told]) for term, told in node_rows(node)],
+        node=[] if node is None else [(term, [value]) for term, value in node_rows(node)],
         package=list(_package(audit)),
         runtimes=[
             {"facts": runtime, "origin": list(_runtime(runtime)), "body": list(_body(runtime.body))}

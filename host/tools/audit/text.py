@@ -27,8 +27,8 @@ def text_of(audit: Audit, findings: Sequence[Finding], node: NodeFacts | None = 
 
 def _node(node: NodeFacts) -> Iterator[str]:
     width = max(len(term) for term, _ in node_rows(node))
-    for term, told in node_rows(node):
-        yield f"{term:<{width}}  {told}"
+    for term, value in node_rows(node):
+        yield f"{term:<{width}}  {value}"
 
 
 def amount(number: int) -> str:

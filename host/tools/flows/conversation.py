@@ -215,18 +215,18 @@ def conversation_of(recordings: Sequence[Recording]) -> Conversation:
     )
     lane_of = {s.id: i for i, r in enumerate(recordings) for s in r.sessions}
     begun_at = min((r.flow.created_at for r in recordings), default=0)
-    told = [list(_Teller(i, r, lane_of, begun_at).tell()) for i, r in enumerate(recordings)]
-    return Conversation(lanes=lanes, rows=tuple(_merged(told)), begun_at=begun_at)
+    happenings = [list(_Teller(i, r, lane_of, begun_at).tell()) for i, r in enumerate(recordings)]
+    return Conversation(lanes=lanes, rows=tuple(_merged(happenings)), begun_at=begun_at)
 
 
-def _merged(told: list[list[_Happening]]) -> Iterator[Row]:
+def _merged(happenings: list[list[_Happening]]) -> Iterator[Row]:
     """Merge the lanes by time; a row that needs a message which is not sent yet is delayed."""
-    to_send = {h.sends for lane in told for h in lane if h.sends is not None}
-    places = [0] * len(told)
-    while heads := [i for i, lane in enumerate(told) if places[i] < len(lane)]:
-        free = [i for i in heads if told[i][places[i]].after not in to_send]
-        lane = min(free or heads, key=lambda i: (told[i][places[i]].at, i))
-        happening = told[lane][places[lane]]
+    to_send = {h.sends for lane in happenings for h in lane if h.sends is not None}
+    places = [0] * len(happenings)
+    while heads := [i for i, lane in enumerate(happenings) if places[i] < len(lane)]:
+        free = [i for i in heads if happenings[i][places[i]].after not in to_send]
+        lane = min(free or heads, key=lambda i: (happenings[i][places[i]].at, i))
+        happening = happenings[lane][places[lane]]
         places[lane] += 1
         to_send.discard(happening.sends)
         if happening.row is not None:

@@ -173,12 +173,12 @@ class _Host:
         line = _object(request)
         message = line.get("message", "")
         if line.get("logger") == LOGGER:
-            told = _object(message)
+            reported = _object(message)
             self.places = tuple(
                 Place(file=str(f[0]), line=int(f[1]), function=str(f[2]))
-                for f in told.get("frames", ())
+                for f in reported.get("frames", ())
             )
-            self.values = {str(k): str(v) for k, v in told.get("values", {}).items()}
+            self.values = {str(k): str(v) for k, v in reported.get("values", {}).items()}
         else:
             self.log.append(f"{str(line.get('level')).upper()} {message}")
 

@@ -160,22 +160,22 @@ class NetworkFlows:
         failed.__cause__ = self._exception(failure, {str(status.flow_id)})
         return failed
 
-    def _exception(self, failure: GuestFailure, told: set[str]) -> BaseException:
+    def _exception(self, failure: GuestFailure, seen: set[str]) -> BaseException:
         """What the code raised, linked with the failures of peers and contracts behind it."""
         raised = failure.exception or rebuilt(failure.report, self._folders)
         for exc in chain_of(raised):
-            found = self._elsewhere(type(exc).__name__, str(exc), told)
+            found = self._elsewhere(type(exc).__name__, str(exc), seen)
             if found is not None and exc.__cause__ is None:
                 exc.__cause__ = found
         return raised
 
-    def _elsewhere(self, kind: str, message: str, told: set[str]) -> BaseException | None:
+    def _elsewhere(self, kind: str, message: str, seen: set[str]) -> BaseException | None:
         """The exception of a peer's flow, or of a contract, that arrived here with this message."""
         if kind == _OF_PEERS:
             for flow in reversed(self._begun):
                 failure = self._failures.find(flow.flow_id)
-                if failure and flow.flow_id not in told and _message(failure.report) == message:
-                    raised = self._exception(failure, told | {flow.flow_id})
+                if failure and flow.flow_id not in seen and _message(failure.report) == message:
+                    raised = self._exception(failure, seen | {flow.flow_id})
                     status = self._status(flow.holding_id, flow.request_id)
                     raised.add_note(f"in flow {status.flow_class if status else flow.flow_id}")
                     return raised

@@ -114,12 +114,12 @@ class AdministrativeLog:
         )
         written = self._put(acts.outcome(number, ended, at=self._clock.now_ms()))
 
-        def told(future: Future[int]) -> None:
+        def log_failure(future: Future[int]) -> None:
             error = future.exception()
             if isinstance(error, HostError):
                 _log.warning("administrative-outcome-late", number=number, code=error.code)
 
-        written.add_done_callback(told)
+        written.add_done_callback(log_failure)
 
     def refused(self, refusal: Refusal) -> None:
         """Record that an act was refused before it began; it is written asynchronously."""
@@ -143,14 +143,14 @@ class AdministrativeLog:
         )
         written = self._put(acts.refusal(refusal, at=now))
 
-        def told(future: Future[int]) -> None:
+        def note_written(future: Future[int]) -> None:
             with self._changed:
                 failed = future.exception() is not None
                 self._floods.recorded(key, None if failed else future.result())
                 self._are_counts_new = True
                 self._changed.notify_all()
 
-        written.add_done_callback(told)
+        written.add_done_callback(note_written)
 
     def page(self, query: ActQuery, *, before: int | None, limit: int) -> Sequence[ActView]:
         """Acts, the newest first, including all that ended before this call.
@@ -194,10 +194,10 @@ class AdministrativeLog:
                     self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE_MAX))
                 ]
                 is_last = self._is_stopping and not self._waiting
-                told, counts = self._take_counts(is_last=is_last)
+                reports, counts = self._take_counts(is_last=is_last)
                 self._is_busy = bool(taken)
-            if taken or late or told or counts is not None:
-                late = self._commit([*late, *told], taken, counts)
+            if taken or late or reports or counts is not None:
+                late = self._commit([*late, *reports], taken, counts)
             if is_last and not self._has_counts():
                 return
 

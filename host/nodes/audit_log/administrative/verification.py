@@ -95,8 +95,8 @@ def _gaps(reading: Reading) -> dict[int, tuple[int, str]]:
         if f'"kind":"{acts.PRUNED}"' not in text:
             continue
         try:
-            told = json.loads(json.loads(text)["gaps"])
-            gaps |= {int(first): (int(last), str(digest)) for first, last, digest in told}
+            recorded = json.loads(json.loads(text)["gaps"])
+            gaps |= {int(first): (int(last), str(digest)) for first, last, digest in recorded}
         except (ValueError, KeyError, TypeError):
             continue
     return gaps
