@@ -157,12 +157,12 @@ def running_engine(
     with opened(directory, clock=clock) as parts, ExitStack() as stack:
         base, ends, sticky = parts.base, Ends(), StickyCache(parked)
         stack.callback(sticky.close)
-        observer, told = FlowObserver(base.registry), tell or ends.tell
+        observer, report = FlowObserver(base.registry), tell or ends.tell
 
         def events(event: FlowEngineEvent) -> None:
             observer(event)
             if isinstance(event, FlowEnded):
-                told(event.request_id, event.status)
+                report(event.request_id, event.status)
 
         sandboxed = guests or SandboxedFlows(library=parts.library)
         engine = FlowEngine(
