@@ -13,7 +13,7 @@ import pytest
 
 from host.adapters.memory.store import MemoryStore
 from host.adapters.partitions import partition_of
-from host.adapters.sqlite import store as sqlite
+from host.adapters.sqlite import connections
 from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs
 from host.flow.core.dispatch import COMMITTING_MAX
@@ -131,7 +131,7 @@ def test_steps_cost_no_thread_no_connection_and_no_look_in_vain(
 ) -> None:
     """A pool whose threads come and go pays for each step, and kept a connection of each thread."""
     start, hired = threading.Thread.start, list[str]()
-    open_file, opened = sqlite._open, list[Path]()
+    open_file, opened = connections.open_connection, list[Path]()
 
     def starting(thread: threading.Thread) -> None:
         hired.append(thread.name)
@@ -142,7 +142,7 @@ def test_steps_cost_no_thread_no_connection_and_no_look_in_vain(
         return open_file(path)
 
     monkeypatch.setattr(threading.Thread, "start", starting)
-    monkeypatch.setattr(sqlite, "_open", opening)
+    monkeypatch.setattr(connections, "open_connection", opening)
     store, looks = SqliteStore(tmp_path / "flows.sqlite"), list[int]()
     with running(store, FLOWS, threads=1) as (network, ended):
         take = network.engine.take
@@ -158,7 +158,7 @@ def test_steps_cost_no_thread_no_connection_and_no_look_in_vain(
             assert ended.wait_for(f"r{number}")
     store.close()
     assert hired.count("flow") <= 3
-    assert len(opened) <= 8
+    assert 1 <= len(opened) <= 7
     assert len(looks) >= 20 * 3
     assert looks.count(0) <= len(looks) // 20  # what another thread has taken just before
 
