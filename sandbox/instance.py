@@ -143,7 +143,10 @@ class Run:
         limits, name = self._limits, f"{interface}.{function}"
         if interface not in self._granted:
             return CapabilityNotGrantedError(
-                f"host call {name}: capability {interface!r} is not granted", function=name
+                f"host call {name}: capability {interface!r} is not granted: add it to"
+                " `capabilities` of [workflow] in cordapp.toml, or have the host allow it to the"
+                " node",
+                function=name,
             )
         if self.host_calls > limits.host_calls_max:
             return TooManyHostCallsError(

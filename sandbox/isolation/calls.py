@@ -229,7 +229,7 @@ class _Run:
                 value = self._value(heard.value)
                 return returned(self._facts, heard.usage, value, is_error=heard.is_error)
             if isinstance(heard, Stopped):
-                stopped = _stopped(heard)
+                stopped = _stopped(heard, self._value(heard.report))
                 note_stopped(self._facts, heard.usage, stopped)
                 return stopped
             raise FrameError("an end that the host did not ask for")
@@ -309,13 +309,15 @@ def _text(data: bytes) -> str:
         raise FrameError("a text that is not UTF-8") from refused
 
 
-def _stopped(heard: Stopped) -> SandboxError:
+def _stopped(heard: Stopped, report: str | None) -> SandboxError:
     message = "".join(c if c.isprintable() else " " for c in heard.message)
     if heard.code == CapabilityNotGrantedError.code:
         if heard.function not in _FUNCTIONS:
             raise FrameError("a refusal of a host function that does not exist")
-        return CapabilityNotGrantedError(message, function=heard.function)
+        refused = CapabilityNotGrantedError(message, function=heard.function)
+        refused.report = report
+        return refused
     kind = _STOPS.get(heard.code)
-    if kind is None:
+    if kind is None or report is not None:
         raise FrameError("a reason that ends no run")
     return kind(message)

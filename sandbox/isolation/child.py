@@ -297,9 +297,11 @@ def _performed(
         return Halted(halted.usage or Usage())
     except SandboxError as ended:
         stopped = _runs.reported(ended, begin.limits)
-        function = stopped.function if isinstance(stopped, CapabilityNotGrantedError) else None
-        message = stopped.message[:MESSAGE_CHARACTERS_MAX]
-        return Stopped(stopped.code, message, function, stopped.usage or Usage())
+        message, usage = stopped.message[:MESSAGE_CHARACTERS_MAX], stopped.usage or Usage()
+        if not isinstance(stopped, CapabilityNotGrantedError):
+            return Stopped(stopped.code, message, None, usage)
+        report = None if stopped.report is None else bytes_of(stopped.report)
+        return Stopped(stopped.code, message, stopped.function, usage, report)
     except MemoryError:
         return Stopped(HostMemoryError.code, "the process has no memory", None, Usage())
     assert isinstance(outcome, Returned)  # noqa: S101  # nothing here raises `SuspendRun`

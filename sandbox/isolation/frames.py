@@ -134,12 +134,18 @@ class Halted(_Message, frozen=True):
 
 
 class Stopped(_Message, frozen=True):
-    """The run was ended by the sandbox; `function` is the host function that was not granted."""
+    """The run was ended by the sandbox.
+
+    Attributes:
+        function: the host function that was not granted; None for other reasons.
+        report: the guest's failure after the refusal of that function.
+    """
 
     code: _Name
     message: _Text
     function: _Text | None
     usage: Usage
+    report: bytes | None = None
 
 
 FromHost = Begin | Reply | Halt | Pause

@@ -96,6 +96,13 @@ LIES = {
     ),
     "a result that is too large": RunResult(b"x" * 8000, False, NOTHING),
     "a refusal of no function": Stopped("capability-not-granted", "", "\x1b[2J", NOTHING),
+    "a report that is too large": Stopped(
+        "capability-not-granted", "", "ledger.find", NOTHING, b"x" * 8000
+    ),
+    "a report that is no text": Stopped(
+        "capability-not-granted", "", "ledger.find", NOTHING, b"\xff"
+    ),
+    "a report of another reason": Stopped("out-of-fuel", "", None, NOTHING, b"{}"),
     "a refusal of nothing": Stopped("capability-not-granted", "", None, NOTHING),
 }
 BYTES = {

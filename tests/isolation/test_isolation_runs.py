@@ -37,7 +37,8 @@ def call(guest, export, code, **options):
     try:
         return guest.call(export, code, **{"limits": LIMITS, **options})
     except SandboxError as refused:
-        return type(refused), refused.message, refused.usage, refused.receipt
+        report = getattr(refused, "report", None)
+        return type(refused), refused.message, refused.usage, refused.receipt, report
     except ZeroDivisionError as raised:
         return type(raised), str(raised)
 

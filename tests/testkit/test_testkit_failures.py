@@ -253,7 +253,7 @@ def place(line_text, error):
         (
             "Ungranted",
             [('self.signing_service.sign(b"data", "key")', "CordaRuntimeError")],
-            "is not granted (at shop_flows.py:",
+            "[workflow] in cordapp.toml, or have the host allow it to the node (at shop_flows.py:",
         ),
         ("Clocked", [("self.flow_engine.sleep(-1)", "CordaRuntimeError")], "request-invalid"),
     ],
