@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.ledger.core.model import StateRef
+from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.notary.decide import decide
-from host.ledger.notary.model import Books, Check, ErrorKind, UniquenessRequest
+from host.ledger.notary.model import Books, Check, UniquenessRequest
 from tests.ledger.transactions import identifier, ref
 
 NOW = "2026-11-21T05:00:00.000000Z"

@@ -11,7 +11,8 @@ from host.ledger.core.components import Group
 from host.ledger.core.filtered import filter_transaction
 from host.ledger.core.filtered_json import filtered_json
 from host.ledger.core.model import Notary, TimeWindow
-from host.ledger.notary.model import Check, ErrorKind
+from host.ledger.core.notary_errors import ErrorKind
+from host.ledger.notary.model import Check
 from host.ledger.notary.requests import (
     FOR_NOTARY,
     RequestRefusedError,

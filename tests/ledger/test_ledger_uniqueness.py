@@ -14,7 +14,8 @@ from host.adapters.sqlite.database import Database
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, ShortHash
 from host.ledger.core.model import StateRef
-from host.ledger.notary.model import Check, ErrorKind, UniquenessRequest
+from host.ledger.core.notary_errors import ErrorKind
+from host.ledger.notary.model import Check, UniquenessRequest
 from host.ledger.notary.service import UniquenessService
 from host.ledger.notary.tables import CONSUMED, NOTARISED, SCHEMA
 from tests.ledger.transactions import identifier, ref

@@ -240,6 +240,43 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A counterparty sent nothing within the time that a protocol of the platform waits.",
         "Try again; see the counterparty's flow.",
     ),
+    # Notaries
+    "finality-undecided": (
+        "The transaction's notary was not reached, or gave no answer that decides.",
+        "Nothing: the transaction is final or refused as soon as its notary is asked again.",
+    ),
+    "notary-input-state-conflict": (
+        "An input state has been spent by another transaction.",
+        "Find the unconsumed states again, and build the transaction with them.",
+    ),
+    "notary-input-state-unknown": (
+        "The notary knows no such input state: another notary has it, or nobody notarised it.",
+        "Have the transaction that made the state notarised by this notary first.",
+    ),
+    "notary-invalid-signature": (
+        "A notary that verifies contracts found a wrong or missing signature of a signatory.",
+        "Let all signatories sign, then build and finalise the transaction anew.",
+    ),
+    "notary-malformed-request": (
+        "The transaction has no upper bound of its time window, or names a state twice.",
+        "Set a time window, and name each state once.",
+    ),
+    "notary-reference-state-conflict": (
+        "A reference state has been spent by another transaction.",
+        "Find the newest state, and build the transaction with it.",
+    ),
+    "notary-reference-state-unknown": (
+        "The notary knows no such reference state.",
+        "Refer to states of transactions that this notary has notarised.",
+    ),
+    "notary-time-window-out-of-bounds": (
+        "The notary's clock was outside the transaction's time window.",
+        "Build the transaction anew with a window that leaves time to finalise it.",
+    ),
+    "notary-transaction-verification-failure": (
+        "The notary found the transaction invalid, or not shown to it as its protocol needs.",
+        "See the message; a contract-verifying notary needs the CPKs of the transaction.",
+    ),
     # External messages
     "external-channel-unknown": (
         "No CPK of the CPI declares this channel.",

@@ -118,3 +118,54 @@ class OfferedProposal(Struct, frozen=True, kw_only=True):
     """A proposal was sent; `backchain`: ids that the receiver may ask for."""
 
     backchain: list[str]
+
+
+class NotaryPlan(Struct, frozen=True, kw_only=True):
+    """How a transaction's notary is asked.
+
+    Attributes:
+        service: the X.500 name of the notary service.
+        protocol: Corda's name of the protocol that it serves.
+        versions: of the protocol, that both sides know.
+        nodes: X.500 names of the service's active members, at least one.
+        backchain_required: receivers of the transaction resolve its backchain.
+        attempts: how often it is asked before it counts as not reached.
+        answer_ms: how long an answer is waited for.
+    """
+
+    service: str
+    protocol: str
+    versions: list[int]
+    nodes: Annotated[list[str], Meta(min_length=1)]
+    backchain_required: bool
+    attempts: int
+    answer_ms: int
+
+
+class NotaryError(Struct, frozen=True, kw_only=True):
+    """Why a notary did not sign; `lower`: the instant before which it does not decide."""
+
+    kind: str
+    message: str
+    lower: str | None = None
+
+
+class NotaryAnswer(Struct, frozen=True, kw_only=True):
+    """A notary's answer: verified signatures, or an error."""
+
+    signatures: list[Content]
+    error: NotaryError | None
+
+
+class ServedNotarisation(Struct, frozen=True, kw_only=True):
+    """What a notary has decided.
+
+    Attributes:
+        id: of the transaction; None if the request names none.
+        answer: for the client.
+        kind: of the refusal; None if the transaction was accepted.
+    """
+
+    id: str | None
+    answer: Content
+    kind: str | None

@@ -11,10 +11,10 @@ from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
 from host.ledger.core.merkle import HASH_PREFIX, id_text
 from host.ledger.core.model import StateRef
+from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.notary.model import (
     Books,
     Entry,
-    ErrorKind,
     Rejection,
     Result,
     UniquenessRequest,

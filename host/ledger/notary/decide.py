@@ -7,17 +7,21 @@ Source: corda-runtime-os `BatchedUniquenessCheckerImpl.kt` and its integration t
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from host.ledger.core.model import StateRef
+from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.notary.model import (
     Books,
     Check,
     Entry,
-    ErrorKind,
     Rejection,
     Result,
     UniquenessRequest,
 )
+
+NAMED_MAX = 20
+"""States that a rejection names: it is stored, and sent to the client."""
 
 
 def decide(
@@ -88,24 +92,30 @@ class _Ledger:
         what = "input" if kind is ErrorKind.INPUT_STATE_UNKNOWN else "reference"
         return Rejection(
             kind=kind,
-            message=f"{_words(kind)}: this notary does not know {what} states {', '.join(unknown)}",
-            details={"unknownStates": unknown},
+            message=f"{kind.words}: this notary does not know {what} states {_named(unknown)}",
+            details={"unknownStates": unknown[:NAMED_MAX]},
         )
 
     def _conflict(self, refs: Sequence[StateRef], kind: ErrorKind) -> Rejection | None:
         spent = {str(ref): self._spent[ref] for ref in refs if ref in self._spent}
         if not spent:
             return None
-        named = ", ".join(f"{ref} by {by}" for ref, by in spent.items())
+        named = _named([f"{ref} by {by}" for ref, by in spent.items()])
         return Rejection(
             kind=kind,
-            message=f"{_words(kind)}: states have been consumed: {named}",
+            message=f"{kind.words}: states have been consumed: {named}",
             details={
                 "conflictingStates": [
-                    {"stateRef": ref, "consumingTransaction": by} for ref, by in spent.items()
+                    {"stateRef": ref, "consumingTransaction": by}
+                    for ref, by in islice(spent.items(), NAMED_MAX)
                 ]
             },
         )
+
+
+def _named(states: Sequence[str]) -> str:
+    more = len(states) - NAMED_MAX
+    return ", ".join(states[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _malformed(request: UniquenessRequest) -> Rejection | None:
@@ -123,7 +133,7 @@ def _malformed(request: UniquenessRequest) -> Rejection | None:
     if reason is None:
         return None
     kind = ErrorKind.MALFORMED_REQUEST
-    return Rejection(kind=kind, message=f"{_words(kind)}: {reason}")
+    return Rejection(kind=kind, message=f"{kind.words}: {reason}")
 
 
 def _unseen(request: UniquenessRequest, now: str) -> Rejection:
@@ -131,7 +141,7 @@ def _unseen(request: UniquenessRequest, now: str) -> Rejection:
     window = _outside_window(request, now)
     if window is None:
         kind = ErrorKind.NOT_PREVIOUSLY_SEEN_TRANSACTION
-        return Rejection(kind=kind, message=f"{_words(kind)}: this notary has not seen it")
+        return Rejection(kind=kind, message=f"{kind.words}: this notary has not seen it")
     if request.lower is not None and now < request.lower:
         kind = ErrorKind.TIME_WINDOW_BEFORE_LOWER_BOUND
         return Rejection(
@@ -156,9 +166,4 @@ def _outside_window(request: UniquenessRequest, now: str) -> Rejection | None:
 
 def _window_message(kind: ErrorKind, request: UniquenessRequest, now: str) -> str:
     start = "any time" if request.lower is None else request.lower
-    return f"{_words(kind)}: it is {now}, the window is from {start} until before {request.upper}"
-
-
-def _words(kind: ErrorKind) -> str:
-    """Corda's words for a kind: `Input State Conflict` for `InputStateConflict`."""
-    return "".join(f" {letter}" if letter.isupper() else letter for letter in kind.value).strip()
+    return f"{kind.words}: it is {now}, the window is from {start} until before {request.upper}"

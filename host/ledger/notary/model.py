@@ -11,6 +11,7 @@ from typing import Protocol
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.ledger.core.model import StateRef
+from host.ledger.core.notary_errors import ErrorKind
 
 
 class Check(StrEnum):
@@ -18,36 +19,6 @@ class Check(StrEnum):
 
     WRITE = "WRITE"
     READ = "READ"
-
-
-class ErrorKind(StrEnum):
-    """Corda's kinds of a notary's refusal (`NotaryError*`), those of a uniqueness check first."""
-
-    INPUT_STATE_UNKNOWN = "InputStateUnknown"
-    INPUT_STATE_CONFLICT = "InputStateConflict"
-    REFERENCE_STATE_UNKNOWN = "ReferenceStateUnknown"
-    REFERENCE_STATE_CONFLICT = "ReferenceStateConflict"
-    TIME_WINDOW_OUT_OF_BOUNDS = "TimeWindowOutOfBounds"
-    TIME_WINDOW_BEFORE_LOWER_BOUND = "TimeWindowBeforeLowerBound"
-    NOT_PREVIOUSLY_SEEN_TRANSACTION = "NotPreviouslySeenTransaction"
-    MALFORMED_REQUEST = "MalformedRequest"
-    TRANSACTION_VERIFICATION_FAILURE = "TransactionVerificationFailure"
-    INVALID_SIGNATURE = "InvalidSignature"
-    GENERAL = "General"
-
-    @property
-    def is_fatal(self) -> bool:
-        """Whether the transaction can never be notarised; otherwise a later attempt may succeed."""
-        return self not in _UNDECIDED
-
-
-_UNDECIDED = frozenset(
-    {
-        ErrorKind.TIME_WINDOW_BEFORE_LOWER_BOUND,
-        ErrorKind.NOT_PREVIOUSLY_SEEN_TRANSACTION,
-        ErrorKind.GENERAL,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

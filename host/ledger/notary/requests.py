@@ -22,7 +22,8 @@ from host.ledger.core.filtered import Selection
 from host.ledger.core.filtered_content import FilteredContent, Listed, filtered_content
 from host.ledger.core.filtered_json import read_filtered
 from host.ledger.core.model import Notary, StateRef, TimeWindow
-from host.ledger.notary.model import Check, ErrorKind, Rejection, UniquenessRequest
+from host.ledger.core.notary_errors import ErrorKind
+from host.ledger.notary.model import Check, Rejection, UniquenessRequest
 from host.ports.requests import as_object, check_fields, take_object, take_text
 
 FOR_NOTARY: Selection = {
