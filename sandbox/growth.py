@@ -46,9 +46,9 @@ from sandbox.binary import (
 from sandbox.errors import ComponentRefusedError
 from sandbox.instructions import instructions_of
 
-REVISION = 1
-"""Version of this module's output for components that exist; a part of the engine's profile. It was
-not raised for `table.grow`, which no toolchain has ever put into a contract."""
+REVISION = 2
+"""Version of this module's output, a part of the engine's profile: two receipts with one profile
+were made by the same rules. 1 checked `memory.grow` alone, 2 also checks `table.grow`."""
 TRAP_NAME = "cordbox_memory_refused"
 
 _I32 = b"\x7f"

@@ -119,6 +119,15 @@ def check_result(text: str) -> None:
         return
 
 
+def is_json(text: str) -> bool:
+    """Whether `checked_json` accepts a text."""
+    try:
+        checked_json(text)
+    except GuestTextError:
+        return False
+    return True
+
+
 def mended_json(text: str) -> str:
     """`text` with each surrogate and U+0000, raw or escaped, replaced by U+FFFD."""
     if _ESCAPE_START in text and _MAYBE_UNFIT.search(text):

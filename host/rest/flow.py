@@ -5,6 +5,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import Body, Request, Response
 
 from host.access import User, start_flow_action
@@ -167,9 +168,9 @@ def get_flow_result(
     A result that is no JSON, or breaks a rule such as a key that stands twice, is a string.
     """
     node = services.virtual_node(holdingidentityshorthash)
-    found = services.flows.status(node.holding.short_hash, clientrequestid)
+    found = services.flows.unread(node.holding.short_hash, clientrequestid)
     answer = streamed(_result_parts(found))
-    if not found.status.is_final:
+    if not found.status.status.is_final:
         answer.status_code = HTTPStatus.ACCEPTED
     return answer
 
@@ -248,8 +249,9 @@ def _status_parts(found: UnreadStatus) -> Iterator[bytes]:
     yield tail
 
 
-def _result_parts(flow: FlowStatus) -> Iterator[bytes]:
+def _result_parts(found: UnreadStatus) -> Iterator[bytes]:
     """A `FlowResultResponse` as JSON; its result is not parsed, since it may be large."""
+    flow = found.status
     answer = FlowResultResponse(
         holding_identity_short_hash=flow.holding_short_hash,
         client_request_id=flow.client_request_id,
@@ -260,8 +262,18 @@ def _result_parts(flow: FlowStatus) -> Iterator[bytes]:
     )
     head, _, tail = _RESULT_JSON(answer).partition(b'"json":null')
     yield head + b'"json":'
-    yield b"null" if flow.result is None else result_json(flow.result)
+    yield _result_json(found)
     yield tail
+
+
+def _result_json(found: UnreadStatus) -> bytes:
+    """The value of a result: its text if that is JSON, else the JSON string that is stored."""
+    if found.result_is_json is False:
+        return bytes(found.result)
+    text = msgspec.json.decode(found.result, type=str | None)
+    if text is None:
+        return b"null"
+    return text.encode() if found.result_is_json else result_json(text)
 
 
 def _error(flow: FlowStatus) -> FlowStateErrorResponse | None:

@@ -172,12 +172,12 @@ def test_statuses_of_version_1() -> None:
     write = write_status(None, written)
     assert write is not None
     assert write.value is not None
-    assert write.value == stored.replace(b'"v":1', b'"v":2').replace(
+    assert write.value == stored.replace(b'"v":1', b'"v":3').replace(
         b'"history":null', b'"history":null,"assigned":"f"'
-    )
+    ).replace(b'"result":null', b'"result":null,"result_is_json":null')
     assert decode_status(_status_record(write.value)) == written
-    with pytest.raises(FlowRecordDamagedError, match="format 3, expected 1 or 2"):
-        decode_status(_status_record(stored.replace(b'"v":1', b'"v":3')))
+    with pytest.raises(FlowRecordDamagedError, match="format 4, expected 1 or 2 or 3"):
+        decode_status(_status_record(stored.replace(b'"v":1', b'"v":4')))
 
 
 def _status_record(value: bytes) -> StateRecord:
@@ -199,6 +199,7 @@ def test_a_result_may_be_left_unread() -> None:
         assert unread.status.result is None
         assert bytes(unread.result) in write.value
         assert json.loads(bytes(unread.result)) == status.result
+        assert unread.result_is_json is None
         assert read_status(_status_record(write.value)).flow_id == unread.status.flow_id
     with pytest.raises(FlowRecordDamagedError, match="cannot be read"):
         read_unread(_status_record(b"{"))

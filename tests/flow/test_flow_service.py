@@ -41,6 +41,8 @@ def test_a_start_is_accepted_before_it_runs(store: FlowStore) -> None:
     made.engine.drain()
     done = made.alice()
     assert (done.status, done.result) == (FlowStatusName.COMPLETED, "ok")
+    unread = made.service.unread(holding(ALICE).short_hash, "r1")
+    assert (bytes(unread.result), unread.result_is_json) == (b'"ok"', False)
     assert done.flow_id is not None
 
 

@@ -60,6 +60,20 @@ def test_who_was_away_saves_nothing_up_and_owes_what_it_used() -> None:
     assert [take(turns, 50) for _ in range(9)] == [A] * 9
 
 
+def test_time_spent_for_a_node_outside_of_its_steps_counts_like_theirs() -> None:
+    turns = Turns(2)
+    for name in (A, B):
+        turns.ready(name)
+    turns.charge(A, 500)  # the place that it stands in already is given up
+    assert [take(turns, 50) for _ in range(9)] == [B] * 9
+    turns.charge(C, 400)  # a node without work owes it when work comes
+    turns.ready(C)
+    assert [take(turns, 50) for _ in range(3)] == [B, A, B]
+    for name in (A, B, C):
+        turns.idle(name)
+    assert len(turns) == 0
+
+
 def test_no_more_steps_of_a_node_run_than_it_may_have_and_fresh_nodes_come_first() -> None:
     turns = Turns(2)
     turns.ready(A)

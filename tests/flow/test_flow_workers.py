@@ -15,18 +15,19 @@ from host.adapters.memory.store import MemoryStore
 from host.adapters.partitions import partition_of
 from host.adapters.sqlite import connections
 from host.adapters.sqlite.store import SqliteStore
-from host.domain.ids import EpochMs
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs, ShortHash
 from host.flow.core.dispatch import COMMITTING_MAX
 from host.flow.core.events import FlowEnded
 from host.flow.core.messages import GROUP
 from host.flow.engine.tick import TICK_S
-from host.flow.engine.timers import Timers
+from host.flow.engine.timers import ChargeTime, Timers, charge_nobody
 from host.flow.engine.workers import FlowWorkers
 from host.ports.bus import WorkQueue
 from host.ports.groups import Membership
 from host.ports.units import FlowStore, Unit
 from host.ports.work import WorkBatch
-from tests.flow.network import BOB, CountedEntropy, Flow, Network, holding
+from tests.flow.network import ALICE, BOB, CountedEntropy, Flow, Network, holding
 from tests.flow.queues import ALICES
 from tests.flow.scripted import Guest
 
@@ -334,9 +335,13 @@ def test_flows_that_sleep_shortly_share_ticks(monkeypatch: pytest.MonkeyPatch) -
     fired: list[float] = []
     fire_due = Timers.fire_due
 
-    def counted(timers: Timers, owned: Mapping[int, int | None] | None = None) -> int:
+    def counted(
+        timers: Timers,
+        owned: Mapping[int, int | None] | None = None,
+        charge: ChargeTime = charge_nobody,
+    ) -> int:
         fired.append(time.monotonic())
-        return fire_due(timers, owned)
+        return fire_due(timers, owned, charge)
 
     monkeypatch.setattr(Timers, "fire_due", counted)
     names = [f"r{n}" for n in range(16)]
@@ -346,6 +351,49 @@ def test_flows_that_sleep_shortly_share_ticks(monkeypatch: pytest.MonkeyPatch) -
         assert ended.wait_for(*names)
     assert len(fired) >= 5
     assert min(later - earlier for earlier, later in pairwise(fired)) >= TICK_S
+
+
+def test_each_node_is_charged_its_part_of_the_commit_that_wakes_its_flows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three flows of Alice and one of Bob are due at once; a commit that fails counts as well."""
+
+    def sleeps(guest: Guest) -> str:
+        if guest.body:
+            guest.send(guest.open(BOB), 1)
+        guest.call("flow", "sleep", millis=40)
+        return "awake"
+
+    def answers(guest: Guest) -> str:
+        guest.receive(guest.session)
+        guest.call("flow", "sleep", millis=40)
+        return "awake"
+
+    store = MemoryStore()
+    network = Network(store, {"test.Initiator": sleeps, "test.Responder": answers})
+    charged: dict[ShortHash, list[float]] = {}
+
+    def charge(node: ShortHash, cost_ms: float) -> None:
+        charged.setdefault(node, []).append(cost_ms)
+
+    def fails(_unit: Unit) -> None:
+        raise StorageError("disk full")
+
+    for name in ("r1", "r2", "r3"):
+        network.start(name == "r1", request_id=name)
+    network.engine.drain()
+    network.clock.advance(40)
+    assert network.engine.timers.fire_due(charge=charge) == 4
+    alice, bob = charged[holding(ALICE).short_hash], charged[holding(BOB).short_hash]
+    assert sum(alice) == pytest.approx(3 * sum(bob))
+    assert sum(bob) > 0
+    network.engine.drain()
+    network.start(request_id="r4")
+    network.engine.drain()
+    network.clock.advance(40)
+    monkeypatch.setattr(store, "commit", fails)
+    assert network.engine.timers.fire_due(charge=charge) == 0
+    assert len(alice) == 2
 
 
 def test_a_sleep_of_no_time_is_no_step() -> None:
@@ -528,10 +576,10 @@ def test_the_owner_of_its_partition_fires_a_flows_timer() -> None:
 
 
 def _noted(
-    action: Callable[[Mapping[int, int | None]], int], log: list[str], name: str
-) -> Callable[[Mapping[int, int | None]], int]:
-    def noted(owned: Mapping[int, int | None]) -> int:
-        fired = action(owned)
+    action: Callable[[Mapping[int, int | None], ChargeTime], int], log: list[str], name: str
+) -> Callable[[Mapping[int, int | None], ChargeTime], int]:
+    def noted(owned: Mapping[int, int | None], charge: ChargeTime) -> int:
+        fired = action(owned, charge)
         log.extend([name] * fired)
         return fired
 

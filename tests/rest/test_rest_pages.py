@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.domain.flow import FlowStatusName
+from host.domain.guest_text import is_json
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.paging import Cursor, CursorInvalidError, parse_cursor
 from host.flow.core.statuses import StoredStatus, write_status
@@ -311,14 +312,19 @@ HOSTILE_RESULTS = {
 }
 
 
+@pytest.mark.parametrize("is_old", [False, True])
 @pytest.mark.parametrize("name", HOSTILE_RESULTS)
 def test_no_result_that_is_stored_makes_its_answer_fail_or_fill_memory(
-    host, api, bob, services, traced_peak, name
+    host, api, bob, services, traced_peak, monkeypatch, name, is_old
 ):
-    text = HOSTILE_RESULTS[name]
-    write = status_write(bob, f"hostile-{name}", at=0, result=text)
+    """Statuses of earlier releases do not tell whether their result is JSON; others do."""
+    text, request_id = HOSTILE_RESULTS[name], f"hostile-{name}-{is_old}"
+    known = None if is_old else is_json(text)
+    write = status_write(bob, request_id, at=0, result=text, result_is_json=known)
     services.flows._store.commit(Unit(states=(write,)))
-    path = f"/api/v5_2/flow/{bob}/hostile-{name}/result"
+    path = f"/api/v5_2/flow/{bob}/{request_id}/result"
+    if not is_old:
+        monkeypatch.setattr("host.rest.json_body.checked_json", None)  # it is not parsed again
     reply = api.get(path)
     assert reply.status_code == 200
     found = json.loads(reply.content)["json"]

@@ -17,8 +17,8 @@ from host.ports.glances import GlanceWrite
 from host.ports.programs import SYSTEM_FLOW
 from host.ports.state import StateRecord, StateWrite
 
-STATUS_VERSIONS = (1, 2)
-"""Versions that can be read; version 2 added `assigned`, which is None in version 1."""
+STATUS_VERSIONS = (1, 2, 3)
+"""Versions that can be read; 2 added `assigned`, 3 `result_is_json`, both None in earlier ones."""
 
 
 class StoredStatus(Struct, frozen=True, kw_only=True):
@@ -26,16 +26,19 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
 
     `flow_id` is None until the flow has begun, as for Corda's clients; `assigned` is the id that a
     start request was given when it was accepted, None for one that an earlier release accepted.
+    `result_is_json` tells whether the result is JSON that the host accepts (`checked_json`) or
+    plain text, so that it is parsed once, not at each request; None without a result.
     `received` is the last sequence number that each session of an ended flow has received.
     """
 
-    v: int = 2
+    v: int = 3
     holding: ShortHash
     request_id: str
     flow_id: FlowId | None
     flow_class: str
     status: FlowStatusName
     result: str | None = None
+    result_is_json: bool | None = None
     error_type: str | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -57,10 +60,12 @@ class UnreadStatus:
     Attributes:
         status: the status, without its result.
         result: the result as JSON text: a string, or null.
+        result_is_json: whether that string's content is JSON; None if that is not known.
     """
 
     status: FlowStatus
     result: msgspec.Raw
+    result_is_json: bool | None
 
 
 _encoder = msgspec.json.Encoder()
@@ -159,7 +164,9 @@ def read_unread(record: StateRecord) -> UnreadStatus:
     """The status with its result as it is stored; raises as `read_status`."""
     what = f"status {record.key!r}"
     found = read_stored(_unread_decoder, record.value, what, versions=STATUS_VERSIONS)
-    return UnreadStatus(status=_status(found, None), result=found.result)
+    return UnreadStatus(
+        status=_status(found, None), result=found.result, result_is_json=found.result_is_json
+    )
 
 
 def status_of(stored: StoredStatus) -> FlowStatus:

@@ -129,6 +129,13 @@ class Turns:
         else:
             self._rest(node)
 
+    def charge(self, name: ShortHash, cost_ms: float) -> None:
+        """Charge time that was spent for the node outside of its steps, such as for its timers."""
+        node = self._nodes.get(name) or self._new(name)
+        node.used = max(node.used, self._clock) + cost_ms
+        if node.is_ready:
+            self._stand_in_line(name, node)
+
     def ahead_ms(self, name: ShortHash) -> float:
         """How far the node's clock is ahead of the common one; 0 for a node that is unknown."""
         node = self._nodes.get(name)

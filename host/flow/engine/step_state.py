@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from host.domain.accounts import Account, Charge
+from host.domain.guest_text import is_json
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import DEFAULT_QUOTA, Quota
@@ -364,6 +365,7 @@ def status_of_step(flow: StepState, end: End, now: EpochMs) -> StoredStatus:
         flow_class=checkpoint.flow_class,
         status=end.status,
         result=end.result,
+        result_is_json=None if end.result is None else is_json(end.result),
         error_type=error.type if error else None,
         error_code=error.code if error else None,
         error_message=error.message if error else None,

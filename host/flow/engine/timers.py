@@ -3,9 +3,11 @@
 These are mapper states, old statuses and histories.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.mapper import decode_state
@@ -26,6 +28,15 @@ _HOLD_MS = 16_000
 _REFUSED_MAX = 16
 """Failing states of one batch that are skipped one by one; more indicate a store failure."""
 _EVER = EpochMs(2**62)
+
+
+ChargeTime = Callable[[ShortHash, float], None]
+"""Charges a node with milliseconds of a thread's time."""
+
+
+def charge_nobody(node: ShortHash, cost_ms: float) -> None:
+    """For an engine whose nodes share no threads."""
+    del node, cost_ms
 
 
 def all_partitions(states: States) -> Mapping[int, int | None]:
@@ -57,7 +68,11 @@ class Timers:
         times = [self._held.get(s.key, s.due_at) for s in due]
         return min((at for at in times if at is not None), default=None)
 
-    def fire_due(self, owned: Mapping[int, int | None] | None = None) -> int:
+    def fire_due(
+        self,
+        owned: Mapping[int, int | None] | None = None,
+        charge: ChargeTime = charge_nobody,
+    ) -> int:
         """Process the due states of these partitions, or of all, in one transaction if possible.
 
         Many flows may be due at once; one commit for each would delay later ones. States that
@@ -65,6 +80,7 @@ class Timers:
 
         Args:
             owned: the epoch of each partition.
+            charge: gets the time of each commit, shared by the nodes whose flows it wakes.
 
         Returns:
             The number of processed states. One that a step changed meanwhile is left for the next
@@ -80,7 +96,7 @@ class Timers:
         self._held = {key: at for key, at in self._held.items() if now < at <= now + _HOLD_MS}
         found = self._store.due(GROUP, now, _BATCH + len(self._held), owned.keys())
         due = [state for state in found if state.key not in self._held]
-        return self._fire(due, owned, now, [])
+        return self._fire(due, owned, now, [], charge)
 
     def _fire(
         self,
@@ -88,12 +104,13 @@ class Timers:
         owned: Mapping[int, int | None],
         now: EpochMs,
         refused: list[str],
+        charge: ChargeTime,
     ) -> int:
         """Process `due` in one unit, or else each half of it; returns the number processed."""
         if not due:
             return 0
         try:
-            self._commit(due, owned, now)
+            self._commit(due, owned, now, charge)
         except FencedError:
             raise
         except Exception as exc:
@@ -101,8 +118,8 @@ class Timers:
                 raise  # the failure is not caused by one of them
             if len(due) > 1:
                 half = len(due) // 2
-                acted = self._fire(due[:half], owned, now, refused)
-                return acted + self._fire(due[half:], owned, now, refused)
+                acted = self._fire(due[:half], owned, now, refused, charge)
+                return acted + self._fire(due[half:], owned, now, refused, charge)
             if isinstance(exc, StateConflictError):
                 return 0
             refused.append(due[0].key)
@@ -111,6 +128,22 @@ class Timers:
         return len(due)
 
     def _commit(
+        self,
+        due: Sequence[StateRecord],
+        owned: Mapping[int, int | None],
+        now: EpochMs,
+        charge: ChargeTime,
+    ) -> None:
+        begun = time.perf_counter()
+        try:
+            self._commit_all(due, owned, now)
+        finally:  # a commit that fails has taken its time as well
+            share_ms = (time.perf_counter() - begun) * 1000 / len(due)
+            woken = Counter(node_of_timer(s) for s in due if _is_timer(s))
+            for node, count in woken.items():
+                charge(node, share_ms * count)
+
+    def _commit_all(
         self, due: Sequence[StateRecord], owned: Mapping[int, int | None], now: EpochMs
     ) -> None:
         parts = [self._unit(state, now) for state in due]
@@ -131,7 +164,7 @@ class Timers:
     def _unit(self, state: StateRecord, now: EpochMs) -> Unit:
         delete = StateWrite(key=state.key, value=None, expected=state.version)
         kind, _, rest = state.key.partition("/")
-        if kind == "timer":
+        if _is_timer(state):
             node = node_of_timer(state)
             wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()), node=node)
             return Unit(states=(delete,), records=(wake,))
@@ -159,3 +192,7 @@ class Timers:
         except FlowRecordDamagedError:
             return False
         return self._store.get(flow_state_key(flow_id)) is not None
+
+
+def _is_timer(state: StateRecord) -> bool:
+    return state.key.startswith("timer/")

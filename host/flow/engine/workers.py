@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from host.domain.errors import StorageError
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.flow.core.dispatch import Job
 from host.flow.core.messages import GROUP, WORK_TOPICS
 from host.flow.engine.engine import FlowEngine
@@ -251,12 +251,17 @@ class FlowWorkers:
             owned = self._pool.epochs
             self._tick.begin()
             try:
-                self._engine.timers.fire_due(owned)
+                self._engine.timers.fire_due(owned, self._charge)
             except FencedError:
                 self._rebalanced(GROUP)
             self._found((), self._engine.timers.next_due(owned))
         if is_trim and self._upkeep is not None:
             self._upkeep.run()
+
+    def _charge(self, node: ShortHash, cost_ms: float) -> None:
+        """Charge a node with time of this thread as with that of its own turns."""
+        with self._pool.lock:
+            self._pool.dispatch.turns.charge(node, cost_ms)
 
     def _beat(self) -> None:
         """Send the pool's heartbeat, and read its partitions."""
