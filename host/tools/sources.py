@@ -7,7 +7,7 @@ nothing.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -104,18 +104,10 @@ def collect_sources(
     own = _read_folder(folder, problems)
     known = modules_of(own)
     problems += missing_entries(folder, entry_modules, known)
-    problems += [
-        f"{path}: the module's name hides {name!r} of the runtime"
-        for name, path in sorted({**modules_of(vendored), **known}.items())
-        if rules.reserves(name.partition(".")[0])
-    ]
+    problems += _hidden_names({**modules_of(vendored), **known}, rules)
     texts = {path: data_text(content) for path, content in data.items()}
     problems += _collisions(own, vendored, base)
-    problems += [
-        f"{path}: a data file differs from what the CPK's dependency has there"
-        for path, text in texts.items()
-        if base.get(path, text) != text
-    ]
+    problems += _changed_data(texts, base)
     problems += _wrongly_declared(unreached, entry_modules)
     sdk = sdk_sources()
     code = {path: text for path, text in base.items() if not is_data(path)}
@@ -132,12 +124,7 @@ def collect_sources(
     reached = judgement.reached.keys()
     replaced = {path for path, text in sdk.items() if base.get(path, text) != text}
     packed = _packed(vendored, reached, unreached)
-    size = sum(len(vendored[path].encode()) for path in packed)
-    if len(packed) > VENDORED_FILES_MAX or size > TOTAL_BYTES_MAX:
-        problems.append(
-            f"{len(packed)} vendored modules with {size} bytes, at most {VENDORED_FILES_MAX} with "
-            f"{TOTAL_BYTES_MAX}: declare those that nothing imports in {unreached.label}"
-        )
+    problems += _too_much_vendored(vendored, packed, unreached)
     if problems:
         raise SourceRefusedError(tuple(problems))
     chosen = own.keys() | packed | (reached & sdk.keys()) | replaced
@@ -146,6 +133,38 @@ def collect_sources(
     return CollectedSources(
         files=dict(sorted(files.items())), reached=frozenset(reached), warnings=judgement.warnings
     )
+
+
+def _hidden_names(modules: Mapping[str, str], rules: SourceRules) -> list[str]:
+    """Modules, by name and path, that hide modules of the runtime."""
+    return [
+        f"{path}: the module's name hides {name!r} of the runtime"
+        for name, path in sorted(modules.items())
+        if rules.reserves(name.partition(".")[0])
+    ]
+
+
+def _changed_data(texts: Mapping[str, str], base: Mapping[str, str]) -> list[str]:
+    """Data files that a dependency has with another content."""
+    return [
+        f"{path}: a data file differs from what the CPK's dependency has there"
+        for path, text in texts.items()
+        if base.get(path, text) != text
+    ]
+
+
+def _too_much_vendored(
+    vendored: Mapping[str, str], packed: Collection[str], unreached: Unreached
+) -> list[str]:
+    """Whether the vendored modules to be packed exceed a limit."""
+    size = sum(len(vendored[path].encode()) for path in packed)
+    if len(packed) <= VENDORED_FILES_MAX and size <= TOTAL_BYTES_MAX:
+        return []
+    problem = (
+        f"{len(packed)} vendored modules with {size} bytes, at most {VENDORED_FILES_MAX} with "
+        f"{TOTAL_BYTES_MAX}: declare those that nothing imports in {unreached.label}"
+    )
+    return [problem]
 
 
 def missing_entries(folder: Path, entry_modules: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -113,32 +113,17 @@ class FlowEngine:
             journals=units,
         )
         places = StickyCache(0) if sticky is None else sticky
-        runs = GuestRuns(store=units, guests=guests, services=services, sticky=places)
-        delivery = LocalDelivery(
-            store=units,
-            routes=services.routes,
-            entropy=entropy,
-            quotas=services.quotas,
-            config=config,
-        )
+        kept = KeptPrograms(kept_programs)
         self._steps = FlowSteps(
             store=units,
-            runs=runs,
-            programs=ProgramRuns(store=units, services=services, kept=KeptPrograms(kept_programs)),
+            runs=GuestRuns(store=units, guests=guests, services=services, sticky=places),
+            programs=ProgramRuns(store=units, services=services, kept=kept),
             packages=packages,
             services=services,
             events=events,
-            delivery=delivery,
+            delivery=_local_delivery(units, services),
         )
-        self._mapper = Mapper(
-            store=units,
-            routes=services.routes,
-            clock=clock,
-            entropy=entropy,
-            events=events,
-            quotas=services.quotas,
-            config=config,
-        )
+        self._mapper = _mapper(units, services, events)
         self.timers = Timers(store=units, clock=clock, config=config)
         self.asides = Asides(units)
         self.setbacks = Setbacks(
@@ -290,6 +275,28 @@ class FlowEngine:
                 self._steps.handle(taken)
             case _:
                 self._mapper.deliver(taken)
+
+
+def _local_delivery(store: EngineStore, services: FlowServices) -> LocalDelivery:
+    return LocalDelivery(
+        store=store,
+        routes=services.routes,
+        entropy=services.entropy,
+        quotas=services.quotas,
+        config=services.live_config,
+    )
+
+
+def _mapper(store: EngineStore, services: FlowServices, events: EventSink) -> Mapper:
+    return Mapper(
+        store=store,
+        routes=services.routes,
+        clock=services.clock,
+        entropy=services.entropy,
+        events=events,
+        quotas=services.quotas,
+        config=services.live_config,
+    )
 
 
 def _contained(sink: EventSink) -> EventSink:

@@ -93,29 +93,7 @@ def make_rest(
         secrets=base.directory.secrets,
         entropy=base.entropy,
     )
-    services = RestServices(
-        packages=parts.packages,
-        certificates=parts.packages.certificates,
-        virtual_nodes=parts.nodes,
-        flows=FlowService(
-            units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
-        ),
-        membership=parts.registrations,
-        members=parts.members,
-        users=users,
-        keys=parts.keys,
-        quotas=parts.quotas,
-        held_bytes=HeldBytes(
-            store=parts.store,
-            vaults=parts.vaults,
-            notaries=parts.notary_databases,
-            folders=base.directory.virtual_nodes,
-            parked=parked,
-        ),
-        clock=base.clock,
-        administrative_log=parts.administrative_log,
-        transactions=RecordedTransactions(parts.vaults),
-    )
+    services = _services(parts, users, parked)
     add_account_metrics(base.registry, parts.store)
     packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
 
@@ -145,6 +123,33 @@ def make_rest(
         admin_password_file=admin_password_file,
         registry=base.registry,
         monitor=health_routes(exposed, readiness),
+    )
+
+
+def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -> RestServices:
+    base = parts.base
+    return RestServices(
+        packages=parts.packages,
+        certificates=parts.packages.certificates,
+        virtual_nodes=parts.nodes,
+        flows=FlowService(
+            units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
+        ),
+        membership=parts.registrations,
+        members=parts.members,
+        users=users,
+        keys=parts.keys,
+        quotas=parts.quotas,
+        held_bytes=HeldBytes(
+            store=parts.store,
+            vaults=parts.vaults,
+            notaries=parts.notary_databases,
+            folders=base.directory.virtual_nodes,
+            parked=parked,
+        ),
+        clock=base.clock,
+        administrative_log=parts.administrative_log,
+        transactions=RecordedTransactions(parts.vaults),
     )
 
 

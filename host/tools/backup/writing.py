@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
+from host.adapters.files.identity.directory_id import DirectoryId
 from host.adapters.files.identity.errors import error_of
 from host.adapters.files.identity.verification import inspect
 from host.domain.errors import DiskFullError, StorageError
@@ -72,6 +73,52 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         DiskFullError: there is not enough space for a copy of the databases.
         StorageError: something cannot be read or written; no file is left.
     """
+    known = _known_directory(folder)
+    if file.exists():
+        raise BackupExistsError(f"{file} is there already", path=str(file))
+    act = offline_act(folder, "host backup", parameters={"file": file.name})
+    with working_folder(folder / STAGING) as staging, act:
+        _check_room(folder)
+        with taken_cut(folder, staging, clock) as cut:
+            _copy_databases(cut, staging, report)
+        sections, sources = _sections(cut, staging)
+        facts: dict[str, str | int] = {
+            "kind": KIND,
+            "clusterId": known.cluster_id,
+            "storeId": known.store_id,
+            "at": cut.at,
+        }
+        with _new_file(file) as stream:
+            write_container(
+                stream,
+                magic=MAGIC,
+                sealer=sealer,
+                created_at=cut.at,
+                facts=facts,
+                sections=sections,
+                open_section=lambda name: sources[name].open("rb"),
+                progress=_progress_of(report, sections),
+            )
+    return Written(
+        file=file,
+        at=cut.at,
+        bytes=file.stat().st_size,
+        sections=len(sections),
+        content_bytes=sum(section.bytes for section in sections),
+        barrier_seconds=cut.seconds,
+        cluster_id=known.cluster_id,
+        store_id=known.store_id,
+        warnings=_warnings([section.name for section in sections]),
+    )
+
+
+def _known_directory(folder: Path) -> DirectoryId:
+    """The identity of a data directory whose files belong together.
+
+    Raises:
+        BackupSourceError: `folder` is not a host's data directory, or no host was ready on it.
+        DataFileError: its files do not belong together.
+    """
     if not folder.is_dir() or not any((folder / name).exists() for name in (ID_FILE, *STORES)):
         raise BackupSourceError(f"{folder} is no data directory of a host", path=str(folder))
     findings = inspect(folder)
@@ -84,53 +131,22 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
             f"{folder}: no host has been ready on it yet, or it has no {', '.join(missing)}",
             path=str(folder),
         )
-    if file.exists():
-        raise BackupExistsError(f"{file} is there already", path=str(file))
-    act = offline_act(folder, "host backup", parameters={"file": file.name})
-    with working_folder(folder / STAGING) as staging, act:
-        _see_to_room(folder)
-        with taken_cut(folder, staging, clock) as cut:
-            _copy_databases(cut, staging, report)
-        sections, sources = _sections(cut, staging)
-        facts: dict[str, str | int] = {
-            "kind": KIND,
-            "clusterId": known.cluster_id,
-            "storeId": known.store_id,
-            "at": cut.at,
-        }
-        total = sum(section.bytes for section in sections)
-        done = 0
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            report("encrypt", done, total)
-
-        with _new_file(file) as stream:
-            write_container(
-                stream,
-                magic=MAGIC,
-                sealer=sealer,
-                created_at=cut.at,
-                facts=facts,
-                sections=sections,
-                open_section=lambda name: sources[name].open("rb"),
-                progress=progress,
-            )
-    return Written(
-        file=file,
-        at=cut.at,
-        bytes=file.stat().st_size,
-        sections=len(sections),
-        content_bytes=total,
-        barrier_seconds=cut.seconds,
-        cluster_id=known.cluster_id,
-        store_id=known.store_id,
-        warnings=_warnings([section.name for section in sections]),
-    )
+    return known
 
 
-def _see_to_room(folder: Path) -> None:
+def _progress_of(report: Report, sections: Sequence[Section]) -> Callable[[int], None]:
+    """A function that adds up the encrypted bytes and reports them."""
+    total, done = sum(section.bytes for section in sections), 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        report("encrypt", done, total)
+
+    return progress
+
+
+def _check_room(folder: Path) -> None:
     """Refuse a copy that would fill the disk of the data directory."""
     databases = [*folder.glob("*.sqlite*"), *folder.glob("vnodes/*/*.sqlite*")]
     needed = sum(path.stat().st_size for path in databases) + _RESERVE_BYTES
