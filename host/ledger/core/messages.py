@@ -130,9 +130,9 @@ class ChainStop(_Chain, frozen=True, kw_only=True, tag="stop"):
 
 
 class ChainTransactions(_Chain, frozen=True, kw_only=True, tag="transactions"):
-    """A prefix of the transactions asked for, at least one."""
+    """A prefix of the transactions asked for; empty if the server does not have the first."""
 
-    transactions: Annotated[list[Content], Meta(min_length=1, max_length=BATCH_MAX)]
+    transactions: Annotated[list[Content], Meta(max_length=BATCH_MAX)]
 
 
 class ChainParameters(_Chain, frozen=True, kw_only=True, tag="parameters"):

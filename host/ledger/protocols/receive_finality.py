@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from host.domain.capability_error import CapabilityError
+from host.domain.flow import specific_code
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import Finished, Signed, TakenProposal
 from host.ledger.core.messages import (
@@ -68,6 +69,7 @@ class RefuseRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     proposal: Proposal
     message: Message
     invalid: bool
+    code: Text | None = None
 
 
 def receive_finality(request: JsonObject) -> Steps[JsonValue]:
@@ -100,7 +102,7 @@ def accept_finality(request: JsonObject) -> Steps[JsonValue]:
     wanted = read_request(request, AcceptRequest)
     session, proposal = wanted.session, wanted.proposal
     party = yield from _party(session)
-    signed = yield from ask("sign", {"id": proposal.id, "party": party}, Signed)
+    signed = yield from _sign(session, proposal.id, party)
     yield from send(
         session,
         FinalitySignatures(signatures=signed.signatures, verifications=signed.verifications),
@@ -126,7 +128,9 @@ def refuse_finality(request: JsonObject) -> Steps[JsonValue]:
     party = yield from _party(wanted.session)
     yield from call("refuse", {"id": wanted.proposal.id, "party": party, "invalid": wanted.invalid})
     refused = FinalityRefused(
-        code="finality-refused", message=wanted.message, invalid=wanted.invalid
+        code=specific_code(wanted.code) or "finality-refused",
+        message=wanted.message,
+        invalid=wanted.invalid,
     )
     yield from send(wanted.session, refused)
     return None
@@ -135,6 +139,15 @@ def refuse_finality(request: JsonObject) -> Steps[JsonValue]:
 def _party(session: str) -> Steps[str]:
     (party,) = yield from counterparties((session,))
     return party
+
+
+def _sign(session: str, transaction: str, party: str) -> Steps[Signed]:
+    request: JsonObject = {"id": transaction, "party": party}
+    try:
+        return (yield from ask("sign", request, Signed, audited="ledger.sign"))
+    except CapabilityError as refused:
+        yield from fail(session, refused)
+        raise
 
 
 def _signatures(message: FinalityMore | FinalityNotarised | FinalityFailed) -> list[Content]:

@@ -63,9 +63,11 @@ def call(function: str, request: JsonObject) -> Steps[JsonValue]:
     return answer
 
 
-def ask(function: str, request: JsonObject, answer: type[_S]) -> Steps[_S]:
-    """Call a function of the ledger that answers an object."""
-    found = yield Call(function, request)
+def ask(
+    function: str, request: JsonObject, answer: type[_S], *, audited: str | None = None
+) -> Steps[_S]:
+    """Call a function of the ledger that answers an object; see `Call`."""
+    found = yield Call(function, request, audited)
     return msgspec.convert(found, answer)
 
 
