@@ -95,6 +95,15 @@ def make_number(number: int) -> bytes:
     return bytes((*out, number))
 
 
+def make_signed(number: int) -> bytes:
+    """A signed number in LEB128."""
+    out = bytearray()
+    while not -0x40 <= number < 0x40:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*out, number & 0x7F))
+
+
 def read_number(data: bytes, position: int) -> tuple[int, int]:
     """The unsigned number at a position, and the position behind it."""
     value = 0

@@ -57,6 +57,9 @@ _COMPONENT_SETTINGS: Mapping[str, bool] = MappingProxyType(
 )
 """Settings of the C API that the Python binding does not wrap."""
 
+_RUNTIME_REVISION = 2
+"""Of what is changed in runtimes before they are compiled: `sandbox.images.stripped`, `joined`."""
+
 _RUNTIME_SETTINGS: Mapping[str, bool | int] = MappingProxyType(
     {
         "memory_init_cow": False,
@@ -121,7 +124,7 @@ def fingerprint(kind: EngineKind = EngineKind.COMPONENTS) -> str:
     """SHA-256 of the inputs of compilation: profile, kind of engine, architecture and CPU."""
     parts = [profile_digest(), platform.system(), platform.machine(), _cpu_features()]
     if kind is EngineKind.RUNTIMES:
-        parts.append(json.dumps(dict(_RUNTIME_SETTINGS), sort_keys=True))
+        parts += [json.dumps(dict(_RUNTIME_SETTINGS), sort_keys=True), str(_RUNTIME_REVISION)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ from sandbox.compile_budget import CompileBudget
 from sandbox.engine import EngineKind, new_engine
 from sandbox.errors import ComponentRefusedError, SandboxError
 from sandbox.growth import trap_refused_growth
+from sandbox.images.joined import join_modules
 from sandbox.images.stripped import strip_runtime
 from sandbox.inspect import shape_of
 from sandbox.jail import CHECK, REFUSED, TRAP_GROWTH
@@ -39,7 +40,7 @@ def compile_file(component: Path, output: Path, kind: EngineKind, *, trap_growth
     try:
         wasm = component.read_bytes()
         if kind is EngineKind.RUNTIMES:
-            wasm = strip_runtime(wasm)
+            wasm = join_modules(strip_runtime(wasm))
         compiled = _compiled(new_engine(kind), trap_refused_growth(wasm) if trap_growth else wasm)
     except ComponentRefusedError as exc:
         print(exc.message, file=sys.stderr)  # noqa: T201  # read by the parent

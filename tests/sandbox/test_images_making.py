@@ -19,6 +19,7 @@ from sandbox.errors import ComponentUnknownError, LoadFailedError, SandboxError
 from sandbox.growth import trap_refused_growth
 from sandbox.images import loading_process, making, memories
 from sandbox.images.header import header_of
+from sandbox.images.joined import join_modules
 from sandbox.images.stripped import initial_memory, strip_runtime
 from sandbox.limits import MIB, Limits
 from sandbox.pinned import default_runtime, unpack_runtime
@@ -135,9 +136,12 @@ def test_twenty_varied_builds_give_one_image(sandbox, source, runtime_files, tmp
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("compiler", ["unoptimised", "for any x86-64"])
+@pytest.mark.parametrize("compiler", ["unoptimised", "for any x86-64, modules apart"])
 def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_path, compiler):
-    """As another version of the engine, or one for another processor, would make it."""
+    """As another version of the engine, or one for another processor, would make it.
+
+    Nor does it matter to image and fuel that a runtime's modules are joined.
+    """
     config = Config()
     for name, value in engine.SETTINGS.items():
         setattr(config, name, value)
@@ -153,7 +157,9 @@ def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_pat
     other = Engine(config)
     runtime = default_runtime(World.CONTRACT)
     wasm = unpack_runtime(runtime)
-    component = wc.Component(other, trap_refused_growth(strip_runtime(wasm)))
+    stripped = strip_runtime(wasm)
+    stripped = join_modules(stripped) if compiler == "unoptimised" else stripped
+    component = wc.Component(other, trap_refused_growth(stripped))
     (tmp_path / "initial").write_bytes(initial_memory(wasm))
     store = Store(other)
     store.set_epoch_deadline(1 << 60)
@@ -170,6 +176,10 @@ def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_pat
     assert instance.get_func(store, "load")(store, True, text) == ""
     header = header_of(runtime.digest, source.digest, bytes(memory.view()))
     assert header.digest == contract.component.digest
+    store.set_fuel(Limits().fuel_max)
+    instance.get_func(store, "describe")(store)
+    used = Limits().fuel_max - store.get_fuel()
+    assert used == contract.call("describe", None, limits=Limits()).usage.fuel
     store.close()
 
 
