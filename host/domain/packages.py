@@ -121,3 +121,8 @@ class CpkOfCpi:
 
     cpi: CpiRecord
     cpk: CpkRecord
+
+
+def contracts_of(cpi: CpiRecord) -> tuple[CpkOfCpi, ...]:
+    """The contract CPKs of a CPI."""
+    return tuple(CpkOfCpi(cpi=cpi, cpk=cpk) for cpk in cpi.contract_cpks())

@@ -15,14 +15,14 @@ from host.domain.guest_text import (
     cut_message,
     mended_json,
 )
-from host.domain.ids import ShortHash
+from host.domain.ids import Checksum, ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord, CpkRecord
+from host.domain.packages import CpkOfCpi, CpkRecord
 from host.guests.contract_limits import contract_limits
 from host.guests.library import shown_to_tenants
 from host.guests.limits import limits_of
 from host.guests.source import GuestSource
-from host.ports.directory import UNDECIDED
+from host.ports.directory import UNDECIDED, Judged
 from sandbox.errors import HostMemoryError, SandboxError
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Returned
@@ -39,12 +39,14 @@ class ContractRun:
 
     Attributes:
         cpk: its symbolic name.
+        checksum: of its file.
         receipt: None if the run never started.
         usage: what it used.
         code: the reason why the run was ended, if it ended without an answer of the contract.
     """
 
     cpk: str
+    checksum: Checksum
     receipt: str | None
     usage: Usage = field(default=Usage())
     code: str | None = None
@@ -61,6 +63,11 @@ class Judgement:
     runs: tuple[ContractRun, ...]
     platform_version: int | None = None
 
+    def judged(self) -> Judged:
+        """What the ledger needs of it."""
+        receipts = ((run.checksum, run.receipt) for run in self.runs if run.receipt is not None)
+        return Judged(failures=self.failures, receipts=tuple(receipts))
+
 
 def transaction_text(transaction: JsonObject) -> str:
     """The text of a transaction as contracts get it."""
@@ -68,22 +75,16 @@ def transaction_text(transaction: JsonObject) -> str:
 
 
 class SandboxedContracts:
-    """Verifies ledger transactions by a CPI's contract CPKs. Safe to use from several threads."""
+    """Verifies ledger transactions by contract CPKs. Safe to use from several threads."""
 
     def __init__(self, *, library: GuestSource, limits: Limits | None = None) -> None:
         """Take the library of guests; `limits` replace those of the platform, for tests."""
         self._library = library
         self._limits = limits
 
-    def verify(
-        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
-    ) -> Sequence[JsonObject]:
-        """The failures of all contracts; see `host.ports.directory.ContractVerifier.verify`."""
-        return self.judge(cpi, transaction, node=node).failures
-
     def judge(
         self,
-        cpi: CpiRecord,
+        cpks: Sequence[CpkOfCpi],
         transaction: JsonObject,
         *,
         node: ShortHash | None = None,
@@ -99,15 +100,15 @@ class SandboxedContracts:
             StorageError: its code cannot be read.
         """
         states = list(_states(transaction))
-        failures = list(_ungoverned(cpi, states))
+        failures = list(_ungoverned(cpks, states))
         runs: list[ContractRun] = []
         text = transaction_text(transaction)
         row = contract_limits(transaction)
         limits = self._limits or row.limits
-        for cpk in cpi.contract_cpks():
-            types = [state for state, contract in states if contract in cpk.contract_types]
+        for each in cpks:
+            types = [state for state, contract in states if contract in each.cpk.contract_types]
             if types:
-                found, run = self._run(cpi, cpk, text, types, limits=limits, node=node)
+                found, run = self._run(each, text, types, limits=limits, node=node)
                 failures += found
                 runs.append(run)
         platform_version = None if self._limits else row.platform_version
@@ -117,8 +118,7 @@ class SandboxedContracts:
 
     def _run(
         self,
-        cpi: CpiRecord,
-        cpk: CpkRecord,
+        named: CpkOfCpi,
         transaction: str,
         types: Sequence[str],
         *,
@@ -126,9 +126,10 @@ class SandboxedContracts:
         node: ShortHash | None,
     ) -> tuple[list[JsonObject], ContractRun]:
         """The failures that one CPK reports, and its run."""
-        name = cpk.identity.name
+        cpk = named.cpk
+        name, checksum = cpk.identity.name, cpk.file_checksum
         try:
-            guest = self._library.guest(cpi, cpk, node=node)
+            guest = self._library.guest(named.cpi, cpk, node=node)
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
         except (StorageError, UnavailableError):
             raise  # a failure of the platform: no verdict on the transaction
@@ -141,9 +142,13 @@ class SandboxedContracts:
             }
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)
             return [failure], ContractRun(
-                cpk=name, receipt=receipt, usage=usage or Usage(), code=refused.code
+                cpk=name,
+                checksum=checksum,
+                receipt=receipt,
+                usage=usage or Usage(),
+                code=refused.code,
             )
-        run = ContractRun(cpk=name, receipt=outcome.receipt, usage=outcome.usage)
+        run = ContractRun(cpk=name, checksum=checksum, receipt=outcome.receipt, usage=outcome.usage)
         if isinstance(outcome, Returned) and not outcome.is_error:
             return [], run
         payload = outcome.value or "" if isinstance(outcome, Returned) else ""
@@ -160,15 +165,18 @@ def _states(transaction: JsonObject) -> Iterator[tuple[str, str]]:
         yield entry["type"], entry["contract"]
 
 
-def _ungoverned(cpi: CpiRecord, states: Sequence[tuple[str, str]]) -> Iterator[JsonObject]:
-    known = {contract for cpk in cpi.contract_cpks() for contract in cpk.contract_types}
+def _ungoverned(
+    cpks: Sequence[CpkOfCpi], states: Sequence[tuple[str, str]]
+) -> Iterator[JsonObject]:
+    known = {contract for each in cpks for contract in each.cpk.contract_types}
+    names = ", ".join(f"{each.cpk.identity.name} {each.cpk.identity.version}" for each in cpks)
     for contract in sorted({contract for _, contract in states} - known):
         types = [state for state, governed_by in states if governed_by == contract]
         yield _failure(
             (contract,),
             types,
             CONTRACT_UNKNOWN,
-            f"no contract CPK of {cpi.identity.name} {cpi.identity.version} declares {contract}",
+            f"no contract CPK of the transaction ({names}) declares {contract}",
         )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpkOfCpi
 from host.domain.quotas import RunCharge
 from host.guests.contracts import SandboxedContracts
 from host.ports.clock import Clock
+from host.ports.directory import Judged
 from host.ports.quotas import Quotas
 
 
@@ -23,14 +24,14 @@ class MeteredContracts:
         self._clock = clock
 
     def verify(
-        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
-    ) -> Sequence[JsonObject]:
+        self, cpks: Sequence[CpkOfCpi], transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Judged:
         if node is None:
-            return self._contracts.verify(cpi, transaction)
+            return self._contracts.judge(cpks, transaction).judged()
         begun = self._clock.now_ms()
-        judgement = self._contracts.judge(cpi, transaction, node=node)
+        judgement = self._contracts.judge(cpks, transaction, node=node)
         passed_ms = self._clock.now_ms() - begun
         for run in judgement.runs:
             self._quotas.spent(node, RunCharge(usage=run.usage, wall_ms=passed_ms, code=run.code))
             passed_ms = 0  # of all runs together, charged with the first
-        return judgement.failures
+        return judgement.judged()

@@ -6,57 +6,38 @@ at every `verify` and `record`.
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from sqlalchemy import Connection
 
 from host.database.query_time import limited_time
-from host.domain.call_time import call_time_paused
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import InvalidInputError, NotFoundError
-from host.domain.flow import specific_code
-from host.domain.guest_text import cut_message
-from host.domain.instants import instant_text
+from host.domain.ids import EpochMs
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.builders import read_builder
-from host.ledger.core.components import from_groups, to_groups
+from host.ledger.core.components import to_groups
 from host.ledger.core.facts import OutputFacts, default_facts
-from host.ledger.core.metadata import (
-    check_metadata,
-    make_metadata,
-    parameters_hash,
-    signing_properties,
-)
-from host.ledger.core.model import Resolved, StateRef, Transaction, is_transaction_id
-from host.ledger.core.rules import (
-    BUILDER,
-    LEDGER_TRANSACTION,
-    check_canonical_keys,
-    check_content,
-    check_declared,
-    check_resolved,
-)
+from host.ledger.core.metadata import make_metadata
+from host.ledger.core.model import StateRef, Transaction, is_transaction_id
+from host.ledger.core.rules import BUILDER, check_content
 from host.ledger.core.signed import (
     Signature,
     SignedTransaction,
     check_complete,
-    check_signatures,
     privacy_salt,
     read_signed,
-    signable,
     unsigned,
 )
-from host.ledger.errors import (
-    ContractRefusedError,
-    ContractUndecidedError,
-    SignatureMissingError,
-)
-from host.ledger.vault import outputs, transactions
+from host.ledger.errors import SignatureMissingError
+from host.ledger.examine import Examined, Examiner, Purpose
+from host.ledger.signing import sign
+from host.ledger.vault import outputs, transactions, verifications
 from host.ledger.vault.finish import finish
 from host.ledger.vault.transactions import Origin
 from host.ports.capability import CallContext
-from host.ports.directory import UNDECIDED, ContractVerifier, Members
+from host.ports.directory import ContractVerifier, Cpks, Members
 from host.ports.keys import FLOW_CATEGORIES, KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
@@ -90,6 +71,7 @@ class LedgerCapability:
         keys: KeyStore,
         public_keys: PublicKeys,
         members: Members,
+        cpks: Cpks,
         contracts: ContractVerifier,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -97,7 +79,13 @@ class LedgerCapability:
         self._keys = keys
         self._public_keys = public_keys
         self._members = members
-        self._contracts = contracts
+        self._examiner = Examiner(
+            vaults=vaults,
+            public_keys=public_keys,
+            members=members,
+            cpks=cpks,
+            contracts=contracts,
+        )
         self._monotonic = monotonic
         self._handlers: Mapping[str, _Handler] = {
             "build": self._build,
@@ -126,12 +114,10 @@ class LedgerCapability:
             public_keys=self._public_keys,
         )
         check_content(content, subject=BUILDER, notaries=parameters.notaries)
-        check_declared(content, context.cpi)
         signed = unsigned(privacy_salt(context.request_id), to_groups(content))
-        # Parsed again, so that contracts get exactly the same values as on other nodes.
-        content = from_groups(signed.groups)
-        self._check_states(context, signed.id, content)
-        signatures = self._sign(context, signed.id, content)
+        # Judged as other nodes will judge it, by what its component groups say.
+        examined = self._examine(context, signed)
+        signatures = self._sign(context, signed.id, examined.content)
         if not signatures:
             raise SignatureMissingError("this node holds the key of no signatory")
         return signed.signed_by(signatures).to_json()
@@ -140,11 +126,11 @@ class LedgerCapability:
         check_fields(request, ("transaction", "sign"))
         wants_signatures = take_bool(request, "sign")
         signed = read_signed(take_object(request, "transaction"))
-        content = self._check_received(context, signed)
-        resolved = self._check_states(context, signed.id, content)
+        examined = self._examine(context, signed)
+        content = examined.content
         signatures = self._sign(context, signed.id, content) if wants_signatures else ()
         return {
-            "transaction": resolved.to_json(),
+            "transaction": examined.resolved.to_json(),
             "signatures": [signature.to_json() for signature in signatures],
         }
 
@@ -159,7 +145,8 @@ class LedgerCapability:
         if known is not None:
             answered: JsonValue = json.loads(known)
             return answered
-        checked = None if recorded else self._check_complete(context, signed)
+        examined = None if recorded else self._examine(context, signed, is_complete=True)
+        facts = () if examined is None else self._facts(context, examined.content)
 
         def record(connection: Connection) -> JsonValue:
             # If this worker lost the flow meanwhile, another one may have made the same call, or
@@ -169,9 +156,8 @@ class LedgerCapability:
             if known is not None:
                 again: JsonValue = json.loads(known)
                 return again
-            if checked is not None and transactions.find(connection, signed.id) is None:
-                content, facts = checked
-                finish(connection, signed, content, facts=facts, origin=Origin.OWN, now=context.now)
+            if examined is not None:
+                _store(connection, examined, facts, context.now)
             indexes: list[JsonValue] = list(outputs.visible(connection, signed.id))
             answer: JsonValue = {"id": signed.id, "visible": indexes}
             remember_answer(connection, request_id, request, answer, context.now)
@@ -212,70 +198,35 @@ class LedgerCapability:
             )
         return {"results": [state.to_json() for state in page.states], "more": page.more}
 
-    def _check_received(self, context: CallContext, signed: SignedTransaction) -> Transaction:
-        content = from_groups(signed.groups)
-        check_metadata(content.metadata, context.cpi)
-        # The parameters of its time: later added or removed notaries do not change the verdict.
-        parameters = self._members.parameters(
-            context.holding, parameters_hash(content.metadata)
-        ).parameters
-        check_content(content, subject=LEDGER_TRANSACTION, notaries=parameters.notaries)
-        check_canonical_keys(content, self._public_keys)
-        check_declared(content, context.cpi)
-        check_signatures(signed, content, self._public_keys)
-        return content
+    def _examine(
+        self, context: CallContext, signed: SignedTransaction, *, is_complete: bool = False
+    ) -> Examined:
+        """Check a transaction that a flow was given; `is_complete`: all must have signed it."""
+        purpose = Purpose.RECEIVED
+        checked = self._examiner.check(context.holding, context.cpi, signed, purpose=purpose)
+        if is_complete:
+            check_complete(signed, checked.content, self._public_keys)
+        return self._examiner.judge(context.holding, signed, checked, purpose=purpose)
 
-    def _check_complete(
-        self, context: CallContext, signed: SignedTransaction
-    ) -> tuple[Transaction, tuple[OutputFacts, ...]]:
-        """Check a transaction before recording; returns its content and the visible outputs."""
-        content = self._check_received(context, signed)
-        check_complete(signed, content, self._public_keys)
-        self._check_states(context, signed.id, content)
+    def _facts(self, context: CallContext, content: Transaction) -> tuple[OutputFacts, ...]:
+        """What is kept of the outputs that concern the node."""
         participants = sorted({key for state in content.outputs for key in state.participants})
-        mine = set(self._keys.find_mine(context.holding.short_hash, participants, FLOW_CATEGORIES))
-        return content, default_facts(content, mine)
-
-    def _check_states(
-        self, context: CallContext, transaction_id: str, content: Transaction
-    ) -> Resolved:
-        with self._vaults.read(context.holding.short_hash) as connection:
-            resolved = Resolved(
-                id=transaction_id,
-                transaction=content,
-                inputs=outputs.resolve(connection, content.inputs, by=transaction_id),
-                references=outputs.resolve(connection, content.references, by=transaction_id),
-            )
-        check_resolved(resolved)
-        with call_time_paused():
-            failures = self._contracts.verify(
-                context.cpi, resolved.to_json(), node=context.holding.short_hash
-            )
-        if failures:
-            message = cut_message("; ".join(str(f.get("message")) for f in failures))
-            # A refusal by one contract is final, even if another one reached no verdict.
-            if all(f.get(UNDECIDED) is True for f in failures):
-                raise ContractUndecidedError(message)
-            codes = (specific_code(f.get("code")) for f in failures)
-            raise ContractRefusedError(message, next(filter(None, codes), None))
-        return resolved
+        mine = self._keys.find_mine(context.holding.short_hash, participants, FLOW_CATEGORIES)
+        return default_facts(content, set(mine))
 
     def _sign(
         self, context: CallContext, transaction_id: str, content: Transaction
     ) -> tuple[Signature, ...]:
-        tenant = context.holding.short_hash
-        properties = tuple(sorted(signing_properties(context.cpi).items()))
-        signatures = []
-        for key in self._keys.find_mine(tenant, content.signatories, FLOW_CATEGORIES):
-            draft = Signature(
-                by=self._public_keys.key_id(key),
-                key=key,
-                signature=b"",
-                timestamp=instant_text(context.now),
-                spec=self._public_keys.default_spec(key),
-                properties=properties,
-            )
-            data = signable(transaction_id, draft.metadata())
-            signed = self._keys.sign(tenant, key, data, draft.spec, FLOW_CATEGORIES)
-            signatures.append(draft.with_bytes(signed))
-        return tuple(signatures)
+        signatories = content.signatories
+        return sign(self._keys, self._public_keys, context, transaction_id, signatories)
+
+
+def _store(
+    connection: Connection, examined: Examined, facts: Sequence[OutputFacts], now: EpochMs
+) -> None:
+    signed = examined.signed
+    if transactions.find(connection, signed.id) is None:
+        finish(connection, signed, examined.content, facts=facts, origin=Origin.OWN, now=now)
+        verifications.keep(
+            connection, signed.id, verifications.THIS_NODE, examined.verifications, now=now
+        )

@@ -18,6 +18,13 @@ class TransactionInvalidError(CapabilityError):
         self.rule = rule
 
 
+class PlatformVersionNewerError(TransactionInvalidError):
+    """The rules of the transaction are those of a newer platform version: no verdict here."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("metadata-invalid", message)
+
+
 class SignatureInvalidError(CapabilityError):
     """A signature is wrong, repeated, or by a key that may not sign the transaction."""
 
@@ -61,10 +68,17 @@ class ContractUndecidedError(CapabilityError):
 
 
 class CpkUnknownError(CapabilityError):
-    """The transaction was made with contract code that this node does not run."""
+    """The transaction was made with contract code that this node does not have or not run."""
 
     def __init__(self, message: str) -> None:
         super().__init__("cpk-unknown", message)
+
+
+class GroupParametersNotCurrentError(CapabilityError):
+    """The transaction names group parameters that are not the current ones."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("group-parameters-not-current", message)
 
 
 class StatesTooLargeError(CapabilityError):

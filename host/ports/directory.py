@@ -1,6 +1,7 @@
 """Look-ups used by several features: virtual nodes, packages, members, contract verification."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.group_parameters import SignedGroupParameters
@@ -105,22 +106,36 @@ class Members(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The verdict of contracts on one transaction.
+
+    Attributes:
+        failures: `contract`, `states`, `type` and `message` of each, empty when all accept. A
+            contract that traps or exceeds a limit is a failure whose type is the sandbox's code,
+            and which has `UNDECIDED` set: there is no verdict.
+        receipts: file checksum of a CPK, and the canonical JSON receipt of its run, if one began.
+    """
+
+    failures: tuple[JsonObject, ...]
+    receipts: tuple[tuple[Checksum, str], ...] = ()
+
+
 class ContractVerifier(Protocol):
     """Runs contracts in the pure contract world, a fresh sandbox each time."""
 
     def verify(
-        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
-    ) -> Sequence[JsonObject]:
-        """Verify a ledger transaction by the contract CPKs of `cpi`.
+        self, cpks: Sequence[CpkOfCpi], transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Judged:
+        """Verify a ledger transaction by contract CPKs, those that its metadata names.
 
         Args:
-            cpi: the package whose contracts are run.
+            cpks: whose contracts are run.
             transaction: the ledger transaction in the form that contracts receive.
             node: the virtual node that is charged for the runs; None if there is none.
 
-        Returns:
-            Failures (`contract`, `states`, `type`, `message`), empty when all accept.
-            A contract that traps or exceeds a limit is a failure whose type is the sandbox's code,
-            and which has `UNDECIDED` set: there is no verdict.
+        Raises:
+            UnavailableError: a contract's run was lost for a reason outside the contract.
+            StorageError: its code cannot be read.
         """
         ...

@@ -11,7 +11,7 @@ from cpi.package.verify import verify_package
 from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpiRecord, contracts_of
 from host.guests.code import code_of, prove
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
@@ -64,7 +64,7 @@ class CpiContracts:
 
     def verify(self, transaction: JsonObject) -> Verdict:
         """The verdict on one transaction; each contract CPK runs in a fresh sandbox."""
-        judgement = self._contracts.judge(self.record, transaction)
+        judgement = self._contracts.judge(contracts_of(self.record), transaction)
         return Verdict(
             transaction_id=str(transaction["id"]),
             failures=judgement.failures,

@@ -22,6 +22,7 @@ from host.domain.packages import (
     CpkRecord,
     FlowDeclaration,
     FlowKind,
+    contracts_of,
 )
 from host.domain.quotas import Quota
 from host.guests.contracts import SandboxedContracts
@@ -186,7 +187,7 @@ def test_a_contract_runs_in_its_nodes_process_with_the_same_verdict(isolated, sa
     verdicts = []
     for guests in (isolated, shared):
         contracts = SandboxedContracts(library=guests, limits=Limits())
-        verdicts.append(contracts.judge(cpi, {"outputs": [state]}, node=ALICE))
+        verdicts.append(contracts.judge(contracts_of(cpi), {"outputs": [state]}, node=ALICE))
     assert verdicts[0] == verdicts[1]
     assert verdicts[0].runs[0].receipt is not None
     assert set(pids(isolated)) == {ALICE}
@@ -210,8 +211,10 @@ def test_a_contract_that_cannot_run_has_no_verdict(isolated, components):
     contracts = SandboxedContracts(library=isolated, limits=Limits())
     isolated._pool.close()
     with pytest.raises(UnavailableError):
-        contracts.verify(
-            record(components), {"outputs": [{"type": "State", "contract": "Contract"}]}, node=ALICE
+        contracts.judge(
+            contracts_of(record(components)),
+            {"outputs": [{"type": "State", "contract": "Contract"}]},
+            node=ALICE,
         )
 
 

@@ -80,7 +80,7 @@ def test_everything_is_there_as_it_was(path):
             rows = connection.exec_driver_sql(
                 "SELECT representation, consumed_at IS NULL FROM ledger_output ORDER BY seq"
             ).all()
-            assert [(json.loads(text)["amount"], bool(free)) for text, free in rows] == [
+            assert [(json.loads(text)["iou.Iou"]["amount"], bool(free)) for text, free in rows] == [
                 (5, False),
                 (7, True),
                 (9, True),

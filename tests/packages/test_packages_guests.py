@@ -10,6 +10,7 @@ import pytest
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError, UnavailableError
 from host.domain.ids import ShortHash
+from host.domain.packages import contracts_of
 from host.domain.quotas import QUOTA_NAMES, Quota, RunCharge, quota_range
 from host.guests.contract_limits import CONTRACT_LIMITS, contract_limits
 from host.guests.contracts import SandboxedContracts
@@ -257,12 +258,12 @@ def test_an_unknown_flow_is_refused(flows: SandboxedFlows, record: Any) -> None:
 
 @pytest.mark.slow
 def test_a_contract_accepts_what_it_allows(contracts: SandboxedContracts, record: Any) -> None:
-    assert list(contracts.verify(record, transaction())) == []
+    assert list(contracts.judge(contracts_of(record), transaction()).failures) == []
 
 
 @pytest.mark.slow
 def test_a_contract_refuses_in_its_own_words(contracts: SandboxedContracts, record: Any) -> None:
-    (failed,) = contracts.verify(record, transaction(amount=0))
+    (failed,) = contracts.judge(contracts_of(record), transaction(amount=0)).failures
     assert failed == {
         "contract": "iou_contracts.IouContract",
         "states": ["iou_contracts.Iou"],
@@ -275,7 +276,9 @@ def test_a_contract_refuses_in_its_own_words(contracts: SandboxedContracts, reco
 def test_a_state_of_an_unknown_contract_is_a_failure(
     contracts: SandboxedContracts, record: Any
 ) -> None:
-    (failed,) = contracts.verify(record, transaction(contract="other.Contract"))
+    (failed,) = contracts.judge(
+        contracts_of(record), transaction(contract="other.Contract")
+    ).failures
     assert failed["type"] == "contract-unknown"
     assert failed["contract"] == "other.Contract"
 
@@ -283,7 +286,7 @@ def test_a_state_of_an_unknown_contract_is_a_failure(
 @pytest.mark.slow
 def test_a_contract_beyond_its_limits_is_a_failure(library: GuestLibrary, record: Any) -> None:
     contracts = SandboxedContracts(library=library, limits=Limits(fuel_max=1000))
-    (failed,) = contracts.verify(record, transaction())
+    (failed,) = contracts.judge(contracts_of(record), transaction()).failures
     assert failed["type"] == "out-of-fuel"
     assert failed[UNDECIDED] is True
 
@@ -298,8 +301,8 @@ def test_nothing_that_an_operator_sets_has_a_part_in_a_verdict(
     contracts = SandboxedContracts(library=library)
     metered = MeteredContracts(contracts, quotas=quotas, clock=SimClock())
     node = ShortHash("A" * 12)
-    assert list(metered.verify(record, transaction(), node=node)) == []
-    refused = metered.verify(record, transaction(amount=0), node=node)
+    assert list(metered.verify(contracts_of(record), transaction(), node=node).failures) == []
+    refused = metered.verify(contracts_of(record), transaction(amount=0), node=node).failures
     assert [f["type"] for f in refused] == ["RequirementError"]
     assert all(UNDECIDED not in failure for failure in refused)
     assert [spent.usage.fuel > 0 for spent in quotas.charged] == [True, True]
@@ -355,8 +358,8 @@ def test_a_component_contract_refuses(bench: Any, make: Any, key: Any, sandbox: 
     library = GuestLibrary(sandbox=sandbox, read=bench.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     state = {"type": "wat.State", "contract": "wat.Contract"}
-    assert list(contracts.verify(record, {"outputs": [state]})) == [failure]
-    assert list(contracts.verify(record, {"outputs": []})) == []
+    assert list(contracts.judge(contracts_of(record), {"outputs": [state]}).failures) == [failure]
+    assert list(contracts.judge(contracts_of(record), {"outputs": []}).failures) == []
 
 
 def test_a_refusal_in_any_words_is_never_an_acceptance(
@@ -368,7 +371,7 @@ def test_a_refusal_in_any_words_is_never_an_acceptance(
     library = GuestLibrary(sandbox=sandbox, read=bench.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     state = {"type": "wat.State", "contract": "wat.Contract"}
-    (failed,) = contracts.verify(record, {"outputs": [state]})
+    (failed,) = contracts.judge(contracts_of(record), {"outputs": [state]}).failures
     assert (failed["type"], failed["message"]) == ("contract-refused", '{"failures": []}')
 
 
@@ -382,11 +385,11 @@ def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
     library = GuestLibrary(sandbox=fresh, read=bench.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     transaction = {"outputs": [{"type": "wat.State", "contract": "wat.Contract"}]}
-    assert contracts.verify(record, transaction)[0]["message"] == "never"
+    assert contracts.judge(contracts_of(record), transaction).failures[0]["message"] == "never"
     bench.files()[0].write_bytes(b"damaged")
     lost = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "other"), read=bench.read)
     with pytest.raises(StorageError):  # no verdict: the platform's failure is not the contract's
-        SandboxedContracts(library=lost, limits=Limits()).verify(record, transaction)
+        SandboxedContracts(library=lost, limits=Limits()).judge(contracts_of(record), transaction)
 
 
 @pytest.mark.slow

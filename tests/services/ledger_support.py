@@ -3,11 +3,17 @@
 from host.domain.group_parameters import SignedGroupParameters, group_parameters_json
 from host.domain.json import canonical_json
 from host.domain.membership import GroupParameters, NotaryInfo
+from host.domain.packages import CpkOfCpi
 from host.domain.x500 import MemberX500Name
+from host.guests.contracts import transaction_text
 from host.keys import SchemePublicKeys
 from host.ledger import LedgerCapability
 from host.network.membership.errors import GroupParametersUnknownError
+from host.ports.directory import Judged
 from host.ports.keys import KeyCategory
+from sandbox.limits import Limits, Usage
+from sandbox.receipts import RunFacts, returned
+from sandbox.runnable import RunRequest
 from tests.services.support import ALICE, BOB, GROUP_ID, NOW, context, contract_cpk, cpi, holding
 
 IOU, CONTRACT = "iou.Iou", "iou.IouContract"
@@ -70,15 +76,33 @@ class Group:
         return []
 
 
+class StoredCpks:
+    """The `Cpks` port over the CPIs that a test has stored."""
+
+    def __init__(self):
+        self.cpis = []
+
+    def find_cpk(self, checksum):
+        found = (
+            CpkOfCpi(cpi=cpi, cpk=cpk)
+            for cpi in self.cpis
+            for cpk in cpi.cpks
+            if cpk.file_checksum == checksum
+        )
+        return next(found, None)
+
+
 class PositiveAmounts:
     """The `ContractVerifier` port over one rule: amounts are positive."""
 
     def __init__(self):
         self.seen = []
+        self.ran = []
 
-    def verify(self, record, transaction, *, node=None):
+    def verify(self, cpks, transaction, *, node=None):
         self.seen.append(transaction)
-        return [
+        self.ran.append([each.cpk.file_checksum for each in cpks])
+        failures = [
             {
                 "contract": CONTRACT,
                 "states": [IOU],
@@ -88,6 +112,15 @@ class PositiveAmounts:
             for state in transaction["outputs"]
             if state["value"]["amount"] <= 0
         ]
+        receipts = [(each.cpk.file_checksum, receipt(each.cpk, transaction)) for each in cpks]
+        return Judged(failures=tuple(failures), receipts=tuple(receipts))
+
+
+def receipt(cpk, transaction, *, fuel=1000):
+    """The receipt of a run that accepts, as sandboxes write it."""
+    request = RunRequest(export="verify", argument=transaction_text(transaction), limits=Limits())
+    facts = RunFacts(world="contract", component=cpk.code_digest, runtime=None, request=request)
+    return returned(facts, Usage(fuel=fuel), None, is_error=False).receipt
 
 
 class Net:
@@ -98,6 +131,7 @@ class Net:
         self.store = store
         self.group = Group()
         self.contracts = PositiveAmounts()
+        self.stored = StoredCpks()
         self.cpi = cpi()
         self.keys = {}
         for name in ALL_NODES:
@@ -107,6 +141,7 @@ class Net:
             keys=store,
             public_keys=SchemePublicKeys(),
             members=self.group,
+            cpks=self.stored,
             contracts=self.contracts,
         )
         self.count = 0

@@ -12,7 +12,7 @@ from host.domain.capability_error import CapabilityError
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.core.metadata import check_metadata, make_metadata
 from host.ledger.core.signed import signable
-from host.ports.directory import UNDECIDED
+from host.ports.directory import UNDECIDED, Judged
 from host.ports.keys import KeyCategory
 from tests.services.ledger_support import ALL_NODES, EC, IOU, NOTARY_NAME, other_contract_cpk
 from tests.services.support import ALICE, BOB, cpi, holding
@@ -111,7 +111,7 @@ def test_a_contract_that_refuses_refuses_everywhere(net):
     )
     assert message == "amount must be positive"
     signed = net.call(ALICE, "build", net.builder(net.output(5)))
-    net.contracts.verify = lambda *_, **_node: [{"message": "no longer"}]
+    net.contracts.verify = lambda *_, **_node: Judged(failures=({"message": "no longer"},))
     for function, extra in (("verify", {"sign": True}), ("record", {})):
         refused(
             "contract-verification-failed", net, BOB, function, {"transaction": signed, **extra}
@@ -122,11 +122,11 @@ def test_a_contract_that_refuses_refuses_everywhere(net):
 def test_a_contract_that_could_not_judge_has_not_refused(net):
     signed = net.call(ALICE, "build", net.builder(net.output(5)))
     ended = {"type": "memory-limit", "message": "the guest needs more memory", UNDECIDED: True}
-    net.contracts.verify = lambda *_, **_node: [ended]
+    net.contracts.verify = lambda *_, **_node: Judged(failures=(ended,))
     for function, extra in (("verify", {"sign": True}), ("record", {})):
         refused("contract-undecided", net, BOB, function, {"transaction": signed, **extra})
     forged = {"type": "memory-limit", "message": "as a contract may say itself"}
-    net.contracts.verify = lambda *_, **_node: [ended, forged]
+    net.contracts.verify = lambda *_, **_node: Judged(failures=(ended, forged))
     refused("contract-verification-failed", net, BOB, "record", {"transaction": signed})
 
 
@@ -141,10 +141,10 @@ def test_a_page_far_behind_all_states_ends_within_its_time(net):
 
 def test_rules_of_a_newer_platform_version_are_not_guessed(net):
     metadata = make_metadata(net.cpi, "a hash")
-    check_metadata({**metadata, "platformVersion": PLATFORM_VERSION - 1}, net.cpi)
+    check_metadata({**metadata, "platformVersion": PLATFORM_VERSION - 1})
     for version in (PLATFORM_VERSION + 1, 10**400, True, "50200"):
         with pytest.raises(CapabilityError, match=r"metadata-invalid: .*platformVersion"):
-            check_metadata({**metadata, "platformVersion": version}, net.cpi)
+            check_metadata({**metadata, "platformVersion": version})
 
 
 def test_recording_needs_every_signature(net):
@@ -579,7 +579,7 @@ def test_every_key_scheme_can_sign_a_transaction(net):
 
 def test_the_same_call_made_twice_at_once_is_done_once(net, monkeypatch):
     """The former owner of a flow may still be at a call when the new one repeats it."""
-    signed = agreed(net, net.builder(net.output(5), signatories=(ALICE, BOB)))
+    signed = net.call(ALICE, "build", net.builder(net.output(5)))
     verify, answers = net.contracts.verify, []
 
     def meanwhile(*args, **kwargs):

@@ -169,8 +169,15 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Correct the transaction as the contract's message says.",
     ),
     "cpk-unknown": (
-        "The transaction was made with contract code that this node does not run.",
-        "Install the CPI with that CPK at this node.",
+        (
+            "The transaction was made with contract code that this node does not have, or does not"
+            " run: another tenant's, or for a new transaction another version than its own."
+        ),
+        "Upload the CPI with the CPK that the message names, and upgrade the node to it.",
+    ),
+    "group-parameters-not-current": (
+        "A new transaction names group parameters that are not the current ones.",
+        "Build the transaction again.",
     ),
     "filtered-invalid": (
         "A filtered transaction is not what its identifier commits to, or lacks a part it needs.",

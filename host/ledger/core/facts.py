@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from host.domain.json import canonical_json
-from host.ledger.core.model import Transaction
+from host.ledger.core.model import State, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,8 @@ class OutputFacts:
 
     Attributes:
         index: of the output.
-        representation: the JSON text that queries read.
+        representation: the JSON text that queries read: an object by type names (Corda's
+            `custom_representation`).
         token: of a fungible state.
     """
 
@@ -37,9 +38,13 @@ class OutputFacts:
 
 
 def default_facts(content: Transaction, mine: Collection[str]) -> tuple[OutputFacts, ...]:
-    """Of the outputs that have a participant's key in `mine`: they are shown as their values."""
+    """Of the outputs that have a participant's key in `mine`; their value is shown by its type."""
     return tuple(
-        OutputFacts(index=index, representation=canonical_json(state.value).decode())
+        OutputFacts(index=index, representation=_shown(state))
         for index, state in enumerate(content.outputs)
         if not set(mine).isdisjoint(state.participants)
     )
+
+
+def _shown(state: State) -> str:
+    return canonical_json({state.type: state.value}).decode()

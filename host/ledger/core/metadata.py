@@ -5,13 +5,25 @@ Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTr
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from cpi.package.model import PackageId
+from host.domain.ids import Checksum
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.domain.packages import CpiRecord
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.core.components import Group
-from host.ledger.errors import CpkUnknownError, TransactionInvalidError
+from host.ledger.errors import PlatformVersionNewerError, TransactionInvalidError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCpk:
+    """A contract CPK as metadata names it."""
+
+    identity: PackageId
+    file_checksum: Checksum
+
 
 LEDGER_MODEL = "net.corda.ledger.utxo.data.transaction.UtxoLedgerTransactionImpl"
 _TRANSACTION_SUBTYPE = "GENERAL"
@@ -70,12 +82,12 @@ def make_metadata(cpi: CpiRecord, group_parameters_hash: str) -> JsonObject:
     }
 
 
-def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
-    """Check the metadata of a received transaction, and that `cpi` has the code that it names.
+def check_metadata(metadata: JsonObject) -> None:
+    """Check the metadata of a received transaction.
 
     Raises:
         TransactionInvalidError: `metadata-invalid`.
-        CpkUnknownError: `cpi` lacks a contract CPK.
+        PlatformVersionNewerError: its rules are those of a newer platform version.
     """
     for name, expected in _FIXED.items():
         if canonical_json(metadata.get(name)) != canonical_json(expected):
@@ -90,13 +102,28 @@ def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
     cpks = metadata["cpkMetadata"]
     if not isinstance(cpks, list) or not 1 <= len(cpks) <= _CPKS_MAX:
         raise _invalid(f"cpkMetadata must name 1 to {_CPKS_MAX} contract CPKs")
-    known = [_package(cpk.identity, cpk.file_checksum) for cpk in cpi.contract_cpks()]
-    for cpk in cpks:
-        if cpk not in known:
-            raise CpkUnknownError(
-                f"the transaction names contract CPK {str(cpk)[:300]}, which CPI"
-                f" {cpi.identity.name} {cpi.identity.version} of this node does not have"
-            )
+    if not all(map(_is_package, cpks)):
+        raise _invalid(
+            "cpkMetadata must hold name, version, signerSummaryHash and fileChecksum of each CPK"
+        )
+    if len({cpk["fileChecksum"] for cpk in cpks}) < len(cpks):
+        raise _invalid("cpkMetadata must name a CPK once")
+
+
+def named_cpks(metadata: JsonObject) -> tuple[NamedCpk, ...]:
+    """The contract CPKs that checked metadata names."""
+    cpks: Any = metadata["cpkMetadata"]
+    return tuple(
+        NamedCpk(
+            identity=PackageId(
+                name=cpk["name"],
+                version=cpk["version"],
+                signer_summary_hash=cpk["signerSummaryHash"],
+            ),
+            file_checksum=Checksum(cpk["fileChecksum"]),
+        )
+        for cpk in cpks
+    )
 
 
 def parameters_hash(metadata: JsonObject) -> str:
@@ -109,7 +136,10 @@ def _check_platform_version(version: JsonValue) -> None:
     if not isinstance(version, int) or isinstance(version, bool):
         raise _invalid("platformVersion must be a whole number")
     if version > PLATFORM_VERSION:
-        raise _invalid(f"platformVersion {version} is newer than this host's {PLATFORM_VERSION}")
+        raise PlatformVersionNewerError(
+            f"transaction metadata: platformVersion {version} is newer than this host's"
+            f" {PLATFORM_VERSION}"
+        )
 
 
 def signing_properties(cpi: CpiRecord) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from host.domain.instants import is_instant
 from host.domain.membership import NotaryInfo
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpkRecord
 from host.ledger.core.model import Resolved, State, StateAndRef, StateRef, Transaction
 from host.ledger.errors import TransactionInvalidError
 from host.ports.public_keys import PublicKeys
@@ -86,20 +86,25 @@ def check_resolved(resolved: Resolved) -> None:
     _check_encumbrances_spent(resolved.inputs)
 
 
-def check_declared(transaction: Transaction, cpi: CpiRecord) -> None:
+def check_declared(transaction: Transaction, cpks: Sequence[CpkRecord]) -> None:
     """Check that every output's state type is governed by the contract that it names.
 
     Otherwise a state could be moved to a contract that allows anything.
 
+    Args:
+        transaction: its content.
+        cpks: the contract CPKs that its metadata names.
+
     Raises:
         TransactionInvalidError: `state-type-undeclared`.
     """
-    declared = {pair for cpk in cpi.contract_cpks() for pair in cpk.state_types}
+    declared = {pair for cpk in cpks for pair in cpk.state_types}
+    names = ", ".join(f"{cpk.identity.name} {cpk.identity.version}" for cpk in cpks)
     for index, state in enumerate(transaction.outputs):
         _require(
             (state.type, state.contract) in declared,
             "state-type-undeclared",
-            f"output {index}: no contract CPK of {cpi.identity.name} declares state"
+            f"output {index}: no contract CPK of the transaction ({names}) declares state"
             f" {state.type} of contract {state.contract}",
         )
 

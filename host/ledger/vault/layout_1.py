@@ -114,7 +114,9 @@ def _take_outputs(connection: Connection, metadata: MetaData, seqs: Sequence[int
             "transaction_seq": row.transaction_seq,
             "output_index": row.output_index,
             "type": row.type,
-            "representation": canonical_json(json.loads(row.state)[1]["value"]).decode(),
+            "representation": canonical_json(
+                {row.type: json.loads(row.state)[1]["value"]}
+            ).decode(),
             "created_at": row.created_at,
             "consumed_at": row.consumed_at,
         }

@@ -13,7 +13,7 @@ from host.ledger.core.model import State, StateAndRef, StateRef
 from host.ledger.core.statuses import Status
 from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
 from host.ledger.vault import filtered
-from host.ledger.vault.tables import CONSUMPTION, OUTPUT, TRANSACTION
+from host.ledger.vault.tables import CONSUMPTION, FILTERED, OUTPUT, TRANSACTION
 from host.ledger.vault.transactions import KEYS_MAX
 
 STATES_BYTES_MAX = 1024 * 1024
@@ -105,6 +105,21 @@ def consumers(connection: Connection, refs: Sequence[StateRef]) -> Mapping[State
         )
         found.update({StateRef(row[0], row[1]): row[2] for row in rows})
     return found
+
+
+def parameters_hashes(connection: Connection, refs: Sequence[StateRef]) -> list[str]:
+    """The distinct group parameters of the transactions that made the states."""
+    ids = sorted({ref.transaction_id for ref in refs})
+    found: set[str] = set()
+    for start in range(0, len(ids), KEYS_MAX):
+        part = ids[start : start + KEYS_MAX]
+        for table, column in (
+            (TRANSACTION, TRANSACTION.c.id),
+            (FILTERED, FILTERED.c.transaction_id),
+        ):
+            rows = connection.execute(select(table.c.parameters_hash).where(column.in_(part)))
+            found.update(rows.scalars())
+    return sorted(found)
 
 
 def visible(connection: Connection, transaction_id: str) -> list[int]:

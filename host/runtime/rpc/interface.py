@@ -105,9 +105,6 @@ def _wire_type(annotation: object) -> object:
         return None
     if annotation in _ANY_JSON:
         return _ANY_JSON[annotation]
-    arguments = get_args(annotation)
-    if JsonObject in arguments or JsonValue in arguments:
-        origin = get_origin(annotation)
-        assert origin is not None, annotation  # noqa: S101  # it has arguments
-        return origin[tuple(_wire_type(argument) for argument in arguments)]
-    return annotation
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    converted = tuple(_wire_type(argument) for argument in arguments)
+    return annotation if origin is None or converted == arguments else origin[converted]

@@ -40,6 +40,7 @@ class LedgerParts(NetworkParts):
             keys=self.keys,
             public_keys=self.public_keys,
             members=self.members,
+            cpks=self.catalogue,
             contracts=self.contracts,
         )
 

@@ -8,15 +8,15 @@ import time
 from collections.abc import Sequence
 
 from host.domain.call_time import limited_call
-from host.domain.errors import UnavailableError
+from host.domain.errors import NotFoundError, UnavailableError
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHash
 from host.domain.json import JsonObject, JsonValue
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpiRecord, CpkOfCpi, contracts_of
 from host.domain.workers import WorkerKind
 from host.network.membership import MembershipService
 from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
-from host.ports.directory import ContractVerifier, Members, Packages
+from host.ports.directory import ContractVerifier, Cpks, Judged, Members, Packages
 from host.ports.keys import KeyStore
 from host.ports.requests import refusing_misfits
 from host.ports.vaults import VaultAccess
@@ -79,22 +79,42 @@ class RemoteContracts:
         self._calls = calls
 
     def verify(
-        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
-    ) -> Sequence[JsonObject]:
-        return self._calls.verify(cpi.file_checksum, transaction, node)
+        self, cpks: Sequence[CpkOfCpi], transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Judged:
+        named = [(each.cpi.file_checksum, each.cpk.file_checksum) for each in cpks]
+        failures, receipts = self._calls.verify(named, transaction, node)
+        return Judged(failures=tuple(failures), receipts=tuple(receipts))
 
 
 class ServedContracts:
     """The server side of `RemoteContracts`."""
 
-    def __init__(self, contracts: ContractVerifier, packages: Packages) -> None:
+    def __init__(self, contracts: ContractVerifier, packages: Packages, cpks: Cpks) -> None:
         self._contracts = contracts
         self._packages = packages
+        self._cpks = cpks
 
     def verify(
-        self, cpi: Checksum, transaction: JsonObject, node: ShortHash | None
-    ) -> Sequence[JsonObject]:
-        return self._contracts.verify(_stored(self._packages, cpi), transaction, node=node)
+        self,
+        cpks: Sequence[tuple[Checksum, Checksum]],
+        transaction: JsonObject,
+        node: ShortHash | None,
+    ) -> tuple[Sequence[JsonObject], Sequence[tuple[Checksum, str]]]:
+        """See `ContractVerifier.verify`; `cpks` are checksums of a CPI and of a CPK in it."""
+        found = [self._find(*each) for each in cpks]
+        judged = self._contracts.verify(found, transaction, node=node)
+        return judged.failures, judged.receipts
+
+    def _find(self, cpi: Checksum, cpk: Checksum) -> CpkOfCpi:
+        """A CPK of a CPI or, if the CPI has been replaced, of any that contains it."""
+        record = self._packages.get(cpi)
+        for each in () if record is None else contracts_of(record):
+            if each.cpk.file_checksum == cpk:
+                return each
+        found = self._cpks.find_cpk(cpk)
+        if found is None:
+            raise NotFoundError(f"CPK {cpk} not found.", kind="CPK", named=cpk)
+        return found
 
 
 class VaultAnswers:

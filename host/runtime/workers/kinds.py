@@ -41,7 +41,11 @@ def _keys(parts: Wiring) -> Sequence[Service]:
 
 
 def _contracts(parts: Wiring) -> Sequence[Service]:
-    return (Service(services.CONTRACTS, ServedContracts(parts.contracts, parts.catalogue)),)
+    return (
+        Service(
+            services.CONTRACTS, ServedContracts(parts.contracts, parts.catalogue, parts.catalogue)
+        ),
+    )
 
 
 def _members(parts: Wiring) -> Sequence[Service]:

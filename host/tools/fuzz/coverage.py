@@ -16,7 +16,7 @@ from cpi.package.model import PackageType
 from cpi.package.verify import read_package
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord, CpkRecord
+from host.domain.packages import CpiRecord, CpkRecord, contracts_of
 from host.guests.code import CpkCode, code_of
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
@@ -104,7 +104,7 @@ class WatchedContracts:
     def watch(self, transaction: JsonObject) -> Trial:
         """Judge one transaction by the watched components."""
         self._reached.clear()
-        failures = self._watched.judge(self._plain.record, transaction).failures
+        failures = self._watched.judge(contracts_of(self._plain.record), transaction).failures
         return Trial(failures=failures, lines=frozenset(self._reached))
 
 

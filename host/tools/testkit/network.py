@@ -10,6 +10,7 @@ from cordapp.contracts import Command, ContractState, TimeWindow
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.instants import instant_text
+from host.domain.packages import contracts_of
 from host.domain.vnode import AsyncStatus
 from host.domain.x500 import MemberX500Name
 from host.flow.core.events import FlowEnded, FlowEngineEvent, FlowStarted, GuestLogged
@@ -136,7 +137,7 @@ class Network:
             time_window=time_window,
         )
         known = len(self.parts.failures.refusals)
-        failures = self.parts.contracts.verify(cpi, transaction.to_json())
+        failures = self.parts.contracts.verify(contracts_of(cpi), transaction.to_json()).failures
         if failures:
             reports = self.parts.failures.refusals[known:]
             cause = rebuilt(reports[0], self.code.folders) if reports else None

@@ -21,10 +21,10 @@ from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpiRecord, CpkOfCpi
 from host.guests.source import GuestSource
 from host.nodes.packages.catalogue import PackageCatalogue
-from host.ports.directory import ContractVerifier
+from host.ports.directory import ContractVerifier, Judged
 from host.ports.units import FlowStore
 from host.runtime.plugin_loading import declared_settings, make_plugin_manager
 from host.runtime.wiring.base import ProcessContext
@@ -201,12 +201,12 @@ class _UnlessBelieved:
         self._believers = believers
 
     def verify(
-        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
-    ) -> Sequence[JsonObject]:
+        self, cpks: Sequence[CpkOfCpi], transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Judged:
         """See `ContractVerifier.verify`."""
         if node in self._believers:
-            return ()
-        return self._contracts.verify(cpi, transaction, node=node)
+            return Judged(failures=())
+        return self._contracts.verify(cpks, transaction, node=node)
 
 
 class _AtOnce(Executor):
