@@ -48,6 +48,7 @@ class CodeDescriptor:
     commands: Declarations = ()
     flows: Declarations = ()
     entities: Declarations = ()
+    queries: Declarations = ()
     capabilities: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     toolchain: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +88,7 @@ def parse_descriptor(data: bytes) -> CodeDescriptor:
         commands=tuple(document.get("commands", ())),
         flows=tuple(document.get("flows", ())),
         entities=tuple(document.get("entities", ())),
+        queries=tuple(document.get("queries", ())),
         capabilities=tuple(document.get("capabilities", ())),
         limits=document.get("limits", {}),
         toolchain=document.get("toolchain", {}),
@@ -144,6 +146,8 @@ def dump_descriptor(descriptor: CodeDescriptor) -> bytes:
         "limits": dict(descriptor.limits),
         "toolchain": dict(descriptor.toolchain),
     }
+    if descriptor.queries:
+        document["queries"] = list(descriptor.queries)
     import rfc8785  # noqa: PLC0415 - only builders write descriptors
 
     try:

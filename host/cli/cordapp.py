@@ -139,7 +139,7 @@ def _print(built: "BuiltCordapp", output: str) -> None:
         declared = cpk.descriptor
         click.echo(f"{cpk.file.path}  {cpk.file.size} bytes  {cpk.file.digest}")
         click.echo(f"  {declared.world} CPK {cpk.symbolic_name}, code {declared.code_digest}")
-        for kind in ("contracts", "states", "flows", "entities"):
+        for kind in ("contracts", "states", "queries", "flows", "entities"):
             names = [item["name"] for item in getattr(declared, kind)]
             if names and (declared.world == "workflow") == (kind in ("flows", "entities")):
                 click.echo(f"  {kind}: {', '.join(names)}")

@@ -169,6 +169,7 @@ def _cpk(cpk: VerifiedCpk) -> dict[str, Any]:
             "states": list(descriptor.states),
             "commands": list(descriptor.commands),
             "entities": list(descriptor.entities),
+            "queries": list(descriptor.queries),
             "capabilities": list(descriptor.capabilities),
             "limits": dict(descriptor.limits),
             "toolchain": dict(descriptor.toolchain),

@@ -73,6 +73,30 @@ class QueryDeclaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateInVault:
+    """What a contract CPK says about states of one type in vaults, if it says something.
+
+    Attributes:
+        state: name of the type.
+        visible: the contract's own function says which nodes see the states.
+        json: a function answers what queries see.
+        token: a function answers whether the states are tokens.
+        indexes: lists of fields, names in what queries see; dots lead into objects.
+    """
+
+    state: str
+    visible: bool = False
+    json: bool = False
+    token: bool = False
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether the node runs a function of the CPK to record such a state."""
+        return self.visible or self.json or self.token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpkRecord:
     """One CPK of a stored CPI. `code_digest` names the image or component (`SHA-256:HEX`)."""
 
@@ -90,6 +114,10 @@ class CpkRecord:
     limits: JsonObject
     external_channels: tuple[str, ...] | None = None
     """Names in `config/external-channels.json`; None for a CPK without that file."""
+    queries: tuple[QueryDeclaration, ...] = ()
+    """Of a contract CPK only."""
+    states_in_vault: tuple[StateInVault, ...] = ()
+    """Of a contract CPK only, in the order of the states' names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

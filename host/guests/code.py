@@ -24,8 +24,9 @@ from sandbox.runnable import Runnable
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
-DESCRIBED = ("contracts", "states", "commands", "flows", "entities")
-"""Keys of `describe` that the descriptor repeats."""
+_REQUIRED = ("contracts", "states", "commands", "flows", "entities")
+DESCRIBED = (*_REQUIRED, "queries")
+"""Keys of `describe` that the descriptor repeats. Guests may leave out `queries`."""
 
 COMPONENT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -196,11 +197,13 @@ def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
         refused_code = CodeRefusedError(f"{label}: {_report(answer['error'])}")
         refused_code.problems = _mistakes(answer["error"])
         raise refused_code
-    if not isinstance(answer, dict) or not all(_is_named(answer.get(key)) for key in DESCRIBED):
+    described = {"queries": [], **answer} if isinstance(answer, dict) else {}
+    if not all(_is_named(described.get(key)) for key in DESCRIBED):
         raise CodeRefusedError(
-            f"{label}: describe must answer lists of named objects: {', '.join(DESCRIBED)}"
+            f"{label}: describe must answer lists of named objects: {', '.join(_REQUIRED)}, and"
+            " queries if there are any"
         )
-    return answer
+    return described
 
 
 def _mistakes(error: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,18 +1,27 @@
 """Declarations of a descriptor, checked against the documented result format of `describe`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from cpi.package.descriptor import CodeDescriptor
+from host.database.sql import has_plain_names
 from host.domain.errors import InvalidInputError
 from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
-from host.domain.packages import EntityDeclaration, FlowDeclaration, FlowKind
+from host.domain.packages import (
+    EntityDeclaration,
+    FlowDeclaration,
+    FlowKind,
+    QueryDeclaration,
+    StateInVault,
+)
 from host.entities import compile_entity
 from host.entities.errors import EntityDeclarationError
+from host.ledger.query.declared import compile_queries
+from host.ledger.query.errors import QueryDeclarationError
 from host.ports.programs import SYSTEM_FLOW, SYSTEM_PROTOCOL
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -29,8 +38,30 @@ class _Contract(_Named):
     states: tuple[_Name, ...]
 
 
+_Fields = Annotated[tuple[_Name, ...], msgspec.Meta(min_length=1, max_length=4)]
+
+
+class _Vault(msgspec.Struct, forbid_unknown_fields=True):
+    visible: bool = False
+    json: bool = False
+    token: bool = False
+    indexes: Annotated[tuple[_Fields, ...], msgspec.Meta(max_length=8)] = ()
+
+
 class _State(_Named):
     contract: _Name
+    vault: _Vault | None = None
+
+
+class _Order(msgspec.Struct, forbid_unknown_fields=True):
+    expression: str
+    descending: bool = False
+
+
+class _Query(_Named, rename="camel", forbid_unknown_fields=True):
+    where: str | None = None
+    order_by: tuple[_Order, ...] = ()
+    unconsumed_only: bool = False
 
 
 class _Entity(_Named):
@@ -65,6 +96,8 @@ class Declarations:
     contract_types: tuple[str, ...]
     state_types: tuple[tuple[str, str], ...]
     entities: tuple[EntityDeclaration, ...]
+    queries: tuple[QueryDeclaration, ...] = ()
+    states_in_vault: tuple[StateInVault, ...] = ()
 
 
 def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
@@ -72,7 +105,9 @@ def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
 
     Raises:
         DeclarationInvalidError: a wrong format, a duplicate name, or an invalid schema.
+        QueryDeclarationError: a query that cannot be used.
     """
+    is_contract = descriptor.world == "contract"
     flows = tuple(_flow(flow, label) for flow in _convert(descriptor, "flows", _Flow, label))
     contracts = _convert(descriptor, "contracts", _Contract, label)
     states = _convert(descriptor, "states", _State, label)
@@ -81,6 +116,9 @@ def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
         contract_types=tuple(contract.name for contract in contracts),
         state_types=tuple((state.name, state.contract) for state in states),
         entities=entity_declarations(descriptor.entities, label),
+        # A workflow CPK repeats what it contains of its contract CPK.
+        queries=_queries(descriptor, label) if is_contract else (),
+        states_in_vault=tuple(_states_in_vault(states, label)) if is_contract else (),
     )
 
 
@@ -112,6 +150,43 @@ def _converted(
     if repeated:
         raise DeclarationInvalidError(f"{label}: {kind}: {repeated[0]} is declared twice")
     return found
+
+
+def _queries(descriptor: CodeDescriptor, label: str) -> tuple[QueryDeclaration, ...]:
+    found = tuple(
+        QueryDeclaration(
+            name=query.name,
+            where=query.where,
+            order_by=tuple((each.expression, each.descending) for each in query.order_by),
+            unconsumed_only=query.unconsumed_only,
+        )
+        for query in _convert(descriptor, "queries", _Query, label)
+    )
+    try:
+        compile_queries(found)
+    except QueryDeclarationError as refused:
+        raise QueryDeclarationError(f"{label}: {refused.message}") from refused
+    return found
+
+
+def _states_in_vault(states: Iterable[_State], label: str) -> Iterator[StateInVault]:
+    for state in states:
+        if state.vault is None:
+            continue
+        fields = [field for index in state.vault.indexes for field in index]
+        for field in fields:
+            if not has_plain_names((state.name, *field.split("."))):
+                raise DeclarationInvalidError(
+                    f"{label}: states: {state.name}: {field!r:.140} cannot be indexed: names have"
+                    " letters, digits and . _ - only"
+                )
+        yield StateInVault(
+            state=state.name,
+            visible=state.vault.visible,
+            json=state.vault.json,
+            token=state.vault.token,
+            indexes=state.vault.indexes,
+        )
 
 
 def _flow(flow: _Flow, label: str) -> FlowDeclaration:

@@ -30,6 +30,7 @@ def record_of(package: VerifiedPackage, *, group_id: str, stored_at: EpochMs) ->
     _refuse_rivals("flow", [f.name for c in cpks for f in c.flows])
     contracts = [c for c in cpks if c.world is CodeWorld.CONTRACT]
     _refuse_rivals("contract", [name for c in contracts for name in c.contract_types])
+    _refuse_rivals("query", [query.name for c in contracts for query in c.queries])
     _refuse_rival_entities(cpks)
     return CpiRecord(
         identity=package.id,
@@ -55,6 +56,8 @@ def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
         contract_types=declared.contract_types,
         state_types=declared.state_types,
         entities=declared.entities,
+        queries=declared.queries,
+        states_in_vault=declared.states_in_vault,
         capabilities=descriptor.capabilities,
         libraries=cpk.libraries,
         limits=dict(descriptor.limits),

@@ -136,6 +136,7 @@ def _declarations(cpk: VerifiedCpk) -> dict[str, str]:
         **_declared(descriptor.states, "state"),
         **_declared(descriptor.commands, "command"),
         **_declared(descriptor.entities, "entity"),
+        **_declared(descriptor.queries, "query"),
     }
 
 

@@ -20,6 +20,8 @@ from host.domain.packages import (
     EntityDeclaration,
     FlowDeclaration,
     FlowKind,
+    QueryDeclaration,
+    StateInVault,
 )
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.nodes.packages.errors import PackageDuplicateError
@@ -49,6 +51,12 @@ def record(data: bytes, *, version: str = "1", group_id: str = "g") -> CpiRecord
         flows=(FLOW,),
         contract_types=("app.Contract",),
         state_types=(("app.State", "app.Contract"),),
+        queries=(
+            QueryDeclaration(
+                name="q", where="WHERE TRUE", order_by=(("visible_states.created", True),)
+            ),
+        ),
+        states_in_vault=(StateInVault(state="app.State", json=True, indexes=(("a.b", "c"),)),),
         entities=(
             EntityDeclaration(
                 name="app.Entity",

@@ -127,6 +127,42 @@ def test_declarations_of_a_wrong_shape_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("lies", "code", "words"),
+    [
+        ({"queries": ({"name": "q", "where": 5},)}, "cpk-declaration-invalid", ": queries: "),
+        ({"queries": ({"name": "q", "when": "x"},)}, "cpk-declaration-invalid", ": queries: "),
+        (
+            {"queries": ({"name": "q", "where": "WHERE visible_states.type == 'a'"},)},
+            "query-declaration-invalid",
+            "query 'q': where: position 28, at '=': expected",
+        ),
+        (
+            {"queries": ({"name": "q", "orderBy": ({"expression": "created"},)},)},
+            "query-declaration-invalid",
+            "query 'q': orderBy[0]: position 1, at 'created': expected",
+        ),
+        (
+            {"states": ({"name": "a.S", "contract": "a.C", "vault": {"indexes": (("a b",),)}},)},
+            "cpk-declaration-invalid",
+            "a.S: 'a b' cannot be indexed",
+        ),
+        (
+            {"states": ({"name": "a.S", "contract": "a.C", "vault": {"indexes": ((),)}},)},
+            "cpk-declaration-invalid",
+            ": states: ",
+        ),
+    ],
+)
+def test_what_is_declared_for_vaults_is_checked(
+    bench: Any, make: Any, key: Any, lies: dict[str, Any], code: str, words: str
+) -> None:
+    bench.trust(key)
+    refused = refusal(bench, make.contract_cpi(lies=lies))
+    assert refused.details["check"] == code
+    assert words in refused.message
+
+
+@pytest.mark.parametrize(
     "schema",
     [
         {"type": 5},

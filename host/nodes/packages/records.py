@@ -13,6 +13,8 @@ from host.domain.packages import (
     EntityDeclaration,
     FlowDeclaration,
     FlowKind,
+    QueryDeclaration,
+    StateInVault,
 )
 
 
@@ -49,6 +51,14 @@ def _load_cpk(values: Mapping[str, Any]) -> CpkRecord:
         libraries=tuple(values["libraries"]),
         limits=values["limits"],
         external_channels=_load_names(values.get("external_channels")),
+        queries=tuple(
+            QueryDeclaration(**{**query, "order_by": tuple(map(tuple, query["order_by"]))})
+            for query in values.get("queries", ())
+        ),
+        states_in_vault=tuple(
+            StateInVault(**{**state, "indexes": tuple(map(tuple, state["indexes"]))})
+            for state in values.get("states_in_vault", ())
+        ),
     )
 
 

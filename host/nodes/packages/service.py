@@ -28,6 +28,7 @@ from host.guests.admissions import Admissions, Task
 from host.guests.code import CpkCode, code_of, make_component, prove
 from host.guests.declarations import DeclarationInvalidError
 from host.guests.records import record_of
+from host.ledger.query.errors import QueryDeclarationError
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.nodes.packages.errors import PackageDuplicateError, PackageUploadRefusedError
 from host.nodes.packages.trust import CertificateStore
@@ -261,7 +262,7 @@ class PackageService:
                 )
         try:
             return record_of(package, group_id=group_id, stored_at=self._clock.now_ms())
-        except DeclarationInvalidError as refused:
+        except (DeclarationInvalidError, QueryDeclarationError) as refused:
             raise PackageUploadRefusedError(
                 f"Invalid CPI: {refused.message}", check=refused.code
             ) from refused

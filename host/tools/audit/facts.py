@@ -234,6 +234,7 @@ def _declared(cpk: VerifiedCpk, limits: Limits) -> ComponentFacts:
         contracts=_names(descriptor.contracts if descriptor else ()),
         states=_names(descriptor.states if descriptor else ()),
         entities=_names(descriptor.entities if descriptor else ()),
+        queries=_names(descriptor.queries if descriptor else ()),
         leaves=(),
     )
 

@@ -144,6 +144,7 @@ class ComponentFacts:
     contracts: tuple[str, ...]
     states: tuple[str, ...]
     entities: tuple[str, ...]
+    queries: tuple[str, ...]
     leaves: tuple[str, ...]
 
 

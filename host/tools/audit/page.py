@@ -167,6 +167,7 @@ def _declared(component: ComponentFacts) -> Iterator[Row]:
         ("Contracts", component.contracts),
         ("States", component.states),
         ("Entities", component.entities),
+        ("Queries", component.queries),
         ("Exports", tuple(export_lines(component))),
     )
     for title, names in named:

@@ -120,7 +120,7 @@ def _component(component: ComponentFacts) -> Iterator[str]:
 
 
 def _declared(component: ComponentFacts) -> Iterator[str]:
-    for title in ("flows", "contracts", "states", "entities", "leaves"):
+    for title in ("flows", "contracts", "states", "entities", "queries", "leaves"):
         for name in getattr(component, title):
             yield f"  {title:<10} {name}"
 

@@ -42,6 +42,7 @@ _KINDS = (
     registry.CONTRACTS,
     registry.STATES,
     registry.COMMANDS,
+    registry.QUERIES,
     registry.FLOWS,
     registry.ENTITIES,
 )
@@ -305,6 +306,8 @@ def _record(project: CordappProject, plan: CpkPlan, descriptor: CodeDescriptor) 
         flows=declared.flows,
         contract_types=declared.contract_types,
         state_types=declared.state_types,
+        queries=declared.queries,
+        states_in_vault=declared.states_in_vault,
         entities=declared.entities,
         capabilities=descriptor.capabilities,
         libraries=(),

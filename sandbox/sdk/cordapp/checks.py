@@ -131,6 +131,7 @@ def _contract_problems(cls: type[Any]) -> Iterator[str]:
         yield from method_problems(cls, "verify", ["transaction"])
         if not inspect.isabstract(cls):
             yield from constructor_problems(cls)
+        yield from method_problems(cls, "is_visible", ["state", "checker"])
     elif any(contract_of(state) is cls for _, state in declared_states()):
         yield problem("has no verify method, and states belong to it", cls)
 

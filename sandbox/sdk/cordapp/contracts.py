@@ -4,7 +4,7 @@ A contract is pure: it sees a transaction and nothing else, no clock, no network
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, TypeVar
@@ -48,6 +48,17 @@ def require(condition: object, message: str) -> None:
         raise RequirementError(message)
 
 
+@dataclass(frozen=True)
+class VisibilityChecker:
+    """Knows which keys are the node's own."""
+
+    my_keys: frozenset[PublicKey]
+
+    def contains_my_signing_keys(self, keys: Iterable[PublicKey]) -> bool:
+        """Whether one of `keys` is this node's."""
+        return not self.my_keys.isdisjoint(keys)
+
+
 class Contract:
     """Rules for the states that belong to it. Subclasses need a constructor without arguments."""
 
@@ -58,6 +69,10 @@ class Contract:
     def verify(self, transaction: "UtxoLedgerTransaction") -> None:
         """Raise any exception to refuse `transaction`."""
         raise NotImplementedError(f"{name_of(type(self))} has no verify method")
+
+    def is_visible(self, state: "ContractState", checker: "VisibilityChecker") -> bool:
+        """Whether a node's vault shows this state to flows: by default its participants' do."""
+        return checker.contains_my_signing_keys(state.participants)
 
 
 @dataclass(frozen=True)
@@ -222,14 +237,7 @@ class UtxoLedgerTransaction:
             signatories=tuple(value["signatories"]),
             input_state_and_refs=_resolved(value["inputs"], f"{path}.inputs"),
             reference_state_and_refs=_resolved(value["references"], f"{path}.references"),
-            output_state_and_refs=tuple(
-                StateAndRef(
-                    StateRef(value["id"], index),
-                    state_from_json(entry, f"{path}.outputs[{index}]"),
-                    entry.get("encumbrance"),
-                )
-                for index, entry in enumerate(value["outputs"])
-            ),
+            output_state_and_refs=state_and_refs_of_outputs(value, path),
             commands=tuple(
                 command_from_json(entry, f"{path}.commands[{index}]")
                 for index, entry in enumerate(value["commands"])
@@ -299,6 +307,20 @@ def state_and_ref_from_json(entry: Mapping[str, Any], path: str = "$") -> StateA
     ref = StateRef.parse(entry["stateRef"], f"{path}.stateRef")
     state = state_from_json(entry["state"], f"{path}.state")
     return StateAndRef(ref, state, entry["state"].get("encumbrance"))
+
+
+def state_and_refs_of_outputs(
+    transaction: Mapping[str, Any], path: str = "$"
+) -> tuple[StateAndRef[Any], ...]:
+    """Decode the outputs of a ledger transaction."""
+    return tuple(
+        StateAndRef(
+            StateRef(transaction["id"], index),
+            state_from_json(entry, f"{path}.outputs[{index}]"),
+            entry.get("encumbrance"),
+        )
+        for index, entry in enumerate(transaction["outputs"])
+    )
 
 
 def _resolved(entries: Sequence[Any], path: str) -> tuple[StateAndRef[Any], ...]:

@@ -19,6 +19,7 @@ from cordapp.registry import (
     COMMANDS,
     CONTRACTS,
     FLOW_SIDE,
+    VAULT_SIDE,
     DeclarationError,
     Host,
     HostCallError,
@@ -27,6 +28,10 @@ from cordapp.registry import (
 from cordapp.schema import dumps, schema_of
 
 __all__ = ["Failed", "HostCallError", "Refused", "describe", "run", "verify"]
+
+
+_VAULT = "cordbox:vault"
+"""In place of a flow's class: what the node keeps of a transaction in its vault."""
 
 
 class Refused(Exception):  # noqa: N818  # a verdict, not a defect
@@ -53,7 +58,7 @@ def describe() -> str:
     """
     check_flows = FLOW_SIDE.get("check")
     problems, warnings = check_flows() if check_flows else ([], [])
-    problems = [*contract_problems(), *problems]
+    problems = [*contract_problems(), *VAULT_SIDE.get("check", list)(), *problems]
     if problems:
         raise DeclarationError("\n".join(dict.fromkeys(problems)))
     return dumps({**_description(), "warnings": warnings})
@@ -61,6 +66,7 @@ def describe() -> str:
 
 def _description() -> dict[str, Any]:
     flows, entities = FLOW_SIDE.get("describe"), FLOW_SIDE.get("entities")
+    queries = VAULT_SIDE.get("queries")
     states = declared_states()
     return {
         "sdk": f"cordapp {__version__}",
@@ -70,12 +76,18 @@ def _description() -> dict[str, Any]:
             if c.verify is not Contract.verify
         ],
         "states": [
-            {"name": name, "contract": _contract_name(cls), "schema": schema_of(cls)}
+            {
+                "name": name,
+                "contract": _contract_name(cls),
+                "schema": schema_of(cls),
+                **_described_vault(cls),
+            }
             for name, cls in states
         ],
         "commands": [{"name": n, "schema": schema_of(c)} for n, c in sorted(COMMANDS.items())],
         "flows": flows() if flows else [],
         "entities": entities() if entities else [],
+        "queries": queries() if queries else [],
     }
 
 
@@ -99,14 +111,16 @@ def verify(transaction: str) -> None:
 
 
 def run(start: str, host: Host) -> str:
-    """Run a flow to its end and answer its result text.
+    """Run a flow to its end, or the vault's functions, and answer the result text.
 
     Raises:
         Failed: the flow raised an exception, or cannot be started.
     """
     try:
-        runner = FLOW_SIDE.get("run", _no_flows)
-        result: str = runner(json.loads(start), host)
+        request = json.loads(start)
+        if request["flowClass"] == _VAULT:
+            return dumps(VAULT_SIDE["record"](request["requestBody"]))
+        result: str = FLOW_SIDE.get("run", _no_flows)(request, host)
     except Exception as exc:  # noqa: BLE001  # the CorDapp's exception is the flow's outcome
         raise Failed(dumps(failure_of(exc))) from None
     return result
@@ -114,6 +128,15 @@ def run(start: str, host: Host) -> str:
 
 def _no_flows(_start: object, _host: Host) -> str:
     raise DeclarationError("this code declares no flows")
+
+
+def _described_vault(cls: type[Any]) -> dict[str, Any]:
+    """`{"vault": ..}` of a state about which the code says something for vaults; else `{}`."""
+    contract = contract_of(cls)
+    is_visible = contract is not None and contract.is_visible is not Contract.is_visible
+    said = VAULT_SIDE["state"](cls) if "state" in VAULT_SIDE else {}
+    found = {"visible": is_visible, **said}
+    return {"vault": found} if any(found.values()) else {}
 
 
 def _contract_name(cls: type[Any]) -> str:

@@ -20,8 +20,11 @@ from cordapp.errors import HostApi
 from cordapp.registry import name_of
 from cordapp.schema import from_json, to_json
 from cordapp.services import Service, read_pages
+from cordapp.vault import VaultNamedQuery, query_name
+from cordapp.vault_queries import VaultNamedParameterizedQuery
 
 S = TypeVar("S", bound=ContractState)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -178,3 +181,16 @@ class UtxoLedgerService(Service):
         query = {"op": "unconsumed", "type": name_of(cls)}
         found = read_pages(self._api, "ledger", "query", query)
         return [state_and_ref_from_json(entry) for entry in found]
+
+    def query(
+        self, query: str | type[VaultNamedQuery], cls: type[R]
+    ) -> VaultNamedParameterizedQuery[R]:
+        """A query that a contract package declares.
+
+        Args:
+            query: its name, or its class.
+            cls: of its results: what its `map` answers, `StateAndRef` without one.
+        """
+        del cls  # for type checkers
+        name = query if isinstance(query, str) else query_name(query)
+        return VaultNamedParameterizedQuery(self._api, name)

@@ -52,7 +52,7 @@ def _line(node: ast.AST, member: str | None) -> int | None:
         return getattr(node, "lineno", None)
     for inner in getattr(node, "body", ()):
         named = isinstance(inner, _NAMED) and inner.name == member
-        target = getattr(inner, "target", None)
-        if named or (isinstance(target, ast.Name) and target.id == member):
+        targets = [getattr(inner, "target", None), *getattr(inner, "targets", ())]
+        if named or any(isinstance(t, ast.Name) and t.id == member for t in targets):
             return int(inner.lineno)
     return None

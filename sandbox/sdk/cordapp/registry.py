@@ -9,11 +9,15 @@ from typing import Any
 CONTRACTS: dict[str, type[Any]] = {}
 STATES: dict[str, type[Any]] = {}
 COMMANDS: dict[str, type[Any]] = {}
+QUERIES: dict[str, type[Any]] = {}
 FLOWS: dict[str, type[Any]] = {}
 ENTITIES: dict[str, type[Any]] = {}
 
 FLOW_SIDE: dict[str, Callable[..., Any]] = {}
 """What `cordapp.flows` adds to the guest's exports; empty in a contract's bundle."""
+
+VAULT_SIDE: dict[str, Callable[..., Any]] = {}
+"""What `cordapp.vault` adds, for CorDapps that import it."""
 
 
 Host = Callable[[str, str, str], str]
