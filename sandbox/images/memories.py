@@ -30,6 +30,8 @@ _PROT_NONE = 0
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0)
 _MAP_FIXED = 0x10
 _PROT_READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+_MADV_POPULATE_WRITE = 23
+"""Since Linux 5.14; Python's `mmap` does not name it."""
 _FAILED = ctypes.c_void_p(-1).value
 _NO_FINALIZER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(0)
 
@@ -91,6 +93,16 @@ class LinearMemory:
             raise ValueError(f"{end} bytes for a memory of {self.size}")
         address = self.base + start
         _map(_PROT_READ_WRITE, _MAP_FIXED, address, end - start, (descriptor, start))
+
+    def copy_pages(self, start: int, end: int) -> None:
+        """Give the memory copies of a file's pages of its own now, not each at its first write.
+
+        Args:
+            start: a multiple of the page size.
+            end: the same.
+        """
+        # Where the system refuses or does not know this, the pages are copied when written.
+        _libc.madvise(self.base + start, end - start, _MADV_POPULATE_WRITE)
 
     def free(self) -> None:
         """Unmap the whole range of a memory that belongs to no instance."""

@@ -97,6 +97,13 @@ class RestoringProgram(ImageProgram):
             if known is None or limits.table_elements_max < known:
                 self._table_elements = limits.table_elements_max
 
+    def copy_usual_pages(self, instance: RuntimeInstance) -> None:
+        """Give a new instance the pages that runs usually write; one by one takes twice as long."""
+        content = self._content
+        if content is not None and instance.memory is not None:
+            for start, end in content.usual.runs:
+                instance.memory.copy_pages(start, end)
+
     def check(self, limits: Limits) -> None:
         """Refuse what would refuse an instantiation with these limits.
 
@@ -140,6 +147,7 @@ class RestoredInstance:
         """See `sandbox.guest.Instance.begin`."""
         if self._restorer is None:
             self._program.begin(self._inner, limits)
+            self._program.copy_usual_pages(self._inner)
         else:
             self._inner.renew(limits)
             self._program.check(limits)

@@ -27,10 +27,12 @@ class UsualPages:
 
     Attributes:
         pages: a byte for each page, 1 if it is usual.
+        runs: start and end, in bytes, of each run of usual pages.
     """
 
     def __init__(self, size: int) -> None:
         self.pages = bytes(size // PAGE_BYTES)
+        self.runs: tuple[tuple[int, int], ...] = ()
         self._once = self.pages
         self._lock = threading.Lock()
 
@@ -41,8 +43,8 @@ class UsualPages:
             usual = _joined(_both(new, self._once), self.pages)
             usual = _GAPS.sub(lambda gap: b"\x01" * len(gap[0]), usual)
             self._once = _joined(self._once, new)
-            if usual.count(1) * PAGE_BYTES <= USUAL_BYTES_MAX:
-                self.pages = usual
+            if usual != self.pages and usual.count(1) * PAGE_BYTES <= USUAL_BYTES_MAX:
+                self.pages, self.runs = usual, tuple(_runs(usual))
             return self.pages
 
 

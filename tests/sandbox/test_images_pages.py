@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.images import memories
 from sandbox.images.pagemap import PAGE_BYTES, PageMap
+from sandbox.images.restored import Keeping, RestoringProgram
 from sandbox.limits import Limits
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
@@ -90,3 +92,56 @@ def test_the_image_has_what_the_first_run_would_make(program, instance):
     """A first verification used twice the fuel of a second one."""
     first = verify(program, instance)
     assert first < 1.2 * verify(program, instance)
+
+
+@pytest.fixture
+def restoring(program):
+    """A program whose runs have shown which pages they usually write."""
+    keeping = Keeping.opened()
+    found = RestoringProgram(program.code, program.image, keeping)
+    for _ in range(3):
+        instance = found.take()
+        instance.begin(Limits())
+        verify(program, instance)
+        instance.end(is_intact=True)
+    yield found
+    keeping.waiting.close()
+    keeping.page_map.close()
+
+
+@pytest.fixture
+def second(restoring):
+    """A new instance of it, while another one waits."""
+    waiting, found = restoring.take(), restoring.take()
+    found.begin(Limits())
+    yield found
+    found.end(is_intact=False)
+    waiting.end(is_intact=False)
+
+
+def written(restoring, instance):
+    memory = instance._inner.memory
+    return restoring.keeping.page_map.written(memory.base, memory.size // PAGE_BYTES)
+
+
+def test_a_new_instance_has_the_pages_that_runs_usually_write(program, restoring, second):
+    content = restoring.content()
+    assert 0 < content.usual.pages.count(1) <= PAGES_MAX + 60
+    assert written(restoring, second) == content.usual.pages
+    assert bytes(second._inner.memory.view()) == bytes(content.bytes)
+    verify(program, second)
+    assert written(restoring, second).count(1) <= content.usual.pages.count(1) + 10
+    second.end(is_intact=True)
+    assert bytes(second._inner.memory.view()) == bytes(content.bytes)
+
+
+def test_a_system_that_does_not_copy_pages_at_once_copies_them_one_by_one(
+    program, restoring, monkeypatch
+):
+    monkeypatch.setattr(memories, "_MADV_POPULATE_WRITE", 99)
+    waiting, new = restoring.take(), restoring.take()
+    new.begin(Limits())
+    assert written(restoring, new).count(1) == 0
+    verify(program, new)
+    for instance in (new, waiting):
+        instance.end(is_intact=False)
