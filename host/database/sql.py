@@ -101,9 +101,17 @@ class SqlDialect(Protocol):
         ...
 
     def create_index(
-        self, connection: Connection, name: str, parts: Sequence[ColumnElement[Any]]
+        self,
+        connection: Connection,
+        name: str,
+        parts: Sequence[ColumnElement[Any]],
+        *,
+        where: ColumnElement[bool] | None = None,
     ) -> None:
-        """Index a table by columns and functions; `parts` are of one table, a column first."""
+        """Index a table by columns and functions, if `where` is given only rows for which it holds.
+
+        Parts are of one table, and at least one of them is a column.
+        """
         ...
 
     def drop_index(self, connection: Connection, name: str) -> None: ...

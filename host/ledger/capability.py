@@ -32,6 +32,7 @@ from host.ledger.core.signed import (
 )
 from host.ledger.errors import SignatureMissingError
 from host.ledger.examine import Examined, Examiner, Purpose
+from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
 from host.ledger.vault import outputs, transactions, verifications
 from host.ledger.vault.finish import finish
@@ -76,6 +77,7 @@ class LedgerCapability:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
+        self._queries = NamedQueries(vaults, monotonic)
         self._keys = keys
         self._public_keys = public_keys
         self._members = members
@@ -183,9 +185,12 @@ class LedgerCapability:
             return [state.to_json() for state in outputs.find(connection, refs)]
 
     def _query(self, context: CallContext, request: JsonObject) -> JsonValue:
+        op = take_text(request, "op", characters_max=32)
+        if op == "named":
+            return self._queries.answer(context, request)
+        if op != "unconsumed":
+            raise invalid_request("field 'op' must be 'unconsumed' or 'named'")
         check_fields(request, ("op", "type", "offset", "limit"))
-        if take_text(request, "op", characters_max=32) != "unconsumed":
-            raise invalid_request("field 'op' must be 'unconsumed'")
         with (
             self._vaults.read(context.holding.short_hash) as connection,
             limited_time(connection, self._monotonic),

@@ -14,8 +14,13 @@ from host.adapters.sqlite.database import Database
 from host.database.sql import (
     Greatest,
     JsonField,
+    JsonHasKey,
+    JsonObjectOf,
+    JsonPart,
+    JsonText,
     Least,
     Like,
+    NumberKey,
     Position,
     Upsert,
     dialect_of,
@@ -189,6 +194,65 @@ def test_functions_mean_what_they_say_in_sqlite(database):
 
     assert database.transact(ask) == ("a%b", 3, None, True, False, 2, 0, 3, 4)
     assert isinstance(Like(name, literal("")).type, Boolean)
+
+
+def test_functions_on_json_texts_mean_what_they_say_in_sqlite(database):
+    value = '{"a.b":{"c":["x",1.50,null]},"n":"1.50","q\\"":true}'
+    row = {"type": "t", "key": "k", "value": value, "updated_at": 0}
+    document = ENTITY.c.value
+
+    def ask(connection):
+        connection.execute(ENTITY.insert(), row)
+        with dialect_of(connection).limited_time(connection, 5, lambda: 0.0):
+            return connection.execute(
+                select(
+                    JsonPart(document, ("a.b",)),
+                    JsonPart(document, ('q"',)),
+                    JsonPart(document, ("none",)),
+                    JsonText(document, ("a.b", "c", 0)),
+                    JsonText(document, ("a.b", "c", 1)),
+                    JsonText(document, ("a.b", "c", 2)),
+                    JsonText(document, ('q"',)),
+                    JsonHasKey(document, literal("n")),
+                    JsonHasKey(JsonPart(document, ("a.b", "c")), literal("x")),
+                    JsonHasKey(document, literal("m")),
+                    NumberKey(JsonText(document, ("n",))) == NumberKey(literal(1.5)),
+                    NumberKey(JsonText(document, ("n",)), 32),
+                    NumberKey(literal("2147483648"), 32),
+                    NumberKey(literal("2147483648"), 64) == NumberKey(literal(2147483648)),
+                    JsonObjectOf(literal("a"), JsonObjectOf(literal("b"), literal("c"))),
+                )
+            ).one()
+
+    assert database.transact(ask) == (
+        '{"c":["x",1.50,null]}', "true", None, "x", "1.50", None, "true", True, True, False,
+        True, None, None, True, '{"a":{"b":"c"}}',
+    )  # fmt: skip
+
+
+def test_an_index_may_be_of_some_rows_only(database):
+    field = JsonText(ENTITY.c.value, ("a.b", "c"))
+
+    def change(connection):
+        dialect = dialect_of(connection)
+        some = ENTITY.c.sort_keys.is_(None)
+        dialect.create_index(connection, "by_part", [field, ENTITY.c.key], where=some)
+        asked = [select(ENTITY.c.key).where(field == "x", *more) for more in ((some,), ())]
+        return [
+            str(
+                connection.exec_driver_sql(
+                    f"EXPLAIN QUERY PLAN {q.compile(connection, compile_kwargs=_LITERAL)}"
+                ).all()
+            )
+            for q in asked
+        ]
+
+    with_it, without = database.transact(change)
+    assert "by_part" in with_it
+    assert "by_part" not in without
+
+
+_LITERAL = {"literal_binds": True}
 
 
 def test_indexes_on_fields_are_made_found_used_and_dropped(database):

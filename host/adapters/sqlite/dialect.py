@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable
+from sqlalchemy import Column, ColumnElement, Connection, Executable
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -129,11 +129,17 @@ class SqliteDialect:
         return set(connection.exec_driver_sql(_INDEXES, (f"{prefix}*",)).scalars())
 
     def create_index(
-        self, connection: Connection, name: str, parts: Sequence[ColumnElement[Any]]
+        self,
+        connection: Connection,
+        name: str,
+        parts: Sequence[ColumnElement[Any]],
+        *,
+        where: ColumnElement[bool] | None = None,
     ) -> None:
         texts = [str(part.compile(connection, compile_kwargs=_PLAIN)) for part in parts]
-        table = parts[0].table.name  # the first part is a column
-        connection.exec_driver_sql(f'CREATE INDEX "{name}" ON {table} ({", ".join(texts)})')
+        table = next(part.table.name for part in parts if isinstance(part, Column))
+        only = "" if where is None else f" WHERE {where.compile(connection, compile_kwargs=_PLAIN)}"
+        connection.exec_driver_sql(f'CREATE INDEX "{name}" ON {table} ({", ".join(texts)}){only}')
 
     def drop_index(self, connection: Connection, name: str) -> None:
         connection.exec_driver_sql(f'DROP INDEX "{name}"')

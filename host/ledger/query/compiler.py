@@ -103,7 +103,10 @@ class Compiler:
 
     @value.register
     def _(self, of: syntax.IsNull) -> Value:
-        value = self.value(of.of)
+        # Of a column as it is stored: so an index of unconsumed states serves `consumed IS NULL`.
+        inner = of.of
+        stored = self._columns[inner.name] if isinstance(inner, syntax.Column) else None
+        value = self.value(inner) if stored is None else stored
         return value.is_not(None) if of.negated else value.is_(None)
 
     @value.register

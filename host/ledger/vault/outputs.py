@@ -161,7 +161,7 @@ def unconsumed(
     seqs = [row.seq for row in rows]
     states: list[StateAndRef] = []
     last, size = after, 0
-    for seq, state, length in _states_of(connection, seqs[:limit]):
+    for seq, state, length in each_state(connection, seqs[:limit]):
         size += length
         if states and size > STATES_BYTES_MAX:
             return Page(states=states, last=last, more=True)
@@ -178,7 +178,7 @@ def states_of(connection: Connection, seqs: Sequence[int]) -> list[StateAndRef]:
     """
     found: list[StateAndRef] = []
     size = 0
-    for _, state, length in _states_of(connection, seqs):
+    for _, state, length in each_state(connection, seqs):
         size += length
         if size > STATES_BYTES_MAX:
             raise StatesTooLargeError(f"the {len(seqs)} states exceed {STATES_BYTES_MAX} bytes")
@@ -186,7 +186,7 @@ def states_of(connection: Connection, seqs: Sequence[int]) -> list[StateAndRef]:
     return found
 
 
-def _states_of(
+def each_state(
     connection: Connection, seqs: Sequence[int]
 ) -> Iterator[tuple[int, StateAndRef, int]]:
     """Outputs by rising number, each with its state and the state's size.

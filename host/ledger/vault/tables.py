@@ -167,5 +167,6 @@ SCHEMA = Schema(
     statements={EVERY: _INDEXES},
     version=2,
     migrations={1: {EVERY: CONVERTED}},
+    indexes_expressions=True,
     conversions={1: lambda connection: take_over(connection, _METADATA, _INDEXES)},
 )

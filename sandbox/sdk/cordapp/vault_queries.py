@@ -68,7 +68,7 @@ class VaultNamedParameterizedQuery(Generic[R]):
         return self
 
     def set_created_timestamp_limit(self, limit: datetime) -> Self:
-        """Leave out states that were recorded later; by default those after the first page."""
+        """Only states that were recorded before `limit`; by default those before the first page."""
         self._created_before = to_json(limit, datetime)
         return self
 
