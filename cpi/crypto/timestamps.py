@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cpi.crypto.algorithms import digest_name
 from cpi.crypto.certificate import Certificate
@@ -31,6 +31,8 @@ from cpi.crypto.tlv import (
 from cpi.errors import Code, SignatureError
 
 _AUTHORITY, _EXTENSIONS = 0xA0, 0xA1
+CLOCKS_APART_MAX = timedelta(minutes=10)
+"""How far an authority's clock may be from the own one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

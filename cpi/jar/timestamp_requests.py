@@ -9,7 +9,7 @@ Source: RFC 3161 section 2.4; RFC 5816.
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from asn1crypto import cms, core, tsp
@@ -19,6 +19,7 @@ from cpi.crypto.cms import verify_signed_data
 from cpi.crypto.der import load
 from cpi.crypto.signed_data import TST_INFO
 from cpi.crypto.timestamps import (
+    CLOCKS_APART_MAX,
     TimestampInfo,
     check_imprint,
     may_timestamp,
@@ -35,7 +36,6 @@ Raises the error that `unavailable` creates if there is no response.
 """
 
 RESPONSE_BYTES_MAX = 256 * 1024
-_CLOCKS_APART_MAX = timedelta(minutes=10)
 _NONCE_BITS = 63
 _SHOWN_MAX = 40
 _WHAT = "timestamp response"
@@ -82,7 +82,7 @@ def timestamper(
             raise _invalid(f"is under policy {info.policy}, asked was {policy}")
         time = info.time
         apart = abs(time - clock())
-        if apart > _CLOCKS_APART_MAX:
+        if apart > CLOCKS_APART_MAX:
             raise _invalid(f"states {time:%Y-%m-%dT%H:%M:%SZ}, {apart} from the own clock")
         if not may_timestamp(chain[0]):
             raise _invalid("is by a certificate that may not timestamp")

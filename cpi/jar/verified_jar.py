@@ -7,8 +7,9 @@ from datetime import datetime
 from cpi.archive.reading import read_archive
 from cpi.archive.sources import Source
 from cpi.crypto.certificate import Certificate
+from cpi.crypto.timestamps import CLOCKS_APART_MAX, Timestamp
 from cpi.crypto.trust import check_may_sign, validate_path
-from cpi.errors import Code, Issue
+from cpi.errors import Code, Issue, SignatureError
 from cpi.jar.signatures import JarSigner, Role, SignedJar, read_manifest, role_of, verify_jar
 from cpi.jar.signer_warnings import signer_warnings
 from cpi.limits import ArchiveLimits, Budget
@@ -60,11 +61,23 @@ def open_jar(source: Source, run: Run) -> SignedJar:
     return jar
 
 
+def _check_not_later(timestamp: Timestamp, at: datetime, name: str) -> None:
+    """Refuse a timestamp of the future: it would judge the signer by a time that has not come."""
+    if timestamp.time - at > CLOCKS_APART_MAX:
+        raise SignatureError(
+            Code.TIMESTAMP_INVALID,
+            f"timestamp of {name} states {timestamp.time:%Y-%m-%dT%H:%M:%SZ}, which is later than"
+            f" {at:%Y-%m-%dT%H:%M:%SZ}",
+            entry=name,
+        )
+
+
 def _check_trust(signer: JarSigner, run: Run) -> None:
     leaf, timestamp = signer.block.chain[0], signer.timestamp
     check_may_sign(leaf)
     if run.anchors is not None:
         if timestamp is not None:
+            _check_not_later(timestamp, run.at, signer.name)
             validate_path(timestamp.chain, run.anchors, at=timestamp.time, whose="TSA")
         validate_path(signer.block.chain, run.anchors, at=timestamp.time if timestamp else run.at)
     run.warnings += signer_warnings(
