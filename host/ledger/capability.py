@@ -7,7 +7,6 @@ at every `verify` and `record`.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
 
 from sqlalchemy import Connection
 
@@ -32,6 +31,8 @@ from host.ledger.core.signed import (
 )
 from host.ledger.errors import SignatureMissingError
 from host.ledger.examine import Examined, Examiner, Purpose
+from host.ledger.parts import Function, LedgerParts, ProtocolFunctions
+from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
 from host.ledger.vault import outputs, transactions, verifications
@@ -57,7 +58,8 @@ from sandbox.host_api import size
 _PAGE_MAX = size("ledger.query", "limit")
 _OFFSET_MAX = 2**53 - 1
 
-_Handler: TypeAlias = "Callable[[CallContext, JsonObject], JsonValue]"
+INTERNAL = "protocol."
+"""Begins the names of functions that only programs call; the engine refuses them to guests."""
 
 
 class LedgerCapability:
@@ -74,6 +76,7 @@ class LedgerCapability:
         members: Members,
         cpks: Cpks,
         contracts: ContractVerifier,
+        functions: Sequence[ProtocolFunctions] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
@@ -89,12 +92,24 @@ class LedgerCapability:
             contracts=contracts,
         )
         self._monotonic = monotonic
-        self._handlers: Mapping[str, _Handler] = {
+        parts = LedgerParts(
+            vaults=vaults,
+            keys=keys,
+            public_keys=public_keys,
+            members=members,
+            examiner=self._examiner,
+        )
+        self._handlers: Mapping[str, Function] = {
             "build": self._build,
             "verify": self._verify,
             "record": self._record,
             "find": self._find,
             "query": self._query,
+            **{
+                f"{INTERNAL}{name}": handler
+                for each in (*protocol_functions(parts), *functions)
+                for name, handler in each.handlers().items()
+            },
         }
 
     def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:

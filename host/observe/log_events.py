@@ -40,6 +40,13 @@ EVENTS: Mapping[str, str] = {
         "A transaction was refused: another one, with its notary's signature as well, consumed"
         " one of its inputs. The notary signed both."
     ),
+    "ledger-verification-differs": (
+        "A counterparty's contract run with the same engine differs in its fuel, not in its"
+        " outcome."
+    ),
+    "ledger-repair-given-up": (
+        "Nobody could tell whether a transaction is final, five days after its time window."
+    ),
     "mark-not-kept": "A mark of a file's age could not be written.",
     "epoch-not-raised": "The directory's count of starts could not be raised.",
     # Workers

@@ -88,8 +88,9 @@ class Receive:
         sessions: distinct, at least one.
         any: answer as soon as one of the sessions can be read, with those that can.
         within_ms: answer `timed-out` for the sessions that cannot be read by then.
-        into: a payload is given to this call, as `payload` in its request, and the call's answer
-            stands for it; its refusal stands as the session's error.
+        into: a payload is given to this call, as `payload` in its request, with the X.500 name of
+            its sender as `counterparty`; the call's answer stands for it, or its refusal as the
+            session's error.
     """
 
     sessions: tuple[str, ...]

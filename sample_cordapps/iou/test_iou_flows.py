@@ -50,7 +50,7 @@ def test_lender_does_not_rely_on_the_borrowers_host(nodes: list[Node]) -> None:
     alice.accept_every_transaction()
     with pytest.raises(FlowFailedError, match="An IOU's amount must be positive") as failed:
         alice.start(IssueIou, {"counterparty": BOB, "amount": 0})
-    assert failed.value.type == "session-error"
+    assert failed.value.type == "finality-refused"
     assert last_error(bob).type == "contract-verification-failed"
     assert last_error(bob).message == "An IOU's amount must be positive"
     assert bob.states(Iou) == []

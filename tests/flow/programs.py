@@ -61,6 +61,8 @@ class ProgramNotes(Notes):
                 return len(self.rows)
             case "protocol.price":
                 return request["payload"]["price"]
+            case "protocol.sender":
+                return request["counterparty"]
             case "protocol.make":
                 return {"payload": "x" * request["size"], "summary": request["size"]}
             case "protocol.refuse":

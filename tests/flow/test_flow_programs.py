@@ -186,6 +186,16 @@ def test_a_payload_that_its_call_refuses_stands_as_an_error():
     assert answer == {"code": "too-late", "message": "no luck", "reasonCode": "late"}
 
 
+def test_a_call_that_takes_a_payload_learns_its_sender():
+    def program(request: Any) -> Any:
+        session = yield Open(counterparty=BOB, protocol="p", versions=(1,))
+        yield Send(session, "x")
+        (got,) = yield Receive(sessions=(session,), into=Call("sender", {}))
+        return got["payload"]
+
+    assert own(program, flows=answering("yes")) == BOB
+
+
 def test_a_failed_session_is_an_error_of_the_receive_and_of_the_send():
     def failing(guest: Guest) -> str:
         guest.receive(guest.session)

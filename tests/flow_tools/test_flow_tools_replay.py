@@ -56,7 +56,8 @@ def test_a_replay_goes_as_recorded_and_names_lines(issue, cordbox):
     assert place["line"] == line_of("self.flow_messaging.initiate_flow(lender.name)")
     assert "amount=5" in opened["values"]["request_body"]
     inner = next(s for s in report["steps"] if s["function"] == "ledger.record")
-    assert [p["file"] for p in inner["places"]] == ["iou_agreement.py", "iou_flows.py"]
+    assert [p["file"] for p in inner["places"]] == ["iou_flows.py"]
+    assert inner["places"][0]["line"] == line_of("self.ledger_service.finalize(signed, [session])")
 
 
 def test_the_text_shows_source_request_and_answer(issue, cordbox):
@@ -189,8 +190,8 @@ def test_pdb_stops_at_a_line_of_the_flow(issue):
 def test_pdb_stops_where_a_host_call_is_made(issue):
     export = issue("step")
     number = next(s.number for s in read(export).steps if s.function == "ledger.record")
-    ended, shown = debugged(export, "p type(complete).__name__\nc\n", at_step=number)
-    assert "iou_agreement.py(" in shown
+    ended, shown = debugged(export, "p type(signed).__name__\nc\n", at_step=number)
+    assert "iou_flows.py(" in shown
     assert "'UtxoSignedTransaction'" in shown
     assert ended.steps == len(read(export).steps)
 

@@ -15,7 +15,7 @@ from host.ledger.protocols.receive_finality import (
     receive_finality,
     refuse_finality,
 )
-from tests.ledger.program_network import Party, join, run
+from tests.ledger.program_network import NOW, Party, join, run
 from tests.ledger.transactions import identifier
 
 ID = identifier(7)
@@ -62,7 +62,13 @@ class Functions:
 
     def do_begin_finality(self, request: Any) -> Any:
         self.status, self.keys = "U", {self.key}
-        return {"id": ID, "notary": self.notary, "backchain": True, "dependencies": []}
+        return {
+            "id": ID,
+            "notary": self.notary,
+            "backchain": True,
+            "dependencies": [],
+            "until": NOW if self.notary else None,
+        }
 
     def do_make_proposal(self, request: Any) -> Any:
         message = FinalityProposal(
@@ -84,7 +90,7 @@ class Functions:
 
     def do_sign(self, request: Any) -> Any:
         self.keys.add(self.key)
-        return {"signatures": [signature(self.key)], "verifications": []}
+        return {"signatures": [signature(self.key)], "verifications": [], "notary": self.notary}
 
     def do_add_signatures(self, request: Any) -> Any:
         for reply in request["replies"]:

@@ -6,6 +6,7 @@ both sides when one fails it.
 
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,10 +14,14 @@ from typing import Any
 from host.domain.capability_error import CapabilityError
 from host.ports.programs import (
     Call,
+    Close,
     Counterparties,
     FailSession,
+    Forget,
     Now,
+    Open,
     Receive,
+    Remember,
     Send,
 )
 
@@ -39,6 +44,8 @@ class Party:
     Attributes:
         calls: names and requests of the functions called, in order.
         answer_characters: length of all answers.
+        later: what is remembered, by key.
+        opens: gives the party that answers an opened session.
         result: of the ended program: its answer, or the error that it raised.
     """
 
@@ -53,8 +60,12 @@ class Party:
         self.is_over = False
         self.running = program(request)
         self.pending: Any = None
+        self.now = NOW
         self.begun = False
         self.answer_characters = 0
+        self.later: dict[str, Remember] = {}
+        self.opens: Callable[[Open], Party] | None = None
+        self.opened: list[Party] = []
 
     def session(self, name: str, other: "Party | None" = None, far: str = "") -> None:
         end = End(counterparty=other.name if other else "O=Scripted, L=London, C=GB")
@@ -65,26 +76,29 @@ class Party:
     def step(self) -> bool:
         """Perform operations until one has to wait; whether anything was done."""
         done = False
-        while not self.is_over:
-            if not self.begun:
-                self.begun = True
-                self._go(partial(next, self.running))
-                done = True
-                continue
-            try:
-                found = self._answer(self.pending)
-            except CapabilityError as refused:
-                self._go(partial(self.running.throw, refused))
-                done = True
-                continue
-            if found is ...:
-                return done
-            text = json.dumps(found)
-            self.answer_characters += len(text)
-            answer = json.loads(text)
-            self._go(partial(self.running.send, answer))
+        while self.step_one():
             done = True
         return done
+
+    def step_one(self) -> bool:
+        """Perform one operation, if there is one that need not wait."""
+        if self.is_over:
+            return False
+        if not self.begun:
+            self.begun = True
+            self._go(partial(next, self.running))
+            return True
+        try:
+            found = self._answer(self.pending)
+        except CapabilityError as refused:
+            self._go(partial(self.running.throw, refused))
+            return True
+        if found is ...:
+            return False
+        text = json.dumps(found)
+        self.answer_characters += len(text)
+        self._go(partial(self.running.send, json.loads(text)))
+        return True
 
     def _go(self, resume: Any) -> None:
         try:
@@ -96,20 +110,27 @@ class Party:
             self.result, self.is_over = refused, True
 
     def _answer(self, operation: Any) -> Any:
-        match operation:
-            case Call():
-                return self._call(operation, {})
-            case Counterparties():
-                return [self.ends[each].counterparty for each in operation.sessions]
-            case Now():
-                return NOW
-            case FailSession():
-                return self._fail(operation)
-            case Send():
-                return self._send(operation)
-            case Receive():
-                return self._receive(operation)
-        raise AssertionError(operation)
+        answers = {
+            Call: lambda each: self._call(each, {}),
+            Counterparties: lambda each: [self.ends[i].counterparty for i in each.sessions],
+            Now: lambda _: self.now,
+            FailSession: self._fail,
+            Close: lambda _: None,
+            Send: self._send,
+            Receive: self._receive,
+            Open: self._open,
+            Remember: lambda each: self.later.update({each.key: each}),
+            Forget: lambda each: self.later.pop(each.key, None) and None,
+        }
+        return answers[type(operation)](operation)
+
+    def _open(self, operation: Open) -> str:
+        assert self.opens is not None
+        other = self.opens(operation)
+        session = f"opened-{len(self.opened)}"
+        join(self, session, other, "s")
+        self.opened.append(other)
+        return session
 
     def _call(self, call: Call, more: Any) -> Any:
         request = {**call.request, **more}
@@ -171,5 +192,5 @@ def run(*parties: Party) -> None:
     going = True
     while going:
         going = False
-        for party in parties:
+        for party in (*parties, *(each for one in parties for each in one.opened)):
             going |= party.step()

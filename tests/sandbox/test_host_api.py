@@ -57,11 +57,14 @@ def test_the_engine_answers_exactly_what_the_table_gives_it() -> None:
     assert answered == engines - unjournalled
 
 
+LEDGER_PARTS = ("vaults", "keys", "public_keys", "members", "cpks", "contracts")
+
+
 def capabilities() -> Iterator[Any]:
     yield CryptoCapability()
     yield SigningCapability(None)
     yield MembershipCapability(None)
-    yield LedgerCapability(vaults=None, keys=None, public_keys=None, members=None, contracts=None)
+    yield LedgerCapability(**dict.fromkeys(LEDGER_PARTS))
     yield EntityCapability(None, SimpleNamespace(of=lambda _: {}))
 
 

@@ -30,13 +30,13 @@ class Group:
         self.versions = {}
         self._change()
 
-    def add_notary(self, key, name=NOTARY_NAME):
+    def add_notary(self, key, name=NOTARY_NAME, *, backchain_required=True):
         info = NotaryInfo(
             name=MemberX500Name.parse(name),
             protocol="com.r3.corda.notary.plugin.nonvalidating",
             protocol_versions=(1,),
             public_key=key,
-            backchain_required=True,
+            backchain_required=backchain_required,
         )
         self.notaries = (*self.notaries, info)
         self._change()

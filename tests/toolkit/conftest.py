@@ -151,10 +151,10 @@ def shelf(tmp_path: Path) -> Shelf:
 @pytest.fixture
 def iou_with_a_wheel(iou_project: Path) -> Path:
     """The IOU, one of whose workflow modules comes from a wheel."""
-    module = iou_project / "workflows" / "iou_agreement.py"
-    files = {"iou_agreement.py": module.read_text(), "iou_agreement-1.0.dist-info/LICENSE": "Do."}
+    module = iou_project / "workflows" / "iou_checks.py"
+    files = {"iou_checks.py": module.read_text(), "iou_checks-1.0.dist-info/LICENSE": "Do."}
     module.unlink()
-    Shelf(folder=iou_project).put("iou_agreement", files)
+    Shelf(folder=iou_project).put("iou_checks", files)
     toml = iou_project / "cordapp.toml"
     toml.write_text(toml.read_text() + VENDORING)
     return iou_project

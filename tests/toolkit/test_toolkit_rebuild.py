@@ -85,7 +85,7 @@ def test_tests_beside_the_sources_do_not_matter(iou: Any, check: Any, iou_projec
     ("change", "expected"),
     [
         ({"wasm/python/iou_flows.py": b"# other"}, ("different", "wasm/python/iou_flows.py")),
-        ({"wasm/python/iou_agreement.py": None}, ("missing", "wasm/python/iou_agreement.py")),
+        ({"wasm/python/iou_checks.py": None}, ("missing", "wasm/python/iou_checks.py")),
         ({"wasm/python/backdoor.py": b""}, ("extra", "wasm/python/backdoor.py")),
         ({"META-INF/notes.txt": b"hello"}, ("extra", "META-INF/notes.txt")),
     ],

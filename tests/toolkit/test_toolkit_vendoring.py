@@ -269,9 +269,9 @@ def test_a_vendored_module_makes_the_same_code_as_an_own_one(
     built = build(iou_with_a_wheel)
     assert built.cpks[1].descriptor == iou.cpks[1].descriptor
     (cpk,) = read_package(built.cpks[1].file.path.read_bytes()).cpks
-    assert "wasm/python/iou_agreement.py" in cpk.entries
-    assert cpk.entries["wasm/licences/iou-agreement-1.0/LICENSE"] == b"Do."
-    assert b"iou_agreement-1.0-py3-none-any.whl" in cpk.entries["wasm/vendored.json"]
+    assert "wasm/python/iou_checks.py" in cpk.entries
+    assert cpk.entries["wasm/licences/iou-checks-1.0/LICENSE"] == b"Do."
+    assert b"iou_checks-1.0-py3-none-any.whl" in cpk.entries["wasm/vendored.json"]
 
 
 @pytest.mark.slow

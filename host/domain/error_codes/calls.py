@@ -195,6 +195,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A signatory has not signed, or this node holds no key to sign with.",
         "Collect the signatures of all signatories before the transaction is recorded.",
     ),
+    "backchain-incomplete": (
+        "A counterparty does not give a transaction that the one which it proposes depends on.",
+        "Its ledger is not in order; have it find out why it does not have the transaction.",
+    ),
     "backchain-invalid": (
         "A transaction that another one depends on is invalid, or was found to be.",
         "The counterparty's ledger is not in order, or it lies: the message names the transaction.",
@@ -207,6 +211,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A counterparty asked for a transaction, or sent one, that is no part of the chain.",
         "The counterparty does not follow the protocol.",
     ),
+    "dependencies-mismatch": (
+        "What a counterparty shows of dependencies is not what the transaction names.",
+        "The counterparty's ledger is not in order, or it lies: the message names what differs.",
+    ),
     "finality-failed": (
         "The initiator of a finality has given up; the message has its reason.",
         "Nothing: whether the transaction is final is asked of its notary.",
@@ -215,6 +223,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A counterparty does not sign the transaction; the message and reason code are its own.",
         "Agree with the counterparty on another transaction.",
     ),
+    "proposal-unknown": (
+        "No counterparty of the flow has proposed this transaction to the node.",
+        "Accept or refuse only what `receive-finality` has answered.",
+    ),
     "protocol-mismatch": (
         "A counterparty sent another message than the platform's protocol has at this point.",
         "Check that both flows call the two sides of one protocol.",
@@ -222,6 +234,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "protocol-version-unknown": (
         "The counterparty's host speaks a version of the protocol that this one does not know.",
         "Upgrade the older host.",
+    ),
+    "verification-differs": (
+        "A counterparty's contract run came to another outcome: other code, or other input states.",
+        "Compare the CPKs and the runs that `cordbox ledger show` lists, at both nodes.",
     ),
     "state-consumed": (
         "Another transaction has consumed the state.",

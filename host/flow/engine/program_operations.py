@@ -15,7 +15,7 @@ from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.flow.core import program_sessions
-from host.flow.core.calls import Answer
+from host.flow.core.calls import Answer, held
 from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram, is_satisfied
 from host.flow.core.messages import Sent
 from host.flow.core.offloaded_payloads import fetched
@@ -219,7 +219,9 @@ class Operations:
         payload: JsonValue = msgspec.json.decode(taken)
         if wanted.into is None:
             return {"session": session_id, "payload": payload}
-        into = replace(wanted.into, request={**wanted.into.request, "payload": payload})
+        peer = held(self._flow.checkpoint, session_id).peer.name
+        request = {**wanted.into.request, "payload": payload, "counterparty": peer}
+        into = replace(wanted.into, request=request)
         try:
             return {"session": session_id, "payload": self._call(into, rows)}
         except CapabilityError as refused:

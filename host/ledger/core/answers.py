@@ -17,12 +17,14 @@ class BegunFinality(Struct, frozen=True, kw_only=True):
         notary: whether it names a notary.
         backchain: whether receivers need the transactions that it depends on.
         dependencies: their ids, each once, in the order of inputs and references.
+        until: the end of its time window; None if it has no notary.
     """
 
     id: str
     notary: bool
     backchain: bool
     dependencies: list[str]
+    until: str | None
 
 
 class TakenProposal(Struct, frozen=True, kw_only=True):
@@ -40,11 +42,34 @@ class TakenProposal(Struct, frozen=True, kw_only=True):
     resolve: list[str]
 
 
+class RepairPlan(Struct, frozen=True, kw_only=True):
+    """What is to be repaired of a transaction.
+
+    Attributes:
+        status: a letter.
+        done: it is verified, or invalid for ever.
+        until: the end of its time window; None if it has no notary that could be asked.
+        incomplete: signatories have not signed, as far as this node knows.
+        parties: counterparties of its finality, X.500 names.
+    """
+
+    status: str
+    done: bool
+    until: str | None
+    incomplete: bool
+    parties: list[str]
+
+
 class Signed(Struct, frozen=True, kw_only=True):
-    """This node's agreement: its signatures, perhaps none, and what its contract runs found."""
+    """This node's agreement: its signatures, perhaps none, and what its contract runs found.
+
+    Attributes:
+        notary: whether the transaction names a notary.
+    """
 
     signatures: list[Content]
     verifications: list[Content]
+    notary: bool
 
 
 class Finished(Struct, frozen=True, kw_only=True):

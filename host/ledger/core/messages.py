@@ -144,6 +144,23 @@ class ChainParameters(_Chain, frozen=True, kw_only=True, tag="parameters"):
     spec: Annotated[str, Meta(max_length=256)]
 
 
+class _Repair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    cordbox: Literal["repair"] = "repair"
+    v: Literal[1] = 1
+
+
+class RepairAsk(_Repair, frozen=True, kw_only=True, tag="ask"):
+    """Asks a party of a finality for the signatures that it has."""
+
+    id: Id
+
+
+class RepairAnswer(_Repair, frozen=True, kw_only=True, tag="answer"):
+    """Signatures of signatories; None if the asker is no party of that finality."""
+
+    signatures: Signatures | None
+
+
 Reply: TypeAlias = (
     FinalitySignatures
     | FinalityRefused
@@ -229,6 +246,18 @@ def read_parameters(payload: JsonValue) -> ChainParameters | FinalityFailed:
         message: ChainParameters | FinalityFailed
         message = msgspec.convert(payload, ChainParameters | FinalityFailed)
     return message
+
+
+def read_repair_ask(payload: JsonValue) -> RepairAsk:
+    """Read the question of a node that repairs a transaction."""
+    with _reading(payload):
+        return msgspec.convert(payload, RepairAsk)
+
+
+def read_repair_answer(payload: JsonValue) -> RepairAnswer:
+    """Read the answer to `RepairAsk`."""
+    with _reading(payload):
+        return msgspec.convert(payload, RepairAnswer)
 
 
 def message_json(message: Struct) -> JsonObject:

@@ -36,6 +36,7 @@ from host.ledger.core.messages import (
 from host.ledger.core.notary_errors import FATAL_CODES
 from host.ledger.protocols.backchain import Offer, serve
 from host.ledger.protocols.notary_client import notarise
+from host.ledger.protocols.repair import forget, remember, remember_after
 from host.ledger.protocols.steps import (
     Got,
     Steps,
@@ -101,10 +102,12 @@ def finalize(request: JsonObject) -> Steps[JsonValue]:
     peers = {
         session: _Peer(session, name) for session, name in zip(wanted.sessions, names, strict=True)
     }
+    if begun.until is not None:
+        yield from remember(begun.id)
     try:
         yield from _offer(begun, peers)
-        yield from _collect(begun.id, peers)
-        yield from _add_signatures(begun.id, peers)
+        yield from _collect(begun, peers)
+        yield from _add_signatures(begun, peers)
         yield from _spread(peers)
         notarised = yield from _notarise(begun)
     except _GivenUpError as given_up:
@@ -114,6 +117,8 @@ def finalize(request: JsonObject) -> Steps[JsonValue]:
         yield from _tell(peers, _GivenUpError("UNKNOWN", refused))
         raise
     finished = yield from ask("finish", {"id": begun.id, "signatures": notarised}, Finished)
+    if begun.until is not None:
+        yield from forget(begun.id)
     undelivered = yield from _deliver(peers, notarised)
     return {
         "id": begun.id,
@@ -133,7 +138,7 @@ def _offer(begun: BegunFinality, peers: Mapping[str, _Peer]) -> Steps[None]:
         peer.offer.add(offered.backchain)
 
 
-def _collect(transaction: str, peers: Mapping[str, _Peer]) -> Steps[None]:
+def _collect(begun: BegunFinality, peers: Mapping[str, _Peer]) -> Steps[None]:
     """Serve the counterparties' questions until each has agreed."""
     while pending := [peer.session for peer in peers.values() if peer.reply is None]:
         for got in (yield from receive(pending, any_of=True)):
@@ -144,8 +149,8 @@ def _collect(transaction: str, peers: Mapping[str, _Peer]) -> Steps[None]:
                     peer.reply = message
                 case FinalityRefused() | FinalityUnknownVersion():
                     peer.is_over = True
-                    yield from call("refused", {"id": transaction})
-                    raise _refusal(transaction, message)
+                    yield from _note_refusal(begun)
+                    raise _refusal(begun.id, message)
                 case ChainGet() | ChainGetParameters():
                     yield from serve(peer.session, message, peer.offer)
                 case ChainStop():
@@ -159,6 +164,13 @@ def _read(peer: _Peer, got: Got) -> Steps[Reply]:
         peer.is_over = True
         yield from fail(peer.session, refused)
         raise
+
+
+def _note_refusal(begun: BegunFinality) -> Steps[None]:
+    """The transaction is not wanted; who has all signatures could have it notarised even so."""
+    yield from call("refused", {"id": begun.id})
+    if begun.until is not None:
+        yield from remember_after(begun.id, begun.until)
 
 
 def _refusal(transaction: str, message: FinalityRefused | FinalityUnknownVersion) -> _GivenUpError:
@@ -175,7 +187,7 @@ def _refusal(transaction: str, message: FinalityRefused | FinalityUnknownVersion
     )
 
 
-def _add_signatures(transaction: str, peers: Mapping[str, _Peer]) -> Steps[None]:
+def _add_signatures(begun: BegunFinality, peers: Mapping[str, _Peer]) -> Steps[None]:
     """Store what the counterparties have signed, if it is all that is missing."""
     replies: list[JsonValue] = [
         {
@@ -187,9 +199,9 @@ def _add_signatures(transaction: str, peers: Mapping[str, _Peer]) -> Steps[None]
         if peer.reply is not None
     ]
     try:
-        yield from call("add-signatures", {"id": transaction, "replies": replies})
+        yield from call("add-signatures", {"id": begun.id, "replies": replies})
     except CapabilityError as refused:
-        yield from call("refused", {"id": transaction})
+        yield from _note_refusal(begun)
         raise _GivenUpError("REFUSED", refused) from refused
 
 
@@ -213,6 +225,7 @@ def _notarise(begun: BegunFinality) -> Steps[list[Content]]:
         if refused.code not in FATAL_CODES:
             raise
         yield from call("refused", {"id": begun.id, "reason": "notary"})
+        yield from forget(begun.id)
         raise _GivenUpError("FATAL", refused) from refused
 
 

@@ -28,6 +28,7 @@ from host.ledger.core.messages import (
     read_notarised,
 )
 from host.ledger.protocols.backchain import resolve
+from host.ledger.protocols.repair import AT_ONCE_MS, forget, remember
 from host.ledger.protocols.steps import (
     Steps,
     ask,
@@ -103,23 +104,18 @@ def accept_finality(request: JsonObject) -> Steps[JsonValue]:
     session, proposal = wanted.session, wanted.proposal
     party = yield from _party(session)
     signed = yield from _sign(session, proposal.id, party)
-    yield from send(
-        session,
-        FinalitySignatures(signatures=signed.signatures, verifications=signed.verifications),
-    )
-    signatures: list[Content] = [*signed.signatures]
-    if proposal.more:
-        more = yield from expect(session, read_more)
-        signatures += _signatures(more)
-    yield from _add(session, proposal.id, party, signatures)
-    notarised = yield from expect(session, read_notarised)
-    final = _signatures(notarised)
-    finished = yield from _finish(session, proposal.id, final)
-    return {
-        "id": proposal.id,
-        "signatures": [*signatures, *final],
-        "visible": list(finished.visible),
-    }
+    if signed.notary:
+        yield from remember(proposal.id)
+    try:
+        signatures, finished = yield from _agree(session, proposal, party, signed)
+    except CapabilityError:
+        if signed.notary:
+            yield from remember(proposal.id, AT_ONCE_MS)
+        raise
+    if signed.notary:
+        yield from forget(proposal.id)
+    visible: list[JsonValue] = [*finished.visible]
+    return {"id": proposal.id, "signatures": signatures, "visible": visible}
 
 
 def refuse_finality(request: JsonObject) -> Steps[JsonValue]:
@@ -139,6 +135,21 @@ def refuse_finality(request: JsonObject) -> Steps[JsonValue]:
 def _party(session: str) -> Steps[str]:
     (party,) = yield from counterparties((session,))
     return party
+
+
+def _agree(
+    session: str, proposal: Proposal, party: str, signed: Signed
+) -> Steps[tuple[list[JsonValue], Finished]]:
+    """Send this node's signatures, and take those of the others and of the notary."""
+    own = FinalitySignatures(signatures=signed.signatures, verifications=signed.verifications)
+    yield from send(session, own)
+    others: list[Content] = []
+    if proposal.more:
+        others = _signatures((yield from expect(session, read_more)))
+    yield from _add(session, proposal.id, party, others)
+    final = _signatures((yield from expect(session, read_notarised)))
+    finished = yield from _finish(session, proposal.id, final)
+    return [*signed.signatures, *others, *final], finished
 
 
 def _sign(session: str, transaction: str, party: str) -> Steps[Signed]:

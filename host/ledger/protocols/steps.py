@@ -117,13 +117,15 @@ def receive_from(
     return got.value()
 
 
-def expect(session: str, read: Callable[[JsonValue], _T]) -> Steps[_T]:
+def expect(
+    session: str, read: Callable[[JsonValue], _T], *, within_ms: int | None = None
+) -> Steps[_T]:
     """The next message of a session, which fails if `read` refuses the message.
 
     Raises:
         CapabilityError: the session's error, or `protocol-mismatch`.
     """
-    payload = yield from receive_from(session)
+    payload = yield from receive_from(session, within_ms=within_ms)
     try:
         return read(payload)
     except CapabilityError as refused:

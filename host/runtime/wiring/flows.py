@@ -20,6 +20,7 @@ from host.flow.records.history import HistoryLimits
 from host.guests.flows import SandboxedFlows
 from host.guests.sticky_flows import StickyFlows
 from host.guests.warm_up import warm_up
+from host.ledger.programs import PROGRAMS
 from host.observe.flow_observer import FlowObserver
 from host.ports.clock import Clock
 from host.ports.groups import Groups
@@ -102,6 +103,7 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
         quotas=parts.quotas,
         sticky=parts.sticky,
         audit_logs=parts.audit_logs,
+        programs=PROGRAMS,
     )
 
 

@@ -1,12 +1,11 @@
 """Flows of the IOU: issue, settle, list, and the credit limits that a lender sets."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from iou_agreement import CheckSignAndRecord, CollectAndRecord
+from iou_checks import is_issued, is_settled
 from iou_contracts import Iou, Issue, Settle
 
-from cordapp.contracts import StateAndRef, UtxoLedgerTransaction
+from cordapp.contracts import StateAndRef
 from cordapp.flows import (
     ClientStartableFlow,
     CordaRuntimeError,
@@ -105,9 +104,9 @@ class IssueIou(ClientStartableFlow[IssueRequest, IouResult]):
         builder = self.ledger_service.create_transaction_builder()
         builder.add_output_states(iou).add_commands(Issue()).add_signatories(*iou.participants)
         signed = builder.to_signed_transaction()
-        complete = self.flow_engine.sub_flow(CollectAndRecord(session, signed))
+        final = self.ledger_service.finalize(signed, [session])
         self.log.info("issued IOU %s to %s", iou.linear_id, lender.name)
-        return IouResult(complete.id, iou.linear_id, iou.outstanding)
+        return IouResult(final.id, iou.linear_id, iou.outstanding)
 
 
 @initiated_by(protocol="iou-issue", versions=(1,))
@@ -123,9 +122,13 @@ class AcceptIou(ResponderFlow):
                 f"{session.counterparty} may borrow {limit.amount}, not {proposal.amount}",
             )
         session.send(Accepted(limit.amount if limit else None))
-        me = self.member_lookup.my_info()
-        check = _issue_check(me, session.counterparty, proposal)
-        self.flow_engine.sub_flow(CheckSignAndRecord(session, check))
+        check = is_issued(
+            borrower=session.counterparty,
+            lender=self.member_lookup.my_info(),
+            amount=proposal.amount,
+            currency=proposal.currency,
+        )
+        self.ledger_service.receive_finality(session, check)
 
 
 @initiating_flow(protocol="iou-settle", versions=(1,))
@@ -147,8 +150,8 @@ class SettleIou(ClientStartableFlow[SettleRequest, IouResult]):
         if after.outstanding:
             builder.add_output_states(after)
         signed = builder.to_signed_transaction()
-        complete = self.flow_engine.sub_flow(CollectAndRecord(session, signed))
-        return IouResult(complete.id, before.linear_id, after.outstanding)
+        final = self.ledger_service.finalize(signed, [session])
+        return IouResult(final.id, before.linear_id, after.outstanding)
 
 
 @initiated_by(protocol="iou-settle", versions=(1,))
@@ -157,7 +160,8 @@ class AcceptSettlement(ResponderFlow):
 
     def call(self, session: FlowSession) -> None:
         request = session.receive(SettleRequest)
-        self.flow_engine.sub_flow(CheckSignAndRecord(session, _settle_check(request)))
+        check = is_settled(linear_id=request.linear_id, amount=request.amount)
+        self.ledger_service.receive_finality(session, check)
 
 
 class ListIous(ClientStartableFlow[ListRequest, list[IouView]]):
@@ -179,31 +183,6 @@ class SetCreditLimit(ClientStartableFlow[CreditLimit, CreditLimit]):
         borrower = _member(self.member_lookup, request_body.borrower)
         limit = CreditLimit(borrower.name, request_body.amount)
         return self.persistence_service.merge(limit)[0]
-
-
-def _issue_check(
-    me: MemberInfo, borrower: str, proposal: Proposal
-) -> Callable[[UtxoLedgerTransaction], None]:
-    def check(transaction: UtxoLedgerTransaction) -> None:
-        iou = transaction.get_output_states(Iou)[0]
-        agreed = (borrower, me.name, me.ledger_keys[0], proposal.amount, proposal.currency)
-        found = (iou.borrower, iou.lender, iou.lender_key, iou.amount, iou.currency)
-        if not transaction.get_commands(Issue) or found != agreed:
-            raise CordaRuntimeError("iou-not-as-proposed", "The IOU differs from the proposal")
-
-    return check
-
-
-def _settle_check(request: SettleRequest) -> Callable[[UtxoLedgerTransaction], None]:
-    def check(transaction: UtxoLedgerTransaction) -> None:
-        settled = [iou.linear_id for iou in transaction.get_input_states(Iou)]
-        amounts = [command.amount for command in transaction.get_commands(Settle)]
-        if settled != [request.linear_id] or amounts != [request.amount]:
-            raise CordaRuntimeError(
-                "iou-not-as-proposed", "The settlement differs from the request"
-            )
-
-    return check
 
 
 def _member(members: MemberLookup, name: str) -> MemberInfo:

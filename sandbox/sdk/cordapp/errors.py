@@ -38,15 +38,56 @@ class ContractVerificationError(CordaRuntimeError):
     """A contract refuses the transaction; message and `reason_code` are the contract's."""
 
 
+class TransactionInvalidError(CordaRuntimeError):
+    """A structural rule of transactions is broken; the message begins with the rule."""
+
+
+class FinalityRefusedError(CordaRuntimeError):
+    """A counterparty does not sign; `reason_code` is the code that it gave."""
+
+
+class BackchainError(CordaRuntimeError):
+    """The transactions that one depends on could not be resolved, or one of them is invalid."""
+
+
+class NotaryError(CordaRuntimeError):
+    """The notary refuses the transaction for ever; the message is Corda's."""
+
+    @property
+    def kind(self) -> str:
+        """Corda's kind, such as `input-state-conflict` or `time-window-out-of-bounds`."""
+        return self.code.removeprefix("notary-")
+
+
 class EntityExistsError(CordaRuntimeError):
     """An entity with this key is stored already."""
 
 
+_BACKCHAIN = (
+    "backchain-incomplete",
+    "backchain-invalid",
+    "backchain-too-large",
+    "backchain-unexpected",
+)
+_NOTARY_KINDS = (
+    "input-state-conflict",
+    "input-state-unknown",
+    "invalid-signature",
+    "malformed-request",
+    "reference-state-conflict",
+    "reference-state-unknown",
+    "time-window-out-of-bounds",
+    "transaction-verification-failure",
+)
 _CLASSES = {
     "session-error": SessionError,
     "session-closed": SessionClosedError,
     "contract-verification-failed": ContractVerificationError,
     "entity-exists": EntityExistsError,
+    "finality-refused": FinalityRefusedError,
+    "transaction-invalid": TransactionInvalidError,
+    **dict.fromkeys(_BACKCHAIN, BackchainError),
+    **{f"notary-{kind}": NotaryError for kind in _NOTARY_KINDS},
 }
 
 

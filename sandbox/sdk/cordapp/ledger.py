@@ -1,9 +1,9 @@
 """The UTXO ledger as flows use it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cordapp.contracts import (
     Command,
@@ -16,12 +16,16 @@ from cordapp.contracts import (
     state_and_ref_from_json,
     state_to_json,
 )
-from cordapp.errors import HostApi
+from cordapp.errors import CordaRuntimeError, HostApi
+from cordapp.failures import message_of
 from cordapp.registry import name_of
 from cordapp.schema import from_json, to_json
 from cordapp.services import Service, read_pages
 from cordapp.vault import VaultNamedQuery, query_name
 from cordapp.vault_queries import VaultNamedParameterizedQuery
+
+if TYPE_CHECKING:
+    from cordapp.flows import FlowSession
 
 S = TypeVar("S", bound=ContractState)
 R = TypeVar("R")
@@ -50,6 +54,31 @@ class VerifiedTransaction:
 
     transaction: UtxoLedgerTransaction
     signatures: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A counterparty that could not be told; its own host will ask the notary."""
+
+    counterparty: str
+    code: str
+
+
+@dataclass(frozen=True)
+class FinalizationResult:
+    """A final transaction.
+
+    Attributes:
+        id: the transaction's.
+        signatures: those that were added by this call, the notary's last.
+        visible: its outputs that concern this node.
+        undelivered: counterparties that have not been told; empty for who received the transaction.
+    """
+
+    id: str
+    signatures: list[dict[str, Any]]
+    visible: list[StateRef]
+    undelivered: list[Undelivered]
 
 
 class UtxoTransactionBuilder:
@@ -160,6 +189,61 @@ class UtxoLedgerService(Service):
         )
         return [StateRef(answer["id"], index) for index in answer["visible"]]
 
+    def finalize(
+        self, transaction: UtxoSignedTransaction, sessions: Sequence["FlowSession"] = ()
+    ) -> FinalizationResult:
+        """Collect signatures, have the transaction notarised, and record it at all parties.
+
+        Every counterparty of `sessions` must call `receive_finality`. When this returns, the
+        transaction is final.
+
+        Raises:
+            FinalityRefusedError: a counterparty does not sign; nothing has changed.
+            NotaryError: the notary refuses, for example because a state was spent before.
+            CordaRuntimeError: `finality-undecided`: the notary was not reached, and the platform
+                will ask it again; `signature-missing` and others as for `verify`.
+        """
+        request = {
+            "op": "finalize",
+            "transaction": to_json(transaction, UtxoSignedTransaction),
+            "sessions": [session.id for session in sessions],
+        }
+        answer = self._call("ledger", "record", request)
+        undelivered = [Undelivered(e["counterparty"], e["code"]) for e in answer["undelivered"]]
+        return _finalized(answer, undelivered)
+
+    def receive_finality(
+        self, session: "FlowSession", validator: Callable[[UtxoLedgerTransaction], object]
+    ) -> FinalizationResult:
+        """Verify what the counterparty proposes, sign it if `validator` accepts, and record it.
+
+        Rules and contracts say what is valid, `validator` what this node wants. It refuses by
+        `ValueError` (`require` of contracts raises one) or `CordaRuntimeError`: the counterparty is
+        told its message and code, and the transaction counts as invalid here. Another exception
+        ends the flow, and leaves the transaction undecided.
+
+        Raises:
+            BackchainError: what the transaction depends on could not be resolved.
+            ContractVerificationError: a contract refuses; its own message.
+            CordaRuntimeError: `finality-failed`: the counterparty has given up.
+        """
+        received = self._call("ledger", "verify", {"op": "receive-finality", "session": session.id})
+        answer = {"session": session.id, "proposal": received["proposal"]}
+        try:
+            validator(UtxoLedgerTransaction.__from_json__(received["transaction"]))
+        except (ValueError, CordaRuntimeError) as refused:
+            code = getattr(refused, "code", None)
+            refusal = {
+                "op": "refuse-finality",
+                **answer,
+                "message": message_of(refused),
+                "code": code if isinstance(code, str) else None,
+                "invalid": True,
+            }
+            self._call("ledger", "record", refusal)
+            raise
+        return _finalized(self._call("ledger", "record", {"op": "accept-finality", **answer}), [])
+
     def find_signed_transaction(self, transaction_id: str) -> UtxoSignedTransaction | None:
         """A recorded transaction, or None."""
         found: UtxoSignedTransaction | None = from_json(
@@ -194,3 +278,8 @@ class UtxoLedgerService(Service):
         del cls  # for type checkers
         name = query if isinstance(query, str) else query_name(query)
         return VaultNamedParameterizedQuery(self._api, name)
+
+
+def _finalized(answer: dict[str, Any], undelivered: list[Undelivered]) -> FinalizationResult:
+    visible = [StateRef(answer["id"], index) for index in answer["visible"]]
+    return FinalizationResult(answer["id"], answer["signatures"], visible, undelivered)

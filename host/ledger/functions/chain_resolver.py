@@ -1,0 +1,257 @@
+"""What the resolver of a backchain does with its own ledger."""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from host.domain.capability_error import CapabilityError
+from host.domain.errors import HostError
+from host.domain.group_parameters import SignedGroupParameters
+from host.domain.json import JsonObject, JsonValue
+from host.ledger.core.answers import ChainPlan, TakenChain, VerifiedChain
+from host.ledger.core.messages import (
+    BATCH_MAX,
+    ChainParameters,
+    ChainTransactions,
+    FinalityFailed,
+    read_parameters,
+    read_transactions,
+)
+from host.ledger.core.metadata import parameters_hash
+from host.ledger.core.signed import SignedTransaction, read_signed
+from host.ledger.core.statuses import REVOCABLE, Status
+from host.ledger.examine import Purpose
+from host.ledger.functions.judged import note_refusal, to_json
+from host.ledger.functions.stored import content_of, dependencies_of, stored_transaction
+from host.ledger.parts import Function, LedgerParts
+from host.ledger.vault import transactions, verifications
+from host.ledger.vault.finish import finish
+from host.ledger.vault.transactions import Origin, Stored
+from host.ledger.vault.verifications import THIS_NODE
+from host.ports.capability import CallContext
+from host.ports.requests import take_text, take_texts
+
+_M = TypeVar("_M", ChainTransactions, ChainParameters)
+IDS_MAX = 1000
+STEP_SECONDS = 0.2
+"""A call that verifies for so long answers how far it came: other flows of its partition go on."""
+_UNDECIDED = frozenset({"contract-undecided", "cpk-unknown", "group-parameters-unknown"})
+"""No verdict of this node: another one, or a later attempt, may come to one."""
+
+
+class BackchainInvalidError(CapabilityError):
+    """A transaction that another one depends on is invalid."""
+
+    def __init__(self, message: str, reason_code: str | None = None) -> None:
+        super().__init__("backchain-invalid", message, reason_code=reason_code)
+
+
+class ChainResolverFunctions:
+    """Functions of the resolver.
+
+    Args:
+        parts: the ledger's services.
+        monotonic: seconds, to divide long work.
+    """
+
+    def __init__(self, parts: LedgerParts, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._parts = parts
+        self._monotonic = monotonic
+
+    def handlers(self) -> Mapping[str, Function]:
+        return {
+            "chain-limits": self._limits,
+            "plan": self._plan,
+            "take-chain": self._take,
+            "take-parameters": self._take_parameters,
+            "verify-chain": self._verify,
+        }
+
+    def _limits(self, context: CallContext, request: JsonObject) -> JsonValue:  # noqa: ARG002
+        return to_json(self._parts.chain_limits())
+
+    def _plan(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """What the vault lacks of some transactions.
+
+        Raises:
+            BackchainInvalidError: one broke a rule.
+        """
+        plan = ChainPlan(ask=[], unverified={})
+        with self._parts.read(context) as connection:
+            for transaction_id in take_texts(request, "ids", length_max=IDS_MAX):
+                status = transactions.state_of(connection, transaction_id)
+                if status is None:
+                    plan.ask.append(transaction_id)
+                elif status[0] is not Status.VERIFIED:
+                    self._plan_stored(stored_transaction(connection, transaction_id), plan)
+        return to_json(plan)
+
+    def _plan_stored(self, stored: Stored, plan: ChainPlan) -> None:
+        signed = stored.signed
+        if stored.status is Status.INVALID and stored.reason not in REVOCABLE:
+            raise BackchainInvalidError(f"transaction {signed.id} is invalid: {stored.reason}")
+        content = content_of(signed)
+        needed = set(content.signatories)
+        if content.notary is not None:
+            needed.add(content.notary.key)
+        if needed <= {each.key for each in signed.signatures}:
+            plan.unverified[signed.id] = dependencies_of(content)
+        else:  # the counterparty has the signatures that are missing here
+            plan.ask.append(signed.id)
+
+    def _take(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """Store transactions of a backchain as unverified.
+
+        Raises:
+            CapabilityError: `backchain-incomplete`, `backchain-unexpected`, `finality-failed`,
+                `protocol-mismatch`, `transaction-invalid`, `request-invalid`.
+        """
+        asked = take_texts(request, "ids", length_max=BATCH_MAX)
+        message = _unless_failed(read_transactions(request.get("payload")))
+        found: dict[str, SignedTransaction] = {}
+        for item in message.transactions:
+            signed = read_signed(item)
+            if signed.id not in asked or signed.id in found:
+                raise CapabilityError(
+                    "backchain-unexpected", f"transaction {signed.id} was not asked for, or twice"
+                )
+            found[signed.id] = signed
+        if not found:
+            raise CapabilityError(
+                "backchain-incomplete", f"the counterparty does not give transaction {asked[0]}"
+            )
+        taken = {each.id: dependencies_of(content_of(each)) for each in found.values()}
+        answer = TakenChain(
+            taken=taken,
+            parameters=self._unknown_parameters(context, found),
+            bytes=sum(len(leaf) for each in found.values() for g in each.groups for leaf in g),
+        )
+
+        def keep(connection: Connection) -> None:
+            for signed in found.values():
+                self._keep(connection, context, signed)
+
+        self._parts.write(context, keep)
+        return to_json(answer)
+
+    def _keep(
+        self, connection: Connection, context: CallContext, signed: SignedTransaction
+    ) -> None:
+        transactions.keep(
+            connection,
+            signed,
+            status=Status.UNVERIFIED,
+            origin=Origin.BACKCHAIN,
+            now=context.now,
+        )
+
+    def _unknown_parameters(
+        self, context: CallContext, found: Mapping[str, SignedTransaction]
+    ) -> list[str]:
+        hashes = dict.fromkeys(
+            parameters_hash(content_of(signed).metadata) for signed in found.values()
+        )
+        return [each for each in hashes if not self._knows(context, each)]
+
+    def _knows(self, context: CallContext, parameters: str) -> bool:
+        try:
+            self._parts.members.parameters(context.holding, parameters)
+        except HostError as exc:
+            if exc.code != "group-parameters-unknown":
+                raise
+            return False
+        return True
+
+    def _take_parameters(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """Store group parameters of an earlier time, which the group's MGM has signed.
+
+        Raises:
+            CapabilityError: `group-parameters-invalid`, `finality-failed`, `protocol-mismatch`.
+        """
+        wanted = take_text(request, "hash")
+        message = _unless_failed(read_parameters(request.get("payload")))
+        signed = SignedGroupParameters(
+            content=_bytes(message.parameters),
+            signature=_bytes(message.signature),
+            signer_key=message.key,
+            spec=message.spec,
+            at=context.now,
+        )
+        if signed.hash != wanted:
+            raise _parameters_invalid(f"{signed.hash} came for group parameters {wanted}")
+        self._parts.members.keep_parameters(context.holding, signed)
+        return None
+
+    def _verify(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """Verify transactions whose dependencies are verified, in order; at least the first.
+
+        Raises:
+            BackchainInvalidError: one is invalid. Those before it stay verified.
+            CapabilityError: there is no verdict on one.
+        """
+        ids = take_texts(request, "ids", length_max=IDS_MAX)
+        until, count = self._monotonic() + STEP_SECONDS, 0
+        for transaction_id in ids:
+            self._verify_one(context, transaction_id)
+            count += 1
+            if self._monotonic() > until:
+                break
+        return to_json(VerifiedChain(count=count))
+
+    def _verify_one(self, context: CallContext, transaction_id: str) -> None:
+        with self._parts.read(context) as connection:
+            stored = stored_transaction(connection, transaction_id)
+        signed = stored.signed
+        if stored.status is Status.VERIFIED:
+            return
+        try:
+            examined = self._parts.examiner.examine(
+                context.holding, context.cpi, signed, purpose=Purpose.CHAIN
+            )
+        except CapabilityError as refused:
+            note_refusal(self._parts, context, signed, stored.origin, refused)
+            if refused.code in _UNDECIDED:
+                raise
+            raise BackchainInvalidError(
+                f"transaction {transaction_id}: {refused.message}", refused.code
+            ) from refused
+        is_own = stored.origin in {Origin.OWN, Origin.FINALITY}
+        facts = self._parts.facts(context, examined.content) if is_own else ()
+
+        def write(connection: Connection) -> None:
+            finish(
+                connection,
+                signed,
+                examined.content,
+                facts=facts,
+                origin=Origin.BACKCHAIN,
+                now=context.now,
+            )
+            found = examined.verifications
+            verifications.keep(connection, signed.id, THIS_NODE, found, now=context.now)
+
+        self._parts.write(context, write)
+
+
+def _unless_failed(message: _M | FinalityFailed) -> _M:
+    if isinstance(message, FinalityFailed):
+        raise CapabilityError(
+            "finality-failed",
+            f"the counterparty has given up ({message.reason}, {message.code}): {message.message}",
+        )
+    return message
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise _parameters_invalid(f"they are no base64: {exc}") from exc
+
+
+def _parameters_invalid(reason: str) -> CapabilityError:
+    return CapabilityError("group-parameters-invalid", f"group parameters: {reason}")

@@ -1,0 +1,32 @@
+"""The programs of the ledger: protocols that run on the host within a flow's host call.
+
+Whoever changes the order or content of the operations of a released revision adds a revision, and
+keeps the old one for two minor releases (decision 0055).
+"""
+
+from host.ledger.protocols.finality import finalize
+from host.ledger.protocols.receive_finality import (
+    accept_finality,
+    receive_finality,
+    refuse_finality,
+)
+from host.ledger.protocols.repair import ANSWER, REPAIR, answer_repair, repair
+from host.ports.programs import ProgramTable
+
+PROGRAMS = ProgramTable(
+    {
+        ("finalize", 1): finalize,
+        ("receive-finality", 1): receive_finality,
+        ("accept-finality", 1): accept_finality,
+        ("refuse-finality", 1): refuse_finality,
+        ("repair", 1): repair,
+        ("answer-repair", 1): answer_repair,
+    },
+    {
+        ("ledger.record", "finalize"): "finalize",
+        ("ledger.verify", "receive-finality"): "receive-finality",
+        ("ledger.record", "accept-finality"): "accept-finality",
+        ("ledger.record", "refuse-finality"): "refuse-finality",
+    },
+    (REPAIR, ANSWER),
+)

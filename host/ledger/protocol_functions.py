@@ -1,0 +1,19 @@
+"""All functions that programs of the ledger call."""
+
+from host.ledger.functions.chain_resolver import ChainResolverFunctions
+from host.ledger.functions.chain_server import ChainServerFunctions
+from host.ledger.functions.initiator import FinalityFunctions
+from host.ledger.functions.receiver import ReceiverFunctions
+from host.ledger.functions.repair import RepairFunctions
+from host.ledger.parts import LedgerParts, ProtocolFunctions
+
+
+def protocol_functions(parts: LedgerParts) -> tuple[ProtocolFunctions, ...]:
+    """The functions over these services."""
+    return (
+        FinalityFunctions(parts),
+        ReceiverFunctions(parts),
+        ChainResolverFunctions(parts),
+        ChainServerFunctions(parts),
+        RepairFunctions(parts),
+    )
