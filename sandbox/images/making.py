@@ -40,6 +40,7 @@ PROCESS_LIMITS: Mapping[int, int] = MappingProxyType(
 """Limits of the process; those of the guest in it are in `loading_process`."""
 MODULE = "sandbox.images.loading_process"
 _REPORT_CHARACTERS_MAX = 8_000
+_SDK = "cordapp/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +149,16 @@ def _run(numbers: list[int], text: bytes) -> int:
 def _failure(answer: str) -> LoadFailedError:
     """The loader's report as an error that names file, line and exception.
 
+    The place is the CorDapp's: what the SDK refuses is wrong where the CorDapp calls it.
+
     The sources have run by then, so the report cannot be trusted to have any shape.
     """
     try:
         report = json.loads(base64.b64decode(answer))
-        trace = report["trace"]
-        place = f"{trace[-1]['file']}:{trace[-1]['line']}: " if trace else ""
+        own = [frame for frame in report["trace"] if not frame["file"].startswith(_SDK)]
+        place = f"{own[-1]['file']}:{own[-1]['line']}: " if own else ""
         text = f"{place}{report['type']}: {report['message']}"
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         text = "the sources left no report of their failure"
     # A lone surrogate, which JSON can spell, becomes U+FFFD: the message could not be encoded.
     whole = text[:_REPORT_CHARACTERS_MAX].encode("utf-16", "surrogatepass")

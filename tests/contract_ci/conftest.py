@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cpi.crypto.keys import SigningKey
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
 from host.cli.contract import command
@@ -40,24 +41,28 @@ def make_cpi(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Make
     key = make_key(tmp_path_factory.mktemp("keystore"), "signer")
 
     def make(project: Path) -> Signed:
-        out = tmp_path_factory.mktemp(project.name)
-        built = build_cordapp(project, (key,), out, sandbox, progress=lambda _: None)
-        policy = generate_static_policy(
-            names=("O=Alice, L=London, C=GB",),
-            group_id="6b3c2d6e-1c22-4d6e-9d3c-111111111111",
-            endpoint_url="https://localhost:1080",
-            endpoint_protocol=1,
-            trust_root=None,
-        )
-        cpb = ("app.cpb", built.cpb.path.read_bytes())
-        signed = Signed(cpi=out / f"{project.name}.cpi", certificate=out / "signer.pem")
-        signed.cpi.write_bytes(
-            build_cpi(name=project.name, version="1.0.0", cpb=cpb, group_policy=policy, keys=(key,))
-        )
-        signed.certificate.write_bytes(key.certificate_chain[0].public_bytes(Encoding.PEM))
-        return signed
+        return signed_cpi(project, tmp_path_factory.mktemp(project.name), key, sandbox)
 
     return make
+
+
+def signed_cpi(project: Path, out: Path, key: SigningKey, sandbox: Sandbox) -> Signed:
+    """Build the project of a folder into a signed CPI in `out`."""
+    built = build_cordapp(project, (key,), out, sandbox, progress=lambda _: None)
+    policy = generate_static_policy(
+        names=("O=Alice, L=London, C=GB",),
+        group_id="6b3c2d6e-1c22-4d6e-9d3c-111111111111",
+        endpoint_url="https://localhost:1080",
+        endpoint_protocol=1,
+        trust_root=None,
+    )
+    cpb = ("app.cpb", built.cpb.path.read_bytes())
+    signed = Signed(cpi=out / f"{project.name}.cpi", certificate=out / "signer.pem")
+    signed.cpi.write_bytes(
+        build_cpi(name=project.name, version="1.0.0", cpb=cpb, group_policy=policy, keys=(key,))
+    )
+    signed.certificate.write_bytes(key.certificate_chain[0].public_bytes(Encoding.PEM))
+    return signed
 
 
 @pytest.fixture(scope="session")

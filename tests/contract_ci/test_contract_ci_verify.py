@@ -22,6 +22,9 @@ from host.tools.contracts_pool import verify_all
 from host.tools.contracts_report import Tally, report_to
 from host.tools.junit import JUnitWriter
 from host.tools.receipts import ReceiptFolder, ReceiptInvalidError
+from tests.contract_ci.conftest import MakeCpi
+from tests.contract_ci.golden_receipts import GOLDEN as GOLDEN_SAMPLES
+from tests.contract_ci.golden_receipts import receipts_of
 from tests.zstandard_elsewhere import HELPER
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
@@ -126,11 +129,17 @@ def test_junit_keeps_what_xml_cannot_hold_out(tmp_path: Path) -> None:
     assert suite[0][0].text == "?]]>"
 
 
-def test_the_samples_golden_receipts_hold(run: Any, iou: Any) -> None:
-    """Renew with `cordbox contract verify CPI .../transactions.jsonl --receipts .../receipts`."""
-    code, out, err = run(*words(iou, TRANSACTIONS, expect=GOLDEN))
+@pytest.mark.parametrize("sample", GOLDEN_SAMPLES)
+def test_the_samples_golden_receipts_hold(run: Any, make_cpi: MakeCpi, sample: str) -> None:
+    """Renew with `python -m tests.contract_ci.golden_receipts`."""
+    folder = receipts_of(sample)
+    cpi = make_cpi(SAMPLES / sample)
+    code, out, err = run(*words(cpi, folder / "transactions.jsonl", expect=folder))
     assert " 0 not as expected" in err, out
     assert code == 0
+    accepted = [json.loads(p.read_text())["accepted"] for p in folder.glob("*.json")]
+    assert {True, False} == set(accepted)
+    assert len(accepted) == count_all([str(folder / "transactions.jsonl")])
 
 
 def test_receipts_are_written_and_compared(run: Any, iou: Any, tmp_path: Path) -> None:

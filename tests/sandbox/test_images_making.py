@@ -221,6 +221,11 @@ def test_an_image_of_another_host_is_not_used(tmp_path, cache_dir, contract):
         ("import ctypes", r"own\.py:1: ModuleNotFoundError"),
         ("import _ctypes", r"own\.py:1: ModuleNotFoundError"),
         ("import socket; socket.socket()", r"own\.py:1: .*Error"),
+        (
+            "compile_ = compile('def f(g): g()', 'cordapp/x.py', 'exec'); exec(compile_)\n"
+            "f(lambda: 1)\nf(None)",
+            r"^own\.py:3: TypeError",
+        ),
     ],
 )
 def test_hostile_sources_are_refused_and_named(host, source, monkeypatch, text, named):

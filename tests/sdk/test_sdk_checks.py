@@ -113,6 +113,18 @@ TYPES = """
         text: Annotated[str, {"minimum": 1}]  # ! minimum has no meaning for str
         count: int = "5"  # ! Wrong.count: the default: expected an integer, found '5'
 
+    @belongs_to(Rules)
+    @dataclass(frozen=True)
+    class Renamed(ContractState):
+        participants: list[PublicKey]
+        number: int = field(metadata={"json": 5})  # ! Renamed.number: metadata `json` is the field's
+
+    @belongs_to(Rules)
+    @dataclass(frozen=True)
+    class Misspelt(ContractState):
+        participants: list[PublicKey]
+        amount: "list[Decimall]"  # ! Misspelt.amount: name 'Decimall' is not defined
+
     class Undecorated(Command):
         amount: int  # ! Undecorated.amount: write @dataclass(frozen=True) above
 
@@ -291,6 +303,9 @@ MESSAGES = """
             kind = [Offer][0]
             session.receive(kind)  # ? the type of what is received cannot be found out
             session.receive(StateAndRef[Fine])
+            session.receive()  # ! what is received has no type: write the class itself
+            session.receive("Offer")  # ! what is received has no type: write the class itself
+            session.receive(*[Offer])  # ? the type of what is received cannot be found out
             for each in self.flow_messaging.receive_all(Offer, [session]):
                 session.send(each.amount)
             session.send(self.member_lookup.my_info().name)
@@ -370,7 +385,72 @@ def test_each_mistake_is_a_line_with_its_place(describe, source):
     agree(source, name, problems, "!")
 
 
-@pytest.mark.parametrize("lines", [MESSAGES, UNSURE])
+SIDES = """
+    @initiating_flow("shop")
+    class Ask(ClientStartableFlow[str, str]):  # ? no responder here speaks 'shop', and no initiator 'shopp'
+        def call(self, request_body):
+            return ""
+
+    @initiated_by("shopp")
+    class Answer(ResponderFlow):
+        def call(self, session):
+            pass
+
+    @initiating_flow("talk", versions=[2, 3])
+    class Newer(ClientStartableFlow[str, str]):  # ? no responder here speaks version 2 # ? speaks version 3
+        def call(self, request_body):
+            return ""
+
+    @initiated_by("talk")
+    class Older(ResponderFlow):
+        def call(self, session):
+            pass
+
+    @initiating_flow("same", versions=[1, 2])
+    class First(ClientStartableFlow[str, str]):
+        def call(self, request_body):
+            return ""
+
+    @initiated_by("same")
+    class Second(ResponderFlow):
+        def call(self, session):
+            pass
+"""
+DECORATED = {
+    "@initiating_flow(None)\nclass A(ClientStartableFlow[str, str]):\n    pass": (
+        "@initiating_flow: a protocol is a text, not None"
+    ),
+    "@belongs_to\n@dataclass(frozen=True)\nclass A(ContractState):\n    a: int": (
+        r"\.A: write @belongs_to\(TheContract\) above"
+    ),
+    "@initiating_flow\nclass A(ClientStartableFlow[str, str]):\n    def call(self, body): ...": (
+        r'\.A: write @initiating_flow\("the-protocol"\) above'
+    ),
+    "@initiated_by\nclass A(ResponderFlow):\n    def call(self, session): ...": (
+        r'\.A: write @initiated_by\("the-protocol"\) above'
+    ),
+    "@entity\n@dataclass(frozen=True)\nclass A:\n    a: int": (
+        r'\.A: write @entity\("the-key"\) above'
+    ),
+    "@initiating_flow('p', versions=1)\nclass A(ClientStartableFlow[str, str]):\n    pass": (
+        r"@initiating_flow: versions is a sequence such as \(1,\), not 1"
+    ),
+    "@initiated_by('p')\nclass A(ClientStartableFlow[str, str]):\n    def call(self, body): ...": (
+        "A is no ResponderFlow: write @initiating_flow, not @initiated_by"
+    ),
+    "@initiating_flow('p')\nclass A(ResponderFlow):\n    def call(self, session): ...": (
+        "A is a responder: write @initiated_by, not @initiating_flow"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", DECORATED)
+def test_a_decorator_that_is_written_wrongly_says_how_to_write_it(describe, source):
+    with pytest.raises(DeclarationError, match=DECORATED[source]):
+        describe(source)
+
+
+@pytest.mark.parametrize("lines", [MESSAGES, UNSURE, SIDES])
 def test_what_is_not_known_is_a_warning(describe, lines):
     source = "\n".join(line for line in lines.splitlines() if "# ! " not in line)
     name, problems, warnings = describe(source)

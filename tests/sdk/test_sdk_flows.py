@@ -577,9 +577,9 @@ def test_responder_without_protocol_and_wrong_decorators():
 
     with pytest.raises(DeclarationError, match="needs @initiated_by"):
         describe_only(Lost)
-    with pytest.raises(DeclarationError, match="cannot be @initiating_flow"):
+    with pytest.raises(DeclarationError, match="is a responder: write @initiated_by"):
         initiating_flow(protocol="p")(Lost)
-    with pytest.raises(DeclarationError, match="cannot be @initiated_by"):
+    with pytest.raises(DeclarationError, match="is no ResponderFlow: write @initiating_flow"):
         initiated_by(protocol="p")(Text)
     del registry.FLOWS[name_of(Lost)]
 

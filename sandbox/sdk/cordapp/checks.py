@@ -10,7 +10,7 @@ from typing import Any
 
 from cordapp.contracts import Contract, PublicKey, contract_of
 from cordapp.forms import Form, SchemaError
-from cordapp.places import place_of
+from cordapp.places import field_naming, place_of
 from cordapp.records import Member, RecordForm
 from cordapp.registry import COMMANDS, CONTRACTS, STATES, name_of
 from cordapp.schema import form_of, schema_of
@@ -71,7 +71,10 @@ def _without_form(hint: Any) -> Iterator[tuple[type | None, str | None, str]]:
                 seen.add(form)
                 waiting += _parts(form)
         except SchemaError as exc:
-            yield exc.owner, exc.field, exc.problem
+            field = exc.field
+            if isinstance(exc.__cause__, NameError) and exc.owner is not None and field is None:
+                field = field_naming(exc.owner, str(exc.__cause__.name))
+            yield exc.owner, field, exc.problem
 
 
 def _parts(form: Form) -> list[Callable[[], Form]]:

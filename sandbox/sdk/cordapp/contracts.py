@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, TypeVar
 
-from cordapp.registry import COMMANDS, CONTRACTS, STATES, name_of, register
+from cordapp.registry import COMMANDS, CONTRACTS, STATES, DeclarationError, name_of, register
 from cordapp.schema import CodecError, form_of, from_json
 
 PublicKey = NewType("PublicKey", str)
@@ -117,7 +117,13 @@ def belongs_to(contract: type[Contract]) -> Callable[[StateT], StateT]:
     ...         return [self.owner]
     >>> contract_of(Coin).__name__
     'CoinContract'
+
+    Raises:
+        DeclarationError: the decorator has no contract: it was written without parentheses.
     """
+    written: Any = contract
+    if isinstance(written, type) and issubclass(written, ContractState):
+        raise DeclarationError(f"{name_of(written)}: write @belongs_to(TheContract) above")
 
     def mark(cls: StateT) -> StateT:
         cls.__contract__ = contract

@@ -59,8 +59,6 @@ def _one_flow(name: str, cls: type[Any]) -> Iterator[str]:
 
 
 def _protocol_problems(cls: type[Any]) -> Iterator[str]:
-    if not isinstance(cls.__protocol__, str) or not cls.__protocol__:
-        yield problem(f"a protocol is a text, not {cls.__protocol__!r}", cls)
     versions = cls.__versions__
     fits = all(type(v) is int and 1 <= v <= _VERSION_MAX for v in versions)
     if not fits or not versions or len(set(versions)) < len(versions):
@@ -83,6 +81,24 @@ def flow_warnings() -> Iterator[str]:
     for _, cls in sorted(FLOWS.items()):
         if cls.__kind__ == "client-startable":
             yield from (problem(remark, cls, "call") for remark in call_types(cls).remarks)
+    yield from _unanswered()
+
+
+def _unanswered() -> Iterator[str]:
+    """Protocols that are misspelt on one side, as it seems: either side lacks the other."""
+    sides: dict[bool, dict[tuple[str, int], type[Any]]] = {True: {}, False: {}}
+    for _, cls in sorted(FLOWS.items()):
+        if cls.__protocol__ is not None:
+            sides[cls.__initiating__] |= {(cls.__protocol__, v): cls for v in cls.__versions__}
+    asked, answered = sides[True], sides[False]
+    lone = [each for each in answered if each[0] not in {name for name, _ in asked}]
+    for (name, version), cls in asked.items():
+        others = [v for protocol, v in answered if protocol == name]
+        if not others and lone:
+            text = f"no responder here speaks {name!r}, and no initiator {lone[0][0]!r}"
+            yield problem(f"{text}: both sides name the same protocol", cls)
+        elif others and not {v for protocol, v in asked if protocol == name} & set(others):
+            yield problem(f"no responder here speaks version {version} of {name!r}", cls)
 
 
 def entity_problems() -> Iterator[str]:

@@ -293,10 +293,20 @@ def initiated_by(protocol: str, versions: Sequence[int] = (1,)) -> Callable[[Flo
 
 
 def _mark(protocol: str, versions: Sequence[int], *, initiating: bool) -> Callable[[FlowT], FlowT]:
+    role = "initiating_flow" if initiating else "initiated_by"
+    written: Any = protocol
+    if isinstance(written, type):
+        raise DeclarationError(f'{name_of(written)}: write @{role}("the-protocol") above')
+    if not written or not isinstance(written, str):
+        raise DeclarationError(f"@{role}: a protocol is a text, not {written!r}")
+    if not isinstance(versions, Sequence):
+        raise DeclarationError(f"@{role}: versions is a sequence such as (1,), not {versions!r}")
+
     def mark(cls: FlowT) -> FlowT:
         if issubclass(cls, ResponderFlow) is initiating:
-            role = "initiating_flow" if initiating else "initiated_by"
-            raise DeclarationError(f"{name_of(cls)} cannot be @{role}")
+            other = "initiated_by" if initiating else "initiating_flow"
+            what = "a responder" if initiating else "no ResponderFlow"
+            raise DeclarationError(f"{name_of(cls)} is {what}: write @{other}, not @{role}")
         cls.__protocol__, cls.__versions__ = protocol, tuple(versions)
         cls.__initiating__ = initiating
         return cls

@@ -158,7 +158,11 @@ class _Reader:
 
     def _received(self, node: ast.Call, expression: ast.expr | None, *, certain: bool) -> None:
         hint = None if expression is None else self._hint(expression)
-        if hint is None and certain:
+        if certain and (expression is None or _is_text(expression)) and not _is_open(node):
+            self._say(
+                node, "what is received has no type: write the class itself, as receive(Offer)"
+            )
+        elif hint is None and certain:
             self._warn(node, "the type of what is received cannot be found out")
         elif hint is not None:
             self._check(node, lambda: form_of(hint), hint)
@@ -260,6 +264,17 @@ class _Reader:
         if not isinstance(function, _Object):
             return None
         return function.value if isclass(function.value) else _returned(function.value)
+
+
+def _is_text(expression: ast.expr) -> bool:
+    return isinstance(expression, ast.Constant) and isinstance(expression.value, str)
+
+
+def _is_open(node: ast.Call) -> bool:
+    """Whether a call has arguments that are not written out."""
+    return any(isinstance(each, ast.Starred) for each in node.args) or any(
+        each.arg is None for each in node.keywords
+    )
 
 
 def _argument(node: ast.Call, place: int, name: str) -> ast.expr | None:

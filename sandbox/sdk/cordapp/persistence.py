@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Generic, Self, TypeVar
 
 from cordapp.errors import HostApi
-from cordapp.registry import ENTITIES, FLOW_SIDE, name_of, register
+from cordapp.registry import ENTITIES, FLOW_SIDE, DeclarationError, name_of, register
 from cordapp.schema import dumps, form_of, plain_json, schema_of
 from cordapp.services import Service, read_pages
 
@@ -150,6 +150,8 @@ def entity(
         queries: what `PersistenceService.query` can ask for.
         indexes: fields by which queries are to be fast.
     """
+    if isinstance(key, type):
+        raise DeclarationError(f'{name_of(key)}: write @entity("the-key") above')
     more = {"migrations": migrations, "queries": queries, "indexes": [list(i) for i in indexes]}
     declared = {name: list(value) for name, value in more.items() if value}
 

@@ -38,6 +38,19 @@ def place_of(cls: type[Any], member: str | None = None) -> str:
     return file if node is None else f"{file}:{_line(node, None)}"
 
 
+def field_naming(cls: type[Any], name: str) -> str | None:
+    """The field whose annotation contains a name; None if there is none, or no source."""
+    for base in cls.__mro__:
+        for inner in getattr(_class(base), "body", ()):
+            target = getattr(inner, "target", None)
+            if isinstance(inner, ast.AnnAssign) and isinstance(target, ast.Name):
+                nodes = ast.walk(inner.annotation)
+                parts = (getattr(node, "id", getattr(node, "value", None)) for node in nodes)
+                if any(isinstance(part, str) and name in part for part in parts):
+                    return target.id
+    return None
+
+
 def _class(cls: type[Any]) -> ast.AST | None:
     node: ast.AST | None = tree_of(cls.__module__)
     for name in cls.__qualname__.split("."):

@@ -278,6 +278,9 @@ def _of_dataclass(cls: Any, hints: Mapping[str, Any]) -> Iterator[Member]:
         if field.init:
             has_default = field.default is not MISSING
             is_required = not has_default and field.default_factory is MISSING
-            wire = str(field.metadata.get("json", field.name))
+            wire = field.metadata.get("json", field.name)
+            if not isinstance(wire, str) or not wire:
+                problem = f"metadata `json` is the field's name in JSON, a text, not {wire!r}"
+                raise SchemaError(problem, cls, field.name)
             default = field.default if has_default else ABSENT
             yield Member(field.name, wire, hints[field.name], is_required, default)
