@@ -18,6 +18,7 @@ from host.domain.packages import CodeWorld
 from host.tools.lint_findings import Finding, Rule, Severity
 from host.tools.lint_rules import RANDOM_MODULES, findings_of
 from host.tools.project import PROJECT_FILE, CordappProject, CpkPlan
+from host.tools.project_lines import line_of
 from host.tools.python_syntax import syntax_problem
 from host.tools.runtime_modules import SourceRules
 from host.tools.sources import SourceRefusedError, collect_sources, unreached_of
@@ -25,7 +26,6 @@ from host.tools.vendoring import vendored_packages
 
 _ALLOW = re.compile(r"#\s*cordbox:\s*allow\s+([a-z-]+(?:\s*,\s*[a-z-]+)*)\s*(?::\s*(.*))?$")
 _ALLOW_START = re.compile(r"#\s*cordbox:\s*allow\b")
-_MODULES = re.compile(r"modules\s*=")
 _PROBLEM = re.compile(r"(?P<file>[^:]+):(?P<line>[0-9]+): (?P<text>.*)")
 _IMPORTED = re.compile(r"import of '([^'.]+)")
 _OWN_WARNINGS = frozenset({Rule.IMPORT_LATER, Rule.SOURCES})
@@ -94,7 +94,7 @@ def _part_findings(plan: CpkPlan, source: Path, root: Path) -> Iterator[Finding]
         is_read = is_contract and item.line > 0  # a fault of syntax, which `lint_text` has found
         if item.rule is Rule.SOURCES and not is_read:
             file = names.get(item.file, item.file)
-            line = item.line or _line_of_modules(root / file, plan)
+            line = item.line or _line_in_project(root / file, plan)
             yield replace(item, file=file, line=line)
 
 
@@ -219,18 +219,11 @@ def _refusals(sentences: Iterable[str], source: Path) -> Iterator[Finding]:
         yield Finding(file=file, line=line, column=1, rule=Rule.SOURCES, message=text)
 
 
-def _line_of_modules(file: Path, plan: CpkPlan) -> int:
+def _line_in_project(file: Path, plan: CpkPlan) -> int:
     """The line of cordapp.toml that names a part's entry modules; 1 of another file."""
     if file.name != PROJECT_FILE:
         return 1
-    section, found = "", 1
-    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        word = text.strip()
-        if word.startswith("["):
-            section = word.strip("[] ")
-        if section == plan.world.value and (word.startswith("[") or _MODULES.match(word)):
-            found = number
-    return found
+    return line_of(file.read_text(encoding="utf-8"), f"{plan.world.value}.modules") or 1
 
 
 def _own_files(folder: Path) -> Mapping[str, str]:

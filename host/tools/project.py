@@ -13,7 +13,9 @@ from types import MappingProxyType
 from cpi.package.external_channels import CHANNEL_NAME
 from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
+from host.domain.refused import what_there_is
 from host.domain.toml_text import TomlRefusedError, parse_toml
+from host.tools.project_lines import line_of
 from sandbox.host_api import HOST_API
 
 PROJECT_FILE = "cordapp.toml"
@@ -47,6 +49,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Section -> its keys; everything else is refused."""
 
+_NAMED = re.compile(r"\[?([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?)")
 _APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}(\.[0-9A-Za-z_-]+)?")
 _SYMBOLIC_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -125,22 +128,30 @@ def load_project(directory: Path) -> CordappProject:
         ProjectInvalidError: no such file, no TOML, or any wrong, missing or unknown key.
     """
     path = directory / PROJECT_FILE
-    document = _read_toml(path)
+    document, text = _read_toml(path)
     table = _Table(document, directory.resolve())
     project = table.project()
     if table.problems or project is None:
-        raise ProjectInvalidError(path, tuple(table.problems))
+        raise ProjectInvalidError(path, tuple(_placed(each, text) for each in table.problems))
     return project
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def _placed(problem: str, text: str) -> str:
+    """A problem with the line of what it names, if that is in the file."""
+    named = _NAMED.match(problem)
+    line = None if named is None else line_of(text, named[1])
+    return problem if line is None else f"line {line}: {problem}"
+
+
+def _read_toml(path: Path) -> tuple[dict[str, object], str]:
+    """The file's document and its text."""
     try:
         with path.open("rb") as stream:
             data = stream.read(PROJECT_BYTES_MAX + 1)
     except OSError as refused:
         raise ProjectInvalidError(path, (f"cannot be read: {refused.strerror}",)) from refused
     try:
-        return parse_toml(data, bytes_max=PROJECT_BYTES_MAX)
+        return parse_toml(data, bytes_max=PROJECT_BYTES_MAX), data.decode()
     except TomlRefusedError as refused:
         raise ProjectInvalidError(path, (f"is no TOML: {refused}",)) from refused
 
@@ -310,7 +321,8 @@ class _Table:
         self, prefix: str, values: dict[str, object], known: tuple[str, ...]
     ) -> None:
         for key in sorted(set(values) - set(known)):
-            self.problems.append(f"{prefix}{key} is no known key")
+            meant = what_there_is(key, known)
+            self.problems.append(f"{prefix}{key} is no known key; {meant}")
 
     def _text(
         self,

@@ -160,6 +160,31 @@ def test_each_fault_of_a_project_file_has_a_line(tmp_path, capsys, store):
     assert code == 1
     assert len(lines) > 2
     assert all("cordapp.toml: " in line for line in lines)
+    assert any("cordapp.toml: line 2: cordapp.name must be a text, found 5" in e for e in lines)
+    assert any("cordapp.toml: line 1: cordapp.vendor must be a text" in e for e in lines)
+
+
+MISSPELT = (
+    ("capabilites = []", 12, "workflow.capabilites is no known key; did you mean capabilities?"),
+    ("[limit]", 12, "limit is no known key; did you mean limits?"),
+    ("[limits]\nfuelMx = 1", 13, "limits.fuelMx is no known key; did you mean fuelMax?"),
+    ("[limits]\nfuelMax = -1", 13, "limits.fuelMax must be an integer"),
+)
+
+
+@pytest.mark.parametrize(("text", "number", "said"), MISSPELT)
+def test_a_misspelt_key_names_its_line_and_what_was_meant(
+    tmp_path, capsys, store, text, number, said
+):
+    (tmp_path / "workflows").mkdir()
+    whole = (
+        '[cordapp]\nname = "a"\nversion = "1.0.0"\nvendor = "v"\nlicence = "l"\n\n[workflow]\n'
+        'name = "com.a"\nsource = "workflows"\nmodules = ["w"]\nversion = 1\n'
+    )
+    (tmp_path / "cordapp.toml").write_text(f"{whole}{text}\n")
+    code, _out, err = run(capsys, "cordapp", "build", str(tmp_path), *store)
+    assert code == 1
+    assert f"cordapp.toml: line {number}: {said}" in err
 
 
 NEWER = (
