@@ -28,16 +28,17 @@ TYPED = {"FlowError", "FlowFailedInGuest"}
 
 
 class Source:
-    """One module: its syntax tree with links to parents."""
+    """One module: the nodes of its syntax tree with links to parents."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        self.tree = ast.parse(path.read_text(encoding="utf-8"))
+        self.nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
         self.parents: dict[ast.AST, ast.AST] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:  # grows meanwhile
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
+                self.nodes.append(child)
 
     def place(self, node: ast.AST) -> str:
         return f"{self.path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
@@ -58,7 +59,7 @@ def raised(found: list[Source]) -> dict[str, list[str]]:
     """Code -> places that give it to something."""
     codes: dict[str, list[str]] = defaultdict(list)
     for source in found:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if source.name.startswith(ATTACKS) and not isinstance(node, ast.Assign):
                 continue
             for value in _given(source, node):
@@ -140,7 +141,7 @@ def made(found: list[Source]) -> set[str]:
     """Names of classes and members that the sources use otherwise than to catch or to compare."""
     names: set[str] = set()
     for source in found:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.Name | ast.Attribute) and _is_made(source, node):
                 names.add(_last_name(node))
     return names
