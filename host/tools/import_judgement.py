@@ -5,7 +5,6 @@ the code is loaded is a problem; what may fail later is a warning; what the code
 sandbox comes to, is neither.
 """
 
-import ast
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 from host.tools.import_scan import Import, When, imports_of
 from host.tools.module_names import module_name, modules_of, packages_of, parents_and_self, paths_to
+from host.tools.module_syntax import ModuleSyntax, module_syntax
 from host.tools.python_syntax import syntax_problem
 from host.tools.runtime_modules import SourceRules
 from host.tools.static_conditions import Conditions, UnknownValueError
@@ -130,12 +130,12 @@ class _Judging:
 
     def _visit(self, path: str, reached: When, origin: str) -> None:
         try:
-            tree = ast.parse(self._texts[path], filename=path)
+            syntax = module_syntax(path, self._texts[path])
         except (SyntaxError, ValueError, RecursionError) as refused:
             line = getattr(refused, "lineno", None) or 1
             self._tell(f"{path}:{line}: {syntax_problem(refused)}", path, reached)
             return
-        for found in imports_of(path, tree, self._conditions_of(path, tree)):
+        for found in imports_of(path, syntax.tree, self._conditions_of(path, syntax)):
             when = max(reached, found.when)
             if self._unreached.covers(found.module):
                 self._judge_declared(path, found, when)
@@ -201,9 +201,9 @@ class _Judging:
         elif reached is not When.CAUGHT:
             self.warnings.append(f"{text}: importing {module_name(path)} fails with SyntaxError")
 
-    def _conditions_of(self, path: str, tree: ast.Module) -> Conditions:
+    def _conditions_of(self, path: str, syntax: ModuleSyntax) -> Conditions:
         if path not in self._conditions:
-            self._conditions[path] = Conditions(tree, path, self._constant)
+            self._conditions[path] = Conditions(syntax, path, self._constant)
         return self._conditions[path]
 
     def _constant(self, name: str) -> object:
@@ -218,10 +218,10 @@ class _Judging:
             raise UnknownValueError(name)
         if path not in self._conditions:
             try:
-                tree = ast.parse(self._texts[path], filename=path)
+                syntax = module_syntax(path, self._texts[path])
             except (SyntaxError, ValueError, RecursionError) as refused:
                 raise UnknownValueError(name) from refused
-            self._conditions_of(path, tree)
+            self._conditions_of(path, syntax)
         return self._conditions[path].constant(attribute)
 
 

@@ -7,10 +7,11 @@ a module binds once to such a value (`PY2 = sys.version_info[0] == 2`). Everythi
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Never
 
-from host.tools.module_names import absolute, module_name
+from host.tools.module_names import module_name
+from host.tools.module_syntax import ModuleSyntax
 from sandbox.module_table import OS_NAME, PLATFORM, PYTHON_VERSION
 
 _VERSION = tuple(map(int, PYTHON_VERSION.split(".")))
@@ -62,19 +63,19 @@ class Conditions(ast.NodeVisitor):
     """Values of expressions in one module.
 
     Args:
-        tree: the module.
+        syntax: the module.
         path: its file in the bundle; `__name__` is the module's name there.
         elsewhere: the value of a dotted name that another module binds; raises
             `UnknownValueError` where it is not known.
     """
 
     def __init__(
-        self, tree: ast.Module, path: str, elsewhere: Callable[[str], object] | None = None
+        self, syntax: ModuleSyntax, path: str, elsewhere: Callable[[str], object] | None = None
     ) -> None:
         self._module = module_name(path)
         self._elsewhere = elsewhere or _unknown
-        self._origins = dict(_origins(tree, path))
-        self._constants = _bound_once(tree)
+        self._origins = syntax.origins
+        self._constants = syntax.constants
         self._pending: set[str] = set()
 
     def truth(self, test: ast.expr) -> bool | None:
@@ -220,59 +221,3 @@ class Conditions(ast.NodeVisitor):
 
 def _unknown(name: str) -> object:
     raise UnknownValueError(name)
-
-
-def _origins(tree: ast.Module, path: str) -> Iterator[tuple[str, str]]:
-    """Names that imports bind, with what they stand for; those also bound otherwise left out."""
-    found: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name if alias.asname else alias.name.partition(".")[0]
-                found.setdefault(alias.asname or top, set()).add(top)
-        elif isinstance(node, ast.ImportFrom):
-            base = absolute(path, node.level, node.module or "")
-            for alias in node.names:
-                found.setdefault(alias.asname or alias.name, set()).add(f"{base}.{alias.name}")
-    rebound = {name for name, count in _bindings(tree).items() if count}
-    for name, origins in found.items():
-        if len(origins) == 1 and name not in rebound:
-            yield name, next(iter(origins))
-
-
-def _bindings(tree: ast.Module) -> Mapping[str, int]:
-    """How often each name is bound anywhere in the module, imports left out."""
-    counts: dict[str, int] = {}
-    for node in ast.walk(tree):
-        names: list[str | None] = []
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.append(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.append(node.name)
-        elif isinstance(node, ast.arg):
-            names.append(node.arg)
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
-            names.append(node.name)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            names += node.names
-        for name in names:
-            if name is not None:
-                counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
-def _bound_once(tree: ast.Module) -> Mapping[str, ast.expr]:
-    """Names that one statement of the module binds and nothing else, with the expression."""
-    counts = _bindings(tree)
-    found: dict[str, ast.expr] = {}
-    for node in tree.body:
-        target: ast.expr | None = None
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target = node.targets[0]
-        elif isinstance(node, ast.AnnAssign):
-            target = node.target
-        if isinstance(target, ast.Name) and counts[target.id] == 1:
-            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-            if value is not None:
-                found[target.id] = value
-    return found
