@@ -19,6 +19,7 @@ PUBLIC = (
     "cordapp.ledger",
     "cordapp.vault",
     "cordapp.vault_queries",
+    "cordapp.notary",
     "cordapp.persistence",
     "cordapp.errors",
     "cordapp.schema",

@@ -259,6 +259,39 @@ INTERFACES: tuple[Interface, ...] = (
 """All interfaces, in the order of the WIT."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubCapability:
+    """A capability for one `op` of a function, beside the interface's own.
+
+    It is declared, granted and audited as those of interfaces are; the host, not the sandbox,
+    checks it, since it is told by the request.
+
+    Attributes:
+        name: as CPKs and settings write it.
+        meaning: one sentence.
+        function: `interface.function`.
+        op: of the request.
+        services: attributes of the SDK's `Flow` whose methods call it.
+    """
+
+    name: str
+    meaning: str
+    function: str
+    op: str
+    services: tuple[str, ...] = ()
+
+
+SUB_CAPABILITIES: tuple[SubCapability, ...] = (
+    SubCapability(
+        name="notary",
+        meaning="Decide which transactions spend states, and sign them with the notary's key.",
+        function="ledger.record",
+        op="serve-notarisation",
+        services=("notary_service",),
+    ),
+)
+
+
 def _functions() -> Iterator[HostFunction]:
     for interface in INTERFACES:
         yield from interface.functions
@@ -272,8 +305,10 @@ HOST_API: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Interface -> functions that world `workflow` imports."""
 
-CAPABILITIES: tuple[str, ...] = tuple(HOST_API)
-"""Every interface of the workflow world."""
+CAPABILITIES: tuple[str, ...] = (*HOST_API, *(each.name for each in SUB_CAPABILITIES))
+"""All that can be granted: every interface of the workflow world, and the sub-capabilities."""
+
+_BY_OP = MappingProxyType({(each.function, each.op): each.name for each in SUB_CAPABILITIES})
 
 ALWAYS_GRANTED = frozenset(each.name for each in INTERFACES if each.always_granted)
 
@@ -288,6 +323,11 @@ WRITING = frozenset(f.name for f in FUNCTIONS.values() if f.writes)
 
 REPEATABLE = FUNCTIONS.keys() - WRITING
 """Calls that may be repeated after a crash without leaving a trace of the first call."""
+
+
+def sub_capability(name: str, op: object) -> str | None:
+    """The sub-capability that `op` of the function `name` needs; None if it needs none."""
+    return _BY_OP.get((name, op)) if isinstance(op, str) else None
 
 
 def size(name: str, field: str) -> int:

@@ -136,6 +136,18 @@ class CpiRecord:
         flows = (f for c in self.cpks for f in c.flows if f.kind is FlowKind.CLIENT_STARTABLE)
         return tuple(sorted(flows, key=lambda f: f.name))
 
+    def flow_cpk(self, flow_class: str) -> CpkRecord | None:
+        """The workflow CPK that declares a flow class."""
+        for cpk in self.workflow_cpks():
+            if any(flow.name == flow_class for flow in cpk.flows):
+                return cpk
+        return None
+
+    def capabilities_of(self, flow_class: str) -> frozenset[str]:
+        """The capabilities that the CPK of a flow class declares."""
+        cpk = self.flow_cpk(flow_class)
+        return frozenset() if cpk is None else frozenset(cpk.capabilities)
+
     def contract_cpks(self) -> tuple[CpkRecord, ...]:
         return tuple(c for c in self.cpks if c.world is CodeWorld.CONTRACT)
 

@@ -89,9 +89,9 @@ class SandboxedFlows:
 
 
 def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
-    for cpk in cpi.workflow_cpks():
-        if any(flow.name == flow_class for flow in cpk.flows):
-            return cpk
+    cpk = cpi.flow_cpk(flow_class)
+    if cpk is not None:
+        return cpk
     raise GuestKilledError(
         "flow-class-unknown",
         f"CPI {cpi.identity.name} {cpi.identity.version} declares no flow {flow_class!r}",

@@ -11,6 +11,7 @@ from host.ledger.protocols.receive_finality import (
     refuse_finality,
 )
 from host.ledger.protocols.repair import ANSWER, REPAIR, answer_repair, repair
+from host.ledger.protocols.serve_notarisation import serve_notarisation
 from host.ports.programs import ProgramTable
 
 PROGRAMS = ProgramTable(
@@ -21,12 +22,14 @@ PROGRAMS = ProgramTable(
         ("refuse-finality", 1): refuse_finality,
         ("repair", 1): repair,
         ("answer-repair", 1): answer_repair,
+        ("serve-notarisation", 1): serve_notarisation,
     },
     {
         ("ledger.record", "finalize"): "finalize",
         ("ledger.verify", "receive-finality"): "receive-finality",
         ("ledger.record", "accept-finality"): "accept-finality",
         ("ledger.record", "refuse-finality"): "refuse-finality",
+        ("ledger.record", "serve-notarisation"): "serve-notarisation",
     },
     (REPAIR, ANSWER),
 )

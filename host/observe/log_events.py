@@ -93,6 +93,7 @@ EVENTS: Mapping[str, str] = {
     "package-missing": "The file of a stored CPI is gone: its flows cannot run.",
     "upload-failed": "An upload failed unexpectedly.",
     "group-of-others-forced": "A CPI of a group that others founded was stored, as was forced.",
+    "notary-undecided": "A notary could not store a decision; its clients ask again.",
     "uniqueness-unusable": "A notary's database is damaged, missing or foreign: it serves nobody.",
     "vault-unusable": "A node's vault is damaged, missing or foreign: its flows fail.",
     "flush-failed": "Usage could not be written; it is written later.",

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from host.domain.packages import CodeWorld
 from host.tools.project import CpkPlan
 from host.tools.sources import SDK_PACKAGE
-from sandbox.host_api import INTERFACES
+from sandbox.host_api import INTERFACES, SUB_CAPABILITIES
 from sandbox.python_source import is_data
 
 CAPABILITY_OF: Mapping[str, str] = {
-    service: interface.name for interface in INTERFACES for service in interface.services
+    **{service: each.name for each in INTERFACES for service in each.services},
+    **{service: each.name for each in SUB_CAPABILITIES for service in each.services},
 }
 """Service attribute of the SDK's `Flow` -> capability that its calls need."""
 

@@ -16,12 +16,12 @@ from host.domain.packages import CodeWorld
 from host.domain.refused import what_there_is
 from host.domain.toml_text import TomlRefusedError, parse_toml
 from host.tools.project_lines import line_of
-from sandbox.host_api import HOST_API
+from sandbox import host_api
 
 PROJECT_FILE = "cordapp.toml"
 PROJECT_BYTES_MAX = 64 * 1024
 MODULES_MAX = 100
-CAPABILITIES = tuple(sorted(HOST_API))
+CAPABILITIES = tuple(sorted(host_api.CAPABILITIES))
 LIMIT_NAMES = ("fuelMax", "memoryBytesMax", "wallMsMax")
 DEPENDENCIES_MAX = 50
 

@@ -80,7 +80,9 @@ def replay(golden: Golden, rows: tuple[str, ...], engine: Engine) -> tuple[objec
         capabilities={}, vnodes=Nodes(), routes=LocalRoutes(Nodes()), clock=SimClock(), entropy=CountedEntropy(),
         states=MemoryStore(), journals=MemoryStore(),
     )  # fmt: skip
-    handler = HostCalls(flow, cpi, services, persist=unexpected, quota=Quota())
+    handler = HostCalls(
+        flow, cpi, services, persist=unexpected, quota=Quota(), granted=CAPABILITIES
+    )
     run = FlowRun(
         cpi=cpi, flow_class=golden.flow_class, start=golden.start,
         granted=frozenset(CAPABILITIES), quota=Quota(),

@@ -284,6 +284,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "The transaction has no upper bound of its time window, or names a state twice.",
         "Set a time window, and name each state once.",
     ),
+    "notary-protocol-unknown": (
+        "No active member runs the transaction's notary in a protocol that this host knows.",
+        "See the group parameters: the notary's protocol, versions, and registered members.",
+    ),
     "notary-reference-state-conflict": (
         "A reference state has been spent by another transaction.",
         "Find the newest state, and build the transaction with it.",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 REMEDIES: Mapping[str, str] = {
     # Building CorDapps
+    "notary-server-unknown": "Give one of the names that the message lists.",
     "cordapp-dependency-refused": "Give a built CPK of contracts, and its signer's certificate.",
     "cordapp-lint-refused": "Change the place that each finding names, or allow it with a reason.",
     "cordapp-not-python": "Use the kit's sandbox mode.",

@@ -80,6 +80,7 @@ class GuestRuns:
             self._services,
             persist=persist,
             quota=facts.quota,
+            granted=facts.granted & home.cpi.capabilities_of(facts.flow_class),
             parked=parked is not None,
         )
         begun, recorded = self._services.clock.now_ms(), len(flow.journal)

@@ -6,7 +6,7 @@ flow, all earlier changes are committed: after a crash the flow repeats exactly 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from host.domain.accounts import hit_of
 from host.domain.call_time import limited_call
 from host.domain.capability_error import CapabilityError
 from host.domain.guest_text import mended_json, whole_characters
+from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
 from host.domain.printable import printable
 from host.domain.quotas import Quota
@@ -43,7 +44,8 @@ from host.flow.engine.service_calls import ServiceCalls
 from host.flow.engine.step_state import StepState
 from host.ports.audit_log import SUCCEEDED
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
-from sandbox.host_api import PRIVILEGED
+from sandbox.errors import CapabilityNotGrantedError
+from sandbox.host_api import PRIVILEGED, sub_capability
 
 
 class HostCalls:
@@ -68,6 +70,7 @@ class HostCalls:
         *,
         persist: Callable[[], None],
         quota: Quota,
+        granted: Collection[str],
         parked: bool = False,
     ) -> None:
         """Answer the calls of a run.
@@ -78,11 +81,14 @@ class HostCalls:
             services: the services that its calls use.
             persist: commits the flow's unwritten changes.
             quota: of its node.
+            granted: capabilities of the flow; the sandbox refuses calls of other interfaces, and
+                this the operations that need a sub-capability.
             parked: the run has made all calls of the journal; the waiting call is next.
         """
         self._flow = flow
         self._services = services
         self._persist = persist
+        self._granted = granted
         self._journal = flow.journal if flow.journal is not None else Entries()
         self._recorded = len(self._journal)
         self._next = self._recorded if parked else 0
@@ -166,6 +172,7 @@ class HostCalls:
         since = held.since if held is not None else begun
         try:
             value = checked(request)
+            self._check_granted(name, value)
             if name in PRIVILEGED:
                 self._privileged_calls.check_room()
             with limited_call(time.thread_time):
@@ -208,6 +215,22 @@ class HostCalls:
         if self._room.is_step_full:
             self._write()
         return entry
+
+    def _check_granted(self, name: str, request: JsonObject) -> None:
+        """Refuse an operation whose sub-capability is not granted.
+
+        Raises:
+            GuestKilledError: `capability-not-granted`.
+        """
+        needed = sub_capability(name, request.get("op"))
+        if needed is not None and needed not in self._granted:
+            raise GuestKilledError(
+                CapabilityNotGrantedError.code,
+                f"host call {name} {request['op']}: capability {needed!r} is not granted: add it"
+                " to `capabilities` of [workflow] in cordapp.toml, or have the host allow it to"
+                " the node",
+                denied=name,
+            )
 
     def _write(self) -> None:
         """Commit the changes of the step so far."""

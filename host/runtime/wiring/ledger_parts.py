@@ -6,6 +6,12 @@ from host import entities as persistence
 from host import ledger
 from host.guests.contracts import SandboxedContracts
 from host.guests.metered import MeteredContracts
+from host.ledger.functions.notary_client import NotaryClientFunctions
+from host.ledger.functions.notary_server import NotaryServerFunctions
+from host.ledger.notary.model import Uniqueness
+from host.ledger.notary.service import UniquenessService
+from host.ledger.notary.signer import NotarySigner
+from host.ledger.parts import ProtocolFunctions
 from host.ports.capability import Capability
 from host.ports.directory import ContractVerifier
 from host.runtime.wiring import services
@@ -42,7 +48,25 @@ class LedgerParts(NetworkParts):
             members=self.members,
             cpks=self.catalogue,
             contracts=self.contracts,
+            functions=self._notary_functions(),
         )
+
+    @cached_property
+    def uniqueness(self) -> Uniqueness:
+        """Decides which transactions spend states; it runs in the process that has the vaults."""
+        return UniquenessService(databases=self.notary_databases, clock=self.store.time)
+
+    def _notary_functions(self) -> tuple[ProtocolFunctions, ...]:
+        client = NotaryClientFunctions(
+            vaults=self.vaults, members=self.members, public_keys=self.public_keys
+        )
+        server = NotaryServerFunctions(
+            members=self.members,
+            keys=self.keys,
+            uniqueness=self.uniqueness,
+            signer=NotarySigner(keys=self.keys, public_keys=self.public_keys),
+        )
+        return client, server
 
     @cached_property
     def answers(self) -> VaultAnswers:

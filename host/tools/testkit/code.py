@@ -20,7 +20,6 @@ from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CodeWorld, CpiRecord, CpkRecord
 from host.guests.code import DESCRIBED
 from host.guests.declarations import declarations_of
-from host.guests.source import GuestSource
 from host.tools.build import prepare_cordapp
 from host.tools.module_names import modules_of
 from host.tools.project import CordappProject, CpkPlan
@@ -136,9 +135,9 @@ class KitCode:
     described: Mapping[str, Any]
     find_guest: FindGuest
 
-    def guests(self, failures: FailureLog) -> GuestSource:
+    def guests(self, failures: FailureLog) -> "KitGuests":
         """The guests of one network, which tell `failures` how flows fail in their own code."""
-        return _Guests(self.find_guest, failures)
+        return KitGuests([self], failures)
 
 
 def native_code(project: CordappProject) -> KitCode:
@@ -247,12 +246,18 @@ def only_classes_below(folders: Sequence[Path]) -> Iterator[None]:
             kind.update(before)
 
 
-class _Guests:
-    """A `GuestSource` over what finds a component's guest; notes how flows fail."""
+class KitGuests:
+    """The `GuestSource` of one network, which notes how flows fail in their own code."""
 
-    def __init__(self, find: FindGuest, failures: FailureLog) -> None:
-        self._find = find
+    def __init__(self, codes: Sequence["KitCode"], failures: FailureLog) -> None:
         self._failures = failures
+        self._finders: dict[str, FindGuest] = {}
+        for code in codes:
+            self.add(code)
+
+    def add(self, code: "KitCode") -> None:
+        """Run the parts of one more CorDapp, too."""
+        self._finders |= {cpk.code_digest: code.find_guest for cpk in code.cpks}
 
     def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
         """See `GuestSource.guest`."""
@@ -264,7 +269,7 @@ class _Guests:
 
     def candidate(self, world: World, code_digest: str) -> Runnable:
         """See `GuestSource.candidate`."""
-        guest = self._find(world, code_digest, self._failures)
+        guest = self._finders[code_digest](world, code_digest, self._failures)
         return _Watched(guest, self._failures)
 
 

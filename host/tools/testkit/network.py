@@ -10,14 +10,16 @@ from cordapp.contracts import Command, ContractState, TimeWindow
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.instants import instant_text
-from host.domain.packages import contracts_of
+from host.domain.packages import CpiRecord, contracts_of
 from host.domain.vnode import AsyncStatus
 from host.domain.x500 import MemberX500Name
 from host.flow.core.events import FlowEnded, FlowEngineEvent, FlowStarted, GuestLogged
 from host.flow.engine.service import FlowService
 from host.network.membership.registration import RegistrationStatus
 from host.runtime.wiring.flows import make_engine
-from host.tools.testkit.code import KitCode
+from host.tools.notary_server import NON_VALIDATING, notary_context, server_project
+from host.tools.project import load_project
+from host.tools.testkit.code import KitCode, native_code
 from host.tools.testkit.errors import ContractRefusedError
 from host.tools.testkit.flows import NetworkFlows
 from host.tools.testkit.node import Node
@@ -30,7 +32,6 @@ _PRINTED: Mapping[str, Callable[[], TextIO]] = MappingProxyType(
 )
 """Loggers of what the sandbox's code prints, and where it goes."""
 _REGISTRATION = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
-_NOTARY_PROTOCOL = "com.r3.corda.notary.plugin.nonvalidating"
 
 
 class Network:
@@ -98,13 +99,37 @@ class Network:
         """
         holding = HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=GROUP_ID)
         found = self._nodes.get(holding.short_hash)
-        if found is None:
-            self.parts.catalogue.admit(str(holding.x500_name))
-            self._create(holding)
-            self._register(holding.short_hash, notary, context or {})
-            found = Node(self, holding)
-            self._nodes[holding.short_hash] = found
-        return found
+        role = {} if notary is None else notary_context(notary, NON_VALIDATING)
+        return found or self._make(holding, self.parts.catalogue.cpi, {**role, **(context or {})})
+
+    def notary(
+        self,
+        name: str = "O=Notary, L=London, C=GB",
+        *,
+        service: str = "O=Notary Service, L=London, C=GB",
+        protocol: str = NON_VALIDATING,
+    ) -> Node:
+        """The node of this X.500 name, which runs the notary that Cordbox ships.
+
+        It is made, and registered with its group, at the first call. Transactions name `service`
+        as their notary; from then on, each must name one.
+
+        Args:
+            name: the member's.
+            service: the X.500 name of the notary service; not that of a member.
+            protocol: a key of `host.tools.notary_server.SERVERS`.
+
+        Raises:
+            InvalidX500NameError: a name is no member name.
+            ValueError: the group does not take it; the message says why.
+        """
+        holding = HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=GROUP_ID)
+        found = self._nodes.get(holding.short_hash)
+        if found is not None:
+            return found
+        # In this process, whatever the CorDapp under test runs in: it is not what is tested.
+        cpi = self.parts.add(native_code(load_project(server_project(protocol))))
+        return self._make(holding, cpi, notary_context(service, protocol))
 
     def verify(
         self,
@@ -185,29 +210,23 @@ class Network:
         self._clock.advance(max(1, instant - self._clock.now_ms()))
         self._engine.drain()
 
-    def _create(self, holding: HoldingIdentity) -> None:
-        nodes, cpi = self.parts.nodes, self.parts.catalogue.cpi
+    def _make(self, holding: HoldingIdentity, cpi: CpiRecord, context: Mapping[str, str]) -> Node:
+        self.parts.catalogue.admit(str(holding.x500_name))
+        self._create(holding, cpi)
+        self._register(holding.short_hash, context)
+        made = Node(self, holding)
+        self._nodes[holding.short_hash] = made
+        return made
+
+    def _create(self, holding: HoldingIdentity, cpi: CpiRecord) -> None:
+        nodes = self.parts.nodes
         checksum = cpi.file_checksum.partition(":")[2][:12]
         operation = nodes.operation(nodes.create(checksum, str(holding.x500_name)))
         if operation.status is not AsyncStatus.SUCCEEDED:
             raise ValueError(f"{holding.x500_name}: {operation.error_reason}")
 
-    def _register(
-        self, short_hash: ShortHash, notary: str | None, context: Mapping[str, str]
-    ) -> None:
-        role = (
-            {}
-            if notary is None
-            else {
-                "corda.roles.0": "notary",
-                "corda.notary.service.name": notary,
-                "corda.notary.service.flow.protocol.name": _NOTARY_PROTOCOL,
-                "corda.notary.service.flow.protocol.version.0": "1",
-            }
-        )
-        request = self.parts.registrations.register(
-            short_hash, {**_REGISTRATION, **role, **context}
-        )
+    def _register(self, short_hash: ShortHash, context: Mapping[str, str]) -> None:
+        request = self.parts.registrations.register(short_hash, {**_REGISTRATION, **context})
         if request.status is not RegistrationStatus.APPROVED:
             raise ValueError(f"registration is {request.status}: {request.reason}")
 

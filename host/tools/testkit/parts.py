@@ -22,7 +22,6 @@ from host.domain.clock import SimClock
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkOfCpi
-from host.guests.source import GuestSource
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.directory import ContractVerifier, Judged
 from host.ports.units import FlowStore
@@ -31,7 +30,7 @@ from host.runtime.wiring.base import ProcessContext
 from host.runtime.wiring.parts import Wiring
 from host.settings import load_settings
 from host.tools.cache import default_cache_dir
-from host.tools.testkit.code import SIGNERS, FailureLog, KitCode
+from host.tools.testkit.code import SIGNERS, FailureLog, KitCode, KitGuests
 
 GROUP_ID = "00000000-0000-4000-8000-000000000001"
 START = EpochMs(1_767_225_600_000)
@@ -123,14 +122,19 @@ class KitParts(Wiring):
         return self.base.entropy.random_bytes(32)
 
     @cached_property
-    def guests(self) -> GuestSource:
-        """The guests of the CorDapp under test."""
+    def guests(self) -> KitGuests:
+        """The guests of the CorDapp under test, and of notaries."""
         return self._code.guests(self.failures)
 
     @cached_property
-    def catalogue(self) -> "OneCordapp":
-        """The CorDapp under test, as if it had been uploaded."""
-        return OneCordapp(self, self._code)
+    def catalogue(self) -> "KitCatalogue":
+        """The CorDapp under test, as if it had been uploaded, and those of notaries."""
+        return KitCatalogue(self, self._code)
+
+    def add(self, code: KitCode) -> CpiRecord:
+        """One more CorDapp, as if it had been uploaded."""
+        self.guests.add(code)
+        return self.catalogue.add(code)
 
     @cached_property
     def contracts(self) -> ContractVerifier:
@@ -147,50 +151,73 @@ class KitParts(Wiring):
         return _AtOnce()
 
 
-class OneCordapp(PackageCatalogue):
-    """A catalogue of one CPI, whose group policy lists everybody who has been asked for."""
+class KitCatalogue(PackageCatalogue):
+    """A catalogue of few CPIs, whose group policy lists everybody who has been asked for."""
 
     def __init__(self, parts: KitParts, code: KitCode) -> None:
         super().__init__(database=parts.database, files=parts.cpi_files)
         self._names: list[str] = []
-        self.cpi = CpiRecord(
-            identity=PackageId(name=code.name, version=code.version, signer_summary_hash=SIGNERS),
-            file_checksum=Checksum(
-                f"SHA-256:{hashlib.sha256(code.name.encode()).hexdigest().upper()}"
-            ),
-            group_id=GROUP_ID,
-            group_policy="",
-            cpks=code.cpks,
-            stored_at=START,
-        )
+        self._cpis: dict[Checksum, CpiRecord] = {}
+        self._first = self.add(code).file_checksum
+
+    @property
+    def cpi(self) -> CpiRecord:
+        """The CorDapp under test."""
+        return self._cpis[self._first]
+
+    def add(self, code: KitCode) -> CpiRecord:
+        """One more CPI; the same one if it is there already."""
+        digest = hashlib.sha256(code.name.encode()).hexdigest().upper()
+        checksum = Checksum(f"SHA-256:{digest}")
+        if checksum not in self._cpis:
+            self._cpis[checksum] = CpiRecord(
+                identity=PackageId(
+                    name=code.name, version=code.version, signer_summary_hash=SIGNERS
+                ),
+                file_checksum=checksum,
+                group_id=GROUP_ID,
+                group_policy=self._policy(),
+                cpks=code.cpks,
+                stored_at=START,
+            )
+        return self._cpis[checksum]
 
     def admit(self, name: str) -> None:
         """List one more member in the group's policy."""
         self._names.append(name)
-        policy = generate_static_policy(
+        policy = self._policy()
+        self._cpis = {
+            checksum: replace(cpi, group_policy=policy) for checksum, cpi in self._cpis.items()
+        }
+
+    def get(self, checksum: Checksum) -> CpiRecord | None:
+        """The CorDapp of this checksum."""
+        return self._cpis.get(checksum)
+
+    def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
+        """The CorDapp whose checksum begins so."""
+        for checksum, cpi in self._cpis.items():
+            if checksum.partition(":")[2].startswith(short_checksum):
+                return cpi
+        return None
+
+    def founders(self, group_id: str) -> str | None:
+        """Who signed the CorDapps, in a manner of speaking."""
+        return SIGNERS if group_id == GROUP_ID else None
+
+    def all(self) -> Sequence[CpiRecord]:
+        """The CorDapps."""
+        return tuple(self._cpis.values())
+
+    def _policy(self) -> str:
+        if not self._names:
+            return ""
+        return generate_static_policy(
             names=self._names,
             group_id=GROUP_ID,
             endpoint_url="https://localhost:1080",
             endpoint_protocol=1,
         )
-        self.cpi = replace(self.cpi, group_policy=policy)
-
-    def get(self, checksum: Checksum) -> CpiRecord | None:
-        """The CorDapp."""
-        return self.cpi if checksum == self.cpi.file_checksum else None
-
-    def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
-        """The CorDapp."""
-        digest = self.cpi.file_checksum.partition(":")[2]
-        return self.cpi if digest.startswith(short_checksum) else None
-
-    def founders(self, group_id: str) -> str | None:
-        """Who signed the CorDapp, in a manner of speaking."""
-        return SIGNERS if group_id == GROUP_ID else None
-
-    def all(self) -> Sequence[CpiRecord]:
-        """The CorDapp."""
-        return (self.cpi,)
 
 
 class _UnlessBelieved:

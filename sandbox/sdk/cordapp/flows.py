@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from cordapp import flow_checks, ledger, message_checks, persistence, services
+from cordapp import flow_checks, ledger, message_checks, notary, persistence, services
 from cordapp.call_types import call_types
 from cordapp.errors import (
     ContractVerificationError,
@@ -221,6 +221,7 @@ class Flow:
     signature_verification_service: services.SignatureVerificationService
     member_lookup: services.MemberLookup
     notary_lookup: services.NotaryLookup
+    notary_service: notary.NotaryService
     external_messaging: services.ExternalMessaging
     clock: services.Clock
     random: services.Random
@@ -337,6 +338,7 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
         "signature_verification_service": services.SignatureVerificationService(api),
         "member_lookup": services.MemberLookup(api),
         "notary_lookup": services.NotaryLookup(api),
+        "notary_service": notary.NotaryService(api),
         "external_messaging": services.ExternalMessaging(api),
         "clock": services.Clock(api),
         "random": services.Random(api),
