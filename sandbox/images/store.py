@@ -22,6 +22,9 @@ from sandbox.seals import Seals
 _VERSION = "1"
 """Of what an image depends on besides sources and runtime: the loader's limits and its argument."""
 
+_FORM = "image, changed pieces"
+"""What the seals are good for: a file of an earlier form is not opened, and is made anew."""
+
 
 class ImageStore:
     """The images in a cache directory. Thread-safe, also against other processes."""
@@ -29,7 +32,7 @@ class ImageStore:
     def __init__(self, cache_dir: Path, runtimes: Runtimes) -> None:
         self._folder = private_directory(cache_dir / "images")
         self._known = private_directory(self._folder / "known")
-        self._seals = Seals(self._folder, "image")
+        self._seals = Seals(self._folder, _FORM)
         self._runtimes = runtimes
         self._fresh: tuple[str, bytes] | None = None
         """Digest and memory of the image that was made last, until it is opened."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox.digests import digest_of
 from sandbox.images import format as form
-from sandbox.images.format import changed_blocks, decode, encode
+from sandbox.images.format import PIECE_BYTES, changed_blocks, decode, encode
 from sandbox.images.header import BLOCK_BYTES as BLOCK
 from sandbox.images.header import SIZE_MAX, ImageDamagedError, header_of
 
@@ -50,6 +50,24 @@ def test_the_digest_does_not_depend_on_the_compression(monkeypatch):
     assert decode(packed, BASE)[0].digest == HEADER.digest
 
 
+@pytest.mark.property
+@given(st.data())
+def test_any_change_of_any_piece_is_read_as_it_was_written(data):
+    memory = bytearray(BASE + bytes(BLOCK))
+    for place in data.draw(st.lists(st.integers(0, len(memory) - 1), max_size=40)):
+        memory[place] ^= data.draw(st.integers(1, 255))
+    header = header_of(RUNTIME, SOURCE, memory)
+    assert decode(encode(header, bytes(memory), BASE), BASE) == (header, memory)
+
+
+def pieces(content: bytes) -> bytes:
+    """A file whose frame has that content."""
+    return HEADER.encoded() + zstandard.ZstdCompressor().compress(content)
+
+
+COUNT = len(MEMORY) // PIECE_BYTES
+
+
 def frame(memory: bytes, *, of: bytes = BASE) -> bytes:
     return encode(HEADER, memory, of)
 
@@ -68,6 +86,11 @@ DAMAGED = {
     "another block's digest": FILE[:96] + bytes(32) + FILE[128:],
     "a larger memory": HEADER.encoded() + frame(MEMORY + bytes(BLOCK))[len(HEADER.encoded()) :],
     "a smaller memory": HEADER.encoded() + frame(MEMORY[: 2 * BLOCK])[len(HEADER.encoded()) :],
+    "too few pieces": pieces(b"\1" * 2 + bytes(COUNT - 2) + bytes(PIECE_BYTES)),
+    "too many pieces": pieces(b"\1" + bytes(COUNT - 1) + bytes(2 * PIECE_BYTES)),
+    "pieces that are neither": pieces(b"\1\2" + bytes(COUNT - 2) + bytes(2 * PIECE_BYTES)),
+    "another change": pieces(b"\1" + bytes(COUNT - 1) + bytes(PIECE_BYTES)),
+    "no flags": pieces(b"\1"),
     "a bomb": HEADER.encoded() + zstandard.ZstdCompressor().compress(bytes(1 << 26)),
 }
 

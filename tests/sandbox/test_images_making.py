@@ -183,6 +183,21 @@ def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_pat
     store.close()
 
 
+def test_the_end_of_the_process_is_waited_for_and_not_asked_for(
+    tmp_path, cache_dir, source, monkeypatch
+):
+    class Process(subprocess.Popen):
+        def wait(self, timeout=None):
+            ended.append(self.stdout.closed)
+            return super().wait(timeout)
+
+    ended = []
+    monkeypatch.setattr(making.subprocess, "Popen", Process)
+    other_host(tmp_path / "cache", cache_dir).make_image(World.CONTRACT, source)
+    assert ended
+    assert all(ended)
+
+
 def test_two_hosts_make_the_same_image(tmp_path, cache_dir, source, contract):
     made = other_host(tmp_path / "cache", cache_dir).make_image(World.CONTRACT, source)
     assert made.digest == contract.component.digest
