@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 WORK_MAX = 500_000
 """Limit of one check, some seconds: counts keywords, values in lists and objects that they examine,
 and pattern searches by their size. In a host call, the call's time limit applies as well."""
+DEPTH_MAX = 160
+"""Keywords within keywords: two for each level of a text that is nested 64 deep, and more.
+A schema may refer to itself without end. At Python's own limit of recursion libraries below do not
+raise RecursionError, but an exception that is no subclass of `Exception`."""
 _PATTERN_CHARACTERS_MAX = 1000
 _COMPARISONS_OF_WORK = 10
 """Values of an `enum` that are compared in the time of one keyword."""
@@ -48,7 +52,16 @@ _STEPS_OF_WORK = 400
 _PATTERNS_KEPT_MAX = 32
 """Each may take 10 MB."""
 
-_work: ContextVar[list[int] | None] = ContextVar("work", default=None)
+
+class _Work:
+    """What is left of the work of a check, and how deep it is in the schema."""
+
+    def __init__(self) -> None:
+        self.left = WORK_MAX
+        self.depth = 0
+
+
+_work: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 
 class TooMuchWorkError(Exception):
@@ -65,7 +78,7 @@ def limited_work() -> Iterator[None]:
     if _work.get(None) is not None:
         yield
         return
-    before = _work.set([WORK_MAX])
+    before = _work.set(_Work())
     try:
         yield
     finally:
@@ -82,9 +95,9 @@ def first_error(validator: Validator, value: JsonValue) -> tuple[str, str] | Non
 
     Raises:
         TooMuchWorkError: the check takes more work than `WORK_MAX`.
-        RecursionError: the value is nested too deeply.
+        RecursionError: the value, or the schema, is nested deeper than `DEPTH_MAX`.
     """
-    before = _work.set([WORK_MAX])
+    before = _work.set(_Work())
     try:
         error = best_match(validator.iter_errors(value))
     finally:
@@ -118,7 +131,7 @@ def _path_of(error: ValidationError) -> str:
 
 
 def _counted(keyword: "Keyword") -> "Keyword":
-    """`keyword`, with its work counted by the size of the value that it examines."""
+    """`keyword`, with its work counted by the size of the value that it examines, and its depth."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
         check_call_time()
@@ -126,18 +139,25 @@ def _counted(keyword: "Keyword") -> "Keyword":
         alternatives = (
             len(schema["enum"]) // _COMPARISONS_OF_WORK if value is schema.get("enum") else 0
         )
-        _charge(size * (1 + alternatives))
-        yield from keyword(validator, value, instance, schema) or ()
+        work = _charge(size * (1 + alternatives))
+        if work.depth >= DEPTH_MAX:
+            raise RecursionError
+        work.depth += 1
+        try:
+            yield from keyword(validator, value, instance, schema) or ()
+        finally:
+            work.depth -= 1
 
     return check
 
 
-def _charge(work: int) -> None:
-    left = _work.get()
-    assert left is not None  # noqa: S101  # keywords are only checked within a limit
-    left[0] -= work
-    if left[0] < 0:
+def _charge(amount: int) -> _Work:
+    work = _work.get()
+    assert work is not None  # noqa: S101  # keywords are only checked within a limit
+    work.left -= amount
+    if work.left < 0:
         raise TooMuchWorkError
+    return work
 
 
 @lru_cache(maxsize=_PATTERNS_KEPT_MAX)
@@ -270,6 +290,7 @@ def _evolve(validator: Any, **changes: Any) -> Any:
     found = copy.copy(validator)
     for name, value in changes.items():
         object.__setattr__(found, name, value)
+    found.__attrs_post_init__()  # the keywords of the part, in place of those of the whole
     return found
 
 

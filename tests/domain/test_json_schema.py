@@ -173,3 +173,31 @@ def test_a_value_that_is_nested_too_deeply_is_refused():
 def test_what_is_no_schema_is_refused():
     with pytest.raises(JsonSchemaInvalidError, match="no-type"):
         JsonSchema({"type": "no-type"})
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"not": {"type": "string"}}, 1, "a"),
+        ({"not": {"not": {"type": "string"}}}, "a", 1),
+        ({"if": {"type": "string"}, "then": {"minLength": 2}, "else": {"minimum": 3}}, "ab", "a"),
+        ({"if": {"type": "string"}, "then": {"minLength": 2}, "else": {"minimum": 3}}, 3, 2),
+        ({"oneOf": [{"type": "string"}, {"type": ["string", "integer"]}]}, 1, "a"),
+        ({"contains": {"const": 1}}, [2, 1], [2, 3]),
+        ({"contains": {"const": 1}, "minContains": 2}, [1, 1], [1, 2]),
+        ({"contains": {"const": 1}, "maxContains": 1}, [1, 2], [1, 1]),
+        ({"contains": {"contains": {"const": 1}}}, [[1]], [[2]]),
+        ({"contains": {"not": {"type": "string"}}}, ["a", 1], ["a"]),
+        ({"items": {"oneOf": [{"not": {"type": "null"}}, False]}}, [1], [None]),
+        ({"dependentSchemas": {"a": {"required": ["b"]}}}, {"a": 1, "b": 2}, {"a": 1}),
+        ({"propertyNames": {"not": {"const": "a"}}}, {"b": 1}, {"a": 1}),
+    ],
+)
+def test_schemas_within_schemas_are_judged_by_their_own_keywords(
+    schema: dict[str, object], good: object, bad: object
+) -> None:
+    checked = JsonSchema(schema)
+    assert checked.misfit(good) is None
+    misfit = checked.misfit(bad)
+    assert misfit is not None
+    assert "nested" not in misfit.message

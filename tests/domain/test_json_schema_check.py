@@ -171,3 +171,53 @@ def test_the_metaschema_as_one_document_judges_as_the_eight_do(schema):
         if found:
             return  # refused for more than the metaschema says
     assert found == expected
+
+
+def deep(schema: dict[str, object], levels: int) -> dict[str, object]:
+    for _ in range(levels):
+        schema = {"not": schema}
+    return schema
+
+
+ENDLESS: dict[str, dict[str, object]] = {
+    "itself": {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "each other": {
+        "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}},
+        "$ref": "#/$defs/a",
+    },
+    "by an anchor": {"$dynamicAnchor": "x", "allOf": [{"$dynamicRef": "#x"}]},
+    "not": {"not": {"$ref": "#"}},
+    "if": {"if": {"$ref": "#"}, "then": {"$ref": "#"}},
+    "one of": {"oneOf": [{"$ref": "#"}, {"$ref": "#"}]},
+    "contains": {
+        "contains": {"$ref": "#/$defs/a"},
+        "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}},
+    },
+}
+
+
+@pytest.mark.parametrize("calls", range(0, 60, 7))
+@pytest.mark.parametrize("schema", ENDLESS.values(), ids=ENDLESS)
+def test_a_schema_that_refers_to_itself_without_end_fits_nothing(
+    schema: dict[str, object], calls: int
+) -> None:
+    """Whatever the depth of the stack at which it is checked: some libraries panic at the limit."""
+
+    def misfit(calls: int) -> object:
+        return misfit(calls - 1) if calls else JsonSchema(schema).misfit([1])
+
+    assert "nested too deeply" in str(misfit(calls))
+
+
+def test_a_schema_and_a_value_may_be_nested_as_deep_as_any_text_of_guests() -> None:
+    value: object = 1
+    for _ in range(64):
+        value = [value]
+    assert JsonSchema({"items": {"$ref": "#"}}).misfit(value) is None
+    assert JsonSchema({"items": {"allOf": [{"$ref": "#"}]}, "type": ["array", "integer"]})
+    assert JsonSchema(deep({"type": "string"}, 62)).misfit("a") is None
+
+
+def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(JsonSchemaInvalidError, match="nested too deeply"):
+        JsonSchema(deep({"type": "string"}, 2_000))
