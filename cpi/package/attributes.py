@@ -57,9 +57,11 @@ class _Reader:
         value = self._main.get(name)
         if value != FORMAT_VERSION:
             shown = "null" if value is None else value
+            others = [] if value is not None else _types(self._main)
+            meant = f": this is a {others[0]}, not a {package}" if others else ""
             self.refuse(
                 f'Manifest has invalid attribute "{name}" value "{shown}", '
-                f'expected "{FORMAT_VERSION}"',
+                f'expected "{FORMAT_VERSION}"{meant}',
                 Code.PACKAGE_FORMAT,
             )
 

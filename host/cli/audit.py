@@ -144,6 +144,7 @@ def _compare(pair: "list[Audit]", output: str, output_file: Path | None) -> int:
 
 def _audited(file: Path, trusted: "tuple[Certificate, ...]", settings_file: Path | None) -> "Audit":
     from cpi.package.files import read_limited
+    from host.cli.naming import refusals_of
     from host.settings.sections import GUEST
     from host.tools.audit.facts import audit_package
     from host.tools.audit.host_limits import limits_of_settings
@@ -151,12 +152,13 @@ def _audited(file: Path, trusted: "tuple[Certificate, ...]", settings_file: Path
     from sandbox.runtime import Sandbox
 
     settings = offline_settings(settings_file)
-    return audit_package(
-        read_limited(file),
-        file=str(file),
-        trusted=trusted,
-        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
-        limits=limits_of_settings(settings),
-        allowed=frozenset(settings.section(GUEST).allowed_capabilities),
-        progress=show_progress,
-    )
+    with refusals_of(file):
+        return audit_package(
+            read_limited(file),
+            file=str(file),
+            trusted=trusted,
+            sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
+            limits=limits_of_settings(settings),
+            allowed=frozenset(settings.section(GUEST).allowed_capabilities),
+            progress=show_progress,
+        )

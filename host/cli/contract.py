@@ -233,13 +233,12 @@ def _open(
     sandbox: "Sandbox",
 ) -> "CpiContracts":
     from cpi.package.files import read_limited
+    from host.cli.naming import refusals_of
     from host.tools.contracts import open_contracts
 
-    return open_contracts(
-        read_limited(cpi),
-        trusted=trusted_certificates(certificates, keystore, password),
-        sandbox=sandbox,
-    )
+    trusted = trusted_certificates(certificates, keystore, password)
+    with refusals_of(cpi):
+        return open_contracts(read_limited(cpi), trusted=trusted, sandbox=sandbox)
 
 
 def _count(transactions: tuple[str, ...]) -> int | None:

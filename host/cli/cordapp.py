@@ -92,13 +92,15 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
     Exit code 0: every entry comes from these sources; 1: something differs, or the package or the
     project is refused.
     """
+    from host.cli.naming import refusals_of
     from host.tools.cache import default_cache_dir
     from host.tools.rebuild import check_rebuild
     from sandbox.runtime import Sandbox
 
     progress = no_progress if output == "json" else show_progress
     sandbox = Sandbox(cache_dir=default_cache_dir(), progress=progress)
-    verdict = check_rebuild(directory, file, sandbox, progress, build_component=_toolchains())
+    with refusals_of(file):
+        verdict = check_rebuild(directory, file, sandbox, progress, build_component=_toolchains())
     if output == "json":
         click.echo(json.dumps(_verdict_json(file, verdict), indent=2))
     elif verdict.verified:

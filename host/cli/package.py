@@ -107,9 +107,10 @@ def inspect(package: Path, kind: str, output: str) -> None:
     """Show what a package holds. Signatures must hold; whether they are trusted is not judged."""
     from cpi.package.files import open_package
     from cpi.package.verify import read_package
+    from host.cli.naming import refusals_of
     from host.cli.package_report import show_content
 
-    with open_package(package) as source:
+    with open_package(package) as source, refusals_of(package):
         result = read_package(source, package_type=_package_type(kind, package))
         show_content(package, source.size, result, output)
 

@@ -32,10 +32,14 @@ def diff(ctx: click.Context, left: Path, right: Path, output: str) -> None:
     """
     from cpi.package.files import open_package
     from cpi.package.verify import read_package
+    from host.cli.naming import refusals_of
     from host.tools.diff import differences
 
     with open_package(left) as left_source, open_package(right) as right_source:
-        mine, theirs = read_package(left_source), read_package(right_source)
+        with refusals_of(left):
+            mine = read_package(left_source)
+        with refusals_of(right):
+            theirs = read_package(right_source)
         found = differences(mine, theirs)
     same_bytes = mine.file_checksum == theirs.file_checksum
     if output == "json":
@@ -117,6 +121,7 @@ def preflight(
     What the REST interface does not tell is reported as unknown.
     """
     from cpi.package.files import open_package, read_limited, write_new
+    from host.cli.naming import refusals_of
     from host.tools.cluster_facts import dump_facts, load_facts
     from host.tools.cluster_query import ask_cluster
     from host.tools.preflight import judge
@@ -132,7 +137,7 @@ def preflight(
         facts = load_facts(read_limited(Path(cluster or "")), source=str(cluster))
     if write_cluster is not None:
         write_new(write_cluster, dump_facts(facts))
-    with open_package(package) as source:
+    with open_package(package) as source, refusals_of(package):
         report = judge(source, facts, force=force)
     if output == "json":
         click.echo(json.dumps(_report(package, report), indent=2, ensure_ascii=False))

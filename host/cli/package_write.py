@@ -84,6 +84,7 @@ def create_cpi(
     from cpi.package.files import check_new, read_limited, write_new
     from cpi.package.group_policy import parse_group_policy
     from cpi.package.model import PackageType
+    from host.cli.naming import refusals_of
     from host.cli.package_report import show_written
 
     if file is None and cpb is None:
@@ -95,7 +96,8 @@ def create_cpi(
         bundle = (cpb.name, read_limited(cpb))
         opened.check(bundle[1], PackageType.CPB, str(cpb))
     policy = _read_policy(group_policy)
-    parse_group_policy(policy)
+    with refusals_of("standard input" if group_policy == "-" else group_policy):
+        parse_group_policy(policy)
     check_new(target)
     warned = opened.warn(output)
     data = build_cpi(
@@ -145,19 +147,21 @@ def sign(
     """
     from cpi.package.files import check_new, read_limited, write_new
     from cpi.package.resigning import resigned
+    from host.cli.naming import refusals_of
     from host.cli.package_report import show_written
 
     opened = signing.open()
     unsigned = read_limited(package)
     check_new(file)
     warned = opened.warn(output)
-    data, result = resigned(
-        unsigned,
-        opened.keys,
-        trusted=opened.trusted,
-        keep_signatures=multiple_signatures,
-        signature_name=opened.signature_name,
-        stamp=opened.stamp,
-    )
+    with refusals_of(package):
+        data, result = resigned(
+            unsigned,
+            opened.keys,
+            trusted=opened.trusted,
+            keep_signatures=multiple_signatures,
+            signature_name=opened.signature_name,
+            stamp=opened.stamp,
+        )
     write_new(file, data)
     show_written(file, len(data), result, output, warned=warned)

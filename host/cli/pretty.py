@@ -39,6 +39,19 @@ class PrettyGroup(PrettyCommand, click.Group):
 
     command_class = PrettyCommand
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; of a name that is misspelt, the error says which was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as unknown:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0][:100], self.list_commands(ctx), n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"{unknown.message}{hint}", ctx) from unknown
+
     def get_help(self, ctx: click.Context) -> str:
         """The help text, with colours if the terminal has them."""
         from rich_click import RichContext, RichGroup
