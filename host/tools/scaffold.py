@@ -71,19 +71,31 @@ _PYTEST = """\
 addopts = -p cordapp_testkit.pytest_plugin
 """
 
+_PYRIGHT = """\
+{{
+  "typeCheckingMode": "strict",
+  "extraPaths": ["contracts", "workflows"],
+  "exclude": ["build", ".cordbox-dev"]
+}}
+"""
+
 _README = """\
 # {name}
 
 Tests need pytest: install Cordbox with the extra `test`, such as `pip install 'cordbox[test]'`.
+mypy is a package of its own.
 
 ```
 python -m pytest
 mypy --strict .
-cordbox cordapp build . --keystore signing.p12 --storepass PASSWORD
+cordbox keystore create --file signing.p12 --storepass PASSWORD --alias me \\
+    --dname "CN=Me, O=Example, L=London, C=GB"
+cordbox cordapp build . --keystore signing.p12 --storepass PASSWORD --key me
 cordbox cordapp rebuild . --check build/{name}-1.0.0.cpb
 ```
 
-`cordapp.toml` says what the CorDapp is made of, `workflows` holds its flows.
+`cordapp.toml` says what the CorDapp is made of, `workflows` holds its flows. `pytest.ini` loads the
+test kit, and `pyrightconfig.json` tells pyright and editors that use it where modules are.
 """
 
 
@@ -113,6 +125,7 @@ def new_project(parent: Path, name: str, *, vendor: str) -> tuple[Path, ...]:
         folder / "workflows" / f"{package}_flows.py": _FLOWS,
         folder / f"test_{package}_flows.py": _TEST,
         folder / "pytest.ini": _PYTEST,
+        folder / "pyrightconfig.json": _PYRIGHT,
         folder / "README.md": _README,
     }
     safe_vendor = "".join(c for c in vendor if c.isprintable() and c not in '"\\') or "Unknown"

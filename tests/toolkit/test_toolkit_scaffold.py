@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,25 @@ def test_a_new_project_is_a_valid_project(tmp_path: Path) -> None:
     assert project.workflow is not None
     assert project.workflow.modules == ("loan_desk_flows",)
     compile(files[1].read_text(), "flows", "exec")
+
+
+def test_editors_find_the_modules_of_both_parts(tmp_path: Path) -> None:
+    new_project(tmp_path, "desk", vendor="x")
+    config = json.loads((tmp_path / "desk" / "pyrightconfig.json").read_text())
+    assert config["typeCheckingMode"] == "strict"
+    assert config["extraPaths"] == ["contracts", "workflows"]
+
+
+def test_the_commands_of_the_readme_are_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_project(tmp_path, "desk", vendor="x")
+    monkeypatch.chdir(tmp_path / "desk")
+    code = Path("README.md").read_text().split("```")[1]
+    named = {word for line in code.splitlines() for word in line.split() if word.endswith(".p12")}
+    first = next(line for line in code.splitlines() if "signing.p12" in line)
+    assert named == {"signing.p12"}
+    assert first.startswith("cordbox keystore create ")
 
 
 def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
