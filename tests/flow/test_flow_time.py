@@ -12,14 +12,16 @@ from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.flow.core.config import FlowConfig
+from host.flow.core.errors import FlowNotFoundError
 from host.flow.core.messages import GROUP
 from host.flow.core.shift import SHIFT_KEY, ClockReading, missing_ms
 from host.flow.engine.flow_time import FlowTime
 from host.ports.groups import FencedError
-from tests.flow.network import BOB, Network
+from tests.flow.network import ALICE, BOB, Network, holding
 from tests.flow.scripted import Guest
 
 HOUR = 3_600_000
+YEAR = 365 * 24 * HOUR
 CONFIG = FlowConfig(session_timeout_ms=60_000, max_idle_ms=120_000)
 
 
@@ -92,6 +94,23 @@ def test_timeouts_come_as_late_as_without_the_jump(store: Any, jump: int) -> Non
     assert status.status is FlowStatusName.FAILED
     assert status.error is not None
     assert "session.timeout" in status.error.message
+
+
+@pytest.mark.parametrize("jump", [*JUMPS, 10 * YEAR, -10 * YEAR])
+def test_a_status_is_kept_as_long_as_without_the_jump(store: Any, jump: int) -> None:
+    """Clocks jump by years where a machine begins without the time."""
+    found = network(store)
+    found.clock.jump(jump)
+    for _ in range(4):
+        found.later(10_000)
+    assert found.alice().status is FlowStatusName.COMPLETED
+    found.later(CONFIG.status_retention_ms - 50_000)
+    assert found.alice().result is not None
+    assert found.bobs()
+    found.later(60_000)
+    with pytest.raises(FlowNotFoundError):
+        found.alice()
+    assert not found.bobs()
 
 
 def test_flows_see_the_time_of_day(store: Any) -> None:
@@ -214,6 +233,23 @@ def test_a_shift_survives_the_host_and_the_machine(store: Any) -> None:
     after = FlowTime(again, boot="2")
     after.share(store, {})
     assert after.now_ms() - before.now_ms() == 5_000
+
+
+@pytest.mark.parametrize("jump", [10 * YEAR, -10 * YEAR])
+def test_a_kill_holds_for_what_follows_as_long_as_without_the_jump(store: Any, jump: int) -> None:
+    """The process that takes the kill runs no flows, and has the time of day."""
+    clock = SimClock()
+    time = FlowTime(clock)
+    flows = {"test.Initiator": asking, "test.Responder": answering_late}
+    found = Network(store, flows, clock=clock, flow_time=time, config=CONFIG)
+    clock.jump(jump)
+    time.share(store, store.join(GROUP, "keeper", ttl_ms=10**12).epochs)
+    found.start()
+    found.engine.drain()
+    found.service.kill(holding(ALICE).short_hash, "r1")
+    (mark,) = store.scan("killed/")
+    assert mark.due_at is not None
+    assert mark.due_at - time.now_ms() == CONFIG.status_retention_ms
 
 
 def test_who_lost_partition_0_keeps_nothing(store: Any) -> None:

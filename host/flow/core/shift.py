@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from host.domain.ids import EpochMs
+from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.versioned_codec import read_stored
 from host.ports.state import StateRecord
 
@@ -84,3 +85,17 @@ def is_news(shared: SharedShift, *, found_at: int | None, boot: str) -> bool:
 
 def flow_time(wall: int, shift_ms: int) -> EpochMs:
     return EpochMs(wall - shift_ms)
+
+
+def stored_flow_time(record: StateRecord | None, wall: int) -> EpochMs:
+    """Flow time by the store's shift, for a process that runs no flows.
+
+    Args:
+        record: the state `SHIFT_KEY`; none, or a damaged one, counts as no shift.
+        wall: the time of day.
+    """
+    try:
+        shift_ms = 0 if record is None else decode_shift(record).shift_ms
+    except FlowRecordDamagedError:
+        shift_ms = 0
+    return flow_time(wall, shift_ms)

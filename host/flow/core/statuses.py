@@ -86,18 +86,20 @@ def write_status(
     peer: ShortHash | None = None,
     origin: FlowId | None = None,
     retention_ms: int = CORDA_DEFAULTS.status_retention_ms,
+    now: EpochMs | None = None,
 ) -> StateWrite | None:
     """The write that records `status`; None if the flow already has a final status.
 
-    A final status is kept for `retention_ms`, and so is that of a system flow: what is kept for a
-    time does not count to the open flows. `peer` is the node whose flow started a responder; an
+    A final status is kept for `retention_ms` from `now`, which is a time of the clock of due times
+    and by default the status's own; so is that of a system flow: what is kept for a time does not
+    count to the open flows. `peer` is the node whose flow started a responder; an
     existing status keeps its charge. `origin` is the client-started flow from which a responder
     descends.
     """
     if before is not None and read_status(before).status.is_final:
         return None
     is_kept = status.status.is_final or status.flow_class.startswith(SYSTEM_FLOW)
-    due = EpochMs(status.updated_at + retention_ms) if is_kept else None
+    due = EpochMs((status.updated_at if now is None else now) + retention_ms) if is_kept else None
     key = status_key(status.holding, status.request_id, responder=responder)
     return StateWrite(
         key=key,

@@ -35,6 +35,7 @@ from host.flow.core.messages import (
     start_key,
 )
 from host.flow.core.room import NodeBalances, Room
+from host.flow.core.shift import SHIFT_KEY, stored_flow_time
 from host.flow.core.statuses import (
     StoredStatus,
     UnreadStatus,
@@ -208,7 +209,8 @@ class FlowService:
 
     def _end_descendants(self, status: FlowStatus) -> bool:
         """End a flow's descendants on its own node; returns whether there were any."""
-        node, flow_id, now = status.holding_short_hash, status.flow_id, self._clock.now_ms()
+        node, flow_id = status.holding_short_hash, status.flow_id
+        now = stored_flow_time(self._store.get(SHIFT_KEY), self._clock.now_ms())
         key = status_key(node, status.client_request_id)
         if flow_id is None or self._store.get(key) is None:
             return False  # it has not begun, or is a responder

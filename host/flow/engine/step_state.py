@@ -163,7 +163,7 @@ class StepState:
         kept = self._kept(store, now, taken)
         large = offloaded(self.checkpoint, self.apart)
         states = self._checkpoint_writes(large)
-        states += [*self._mapper_writes(now), *self._status_write(store)]
+        states += [*self._mapper_writes(now), *self._status_write(store, now)]
         states += [*kept.states, *self.later.values()]
         delivered = self._delivered(now)
         unit = Unit(
@@ -295,7 +295,7 @@ class StepState:
         request_id = self.checkpoint.request_id
         return status_key(self.holding_id, request_id, responder=self.is_responder)
 
-    def _status_write(self, store: StateStore) -> list[StateWrite]:
+    def _status_write(self, store: StateStore, now: EpochMs) -> list[StateWrite]:
         if self.status is None:
             return []
         key = self._status_key()
@@ -306,6 +306,7 @@ class StepState:
             peer=self.initiator,
             origin=self.origin,
             retention_ms=self.config.status_retention_ms,
+            now=now,
         )
         if write is None:
             return []
