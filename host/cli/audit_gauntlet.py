@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.audit_report import json_text, show_progress
+from host.cli.ending_signals import ended_by_signals
 from host.cli.offline_settings import default_settings_file, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE
 
@@ -140,6 +141,7 @@ def _attack_host(
     if shown:
         click.echo(HEAD)
     with (
+        ended_by_signals(),
         TemporaryDirectory(prefix="cordbox-gauntlet-") as root,
         opened_host(
             Path(root), Sandbox(cache_dir=cache, progress=show_progress), cache, options

@@ -194,12 +194,12 @@ def _refusal(url: str, status: int, body: bytes) -> HostError:
         code = None
     reason = facts.pop("reason", None) or title or f"{url} answers with status {status}"
     facts.pop("cause", None)
-    error = _error(url, status, reason)
+    error = _error(url, status, reason, is_coded=code is not None)
     error.answered_code, error.details = code, facts
     return error
 
 
-def _error(url: str, status: int, reason: str) -> HostError:
+def _error(url: str, status: int, reason: str, *, is_coded: bool) -> HostError:
     match status:
         case httpx2.codes.UNAUTHORIZED:
             return UnauthorizedError(f"{url} does not accept user and password: {reason}")
@@ -210,7 +210,8 @@ def _error(url: str, status: int, reason: str) -> HostError:
         case httpx2.codes.CONFLICT:
             return HostConflictError(reason)
         case httpx2.codes.SERVICE_UNAVAILABLE | httpx2.codes.TOO_MANY_REQUESTS:
-            return UnavailableError(f"host {url} is not ready: {reason}")
+            # With a code, the reason is the host's own: a node's quota, for example.
+            return UnavailableError(reason if is_coded else f"host {url} is not ready: {reason}")
         case _:
             return HostRefusedError(reason)
 

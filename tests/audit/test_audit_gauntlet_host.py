@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 import structlog
 
 from host.cli import main
+from host.cli.ending_signals import ended_by_signals
 from host.tools.audit.gauntlet.host_arena import ALICE, opened_host
 from host.tools.audit.gauntlet.host_attacks import host_attacks
 from host.tools.audit.gauntlet.host_contest import (
@@ -182,6 +184,23 @@ def test_warm_up_is_left_out_of_quiet_and_attacked_windows_alike(tmp_path):
     assert len(row.quiet) <= flows[0] + flows[2] - 2 * LEAD + 2
     assert len(row.seconds) <= flows[1] + flows[3] - 2 * LEAD + 2
     assert f"warm-up: {WARM_UP} flows of each node" in summary_of(report)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_what_the_command_has_started(kind):
+    before, ended = signal.getsignal(kind), []
+
+    @contextmanager
+    def host():
+        try:
+            yield
+        finally:
+            ended.append("the host")
+
+    with pytest.raises(KeyboardInterrupt), ended_by_signals(), host():
+        signal.raise_signal(kind)
+    assert ended == ["the host"]
+    assert signal.getsignal(kind) is before
 
 
 @pytest.mark.parametrize(

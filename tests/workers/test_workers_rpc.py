@@ -1,6 +1,7 @@
 """Calls between processes: what comes back, and what garbage, strangers and deaths do."""
 
 import errno
+import itertools
 import os
 import signal
 import socket
@@ -9,7 +10,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import contextmanager
 from multiprocessing import AuthenticationError
+from types import SimpleNamespace
 from typing import Protocol
 
 import msgspec
@@ -23,6 +26,7 @@ from host.domain.errors import HostError, NotFoundError, OutageError, Unavailabl
 from host.domain.ids import EpochMs, HoldingIdentity, InvalidShortHashError, ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.domain.x500 import MemberX500Name
+from host.flow.engine.outage_time import waited_ms
 from host.ports.keys import KeyCategory, KeyInfo
 from host.runtime.rpc import Interface, RpcClient, RpcServer, Service, wire
 from host.runtime.rpc.frames import Answer, Call, RemoteFailureError, error_of, refusal_of
@@ -277,9 +281,10 @@ def test_without_a_worker_a_call_is_unavailable(tmp_path):
         client.proxy(ECHO).nothing()
 
 
-def test_a_call_during_which_the_last_worker_ends_is_no_mere_outage(tmp_path):
-    """Whoever repeats such calls for ever might end worker after worker by them."""
-    listener = wire.listen(tmp_path / "echo-0.sock")
+@contextmanager
+def ending_worker(folder):
+    """A worker that ends during its first call."""
+    listener = wire.listen(folder / "echo-0.sock")
 
     def end_during_the_call():
         accepted, _ = listener.accept()
@@ -287,18 +292,36 @@ def test_a_call_during_which_the_last_worker_ends_is_no_mere_outage(tmp_path):
         wire.welcome(connection, KEY, seconds_max=5)
         connection.recv_bytes()
         listener.close()
-        (tmp_path / "echo-0.sock").unlink()
+        (folder / "echo-0.sock").unlink()
         connection.close()
 
     worker = threading.Thread(target=end_during_the_call)
     worker.start()
-    client = RpcClient(tmp_path, "echo-*", KEY, patience_seconds=0.2)
-    with pytest.raises(UnavailableError, match="end during the call") as refused:
-        client.proxy(ECHO).nothing()
-    assert not isinstance(refused.value, OutageError)
+    yield
     worker.join(30)
+
+
+def test_a_call_during_which_the_last_worker_ends_is_no_mere_outage(tmp_path):
+    """Whoever repeats such calls for ever might end worker after worker by them."""
+    client = RpcClient(tmp_path, "echo-*", KEY, patience_seconds=0.2)
+    with ending_worker(tmp_path):
+        with pytest.raises(UnavailableError, match="end during the call") as refused:
+            client.proxy(ECHO).nothing()
+        assert not isinstance(refused.value, OutageError)
     with pytest.raises(OutageError):
         client.proxy(ECHO).nothing()
+
+
+def test_what_a_worker_that_ends_has_cost_is_no_time_of_the_caller(tmp_path, monkeypatch):
+    """A run's limit of time would end it for calls that were answered by nobody."""
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: None)
+    monkeypatch.setattr("host.runtime.rpc.client.time", clock)
+    before = waited_ms()
+    client = RpcClient(tmp_path, "echo-*", KEY, patience_seconds=0)
+    with ending_worker(tmp_path), pytest.raises(UnavailableError):
+        client.proxy(ECHO).nothing()
+    assert waited_ms() - before >= 1_000
 
 
 class Slow(Echo):

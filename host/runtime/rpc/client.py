@@ -115,9 +115,11 @@ class RpcClient:
         was_broken_off = False
         while True:
             for worker in self._in_turn():
+                begun = time.monotonic()
                 try:
                     return self._ask(worker, frame)
                 except _BrokenOffError as broken:
+                    _note_wait_since(begun)
                     if not is_repeatable:
                         raise UnavailableError(
                             f"a worker {self._names} ended during a call;"
@@ -125,6 +127,7 @@ class RpcClient:
                         ) from broken
                     was_broken_off = True
                 except _GONE:
+                    _note_wait_since(begun)
                     self._forget(worker)
             if time.monotonic() >= until:
                 if was_broken_off:
@@ -132,7 +135,7 @@ class RpcClient:
                 raise OutageError(f"no worker {self._names} answers")
             paused_at = time.monotonic()
             time.sleep(_PAUSE_SECONDS)
-            note_wait(round((time.monotonic() - paused_at) * 1000))
+            _note_wait_since(paused_at)
 
     def _ask(self, worker: Path, frame: bytes) -> Answer:
         """One exchange with one worker.
@@ -200,6 +203,11 @@ class RpcClient:
             count = len(self._workers)
             start = self._turn % count if count else 0
             return self._workers[start:] + self._workers[:start]
+
+
+def _note_wait_since(begun: float) -> None:
+    """Report the time since `begun`, which a worker that is away has cost this thread."""
+    note_wait(round((time.monotonic() - begun) * 1000))
 
 
 def _is_readable(connection: Connection) -> bool:
