@@ -35,7 +35,7 @@ from host.runtime.wiring.services import (
 )
 from host.vault.idempotency import REQUESTS
 from tests.flow.network import ALICE, BOB, INITIATOR, OneCpi, alone, holding, make_cpi
-from tests.services.ledger_support import Group, PositiveAmounts
+from tests.services.ledger_support import Group, PositiveAmounts, StoredCpks
 from tests.services.support import MemoryMasterKeys, contract_cpk
 
 _KEY = b"k" * 32
@@ -75,6 +75,7 @@ def _ledger(vaults: Vaults, keys: KeyStore) -> LedgerCapability:
         keys=keys,
         public_keys=SchemePublicKeys(),
         members=Group(),
+        cpks=StoredCpks(),
         contracts=PositiveAmounts(),
     )
 
