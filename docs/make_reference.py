@@ -257,7 +257,7 @@ def _sentence(text: object) -> str:
 
 def host_functions_page() -> str:
     """The table of host functions."""
-    from sandbox.host_api import INTERFACES
+    from sandbox.host_api import INTERFACES, OPS
 
     lines = [
         "# Host functions",
@@ -290,6 +290,22 @@ def host_functions_page() -> str:
                 sizes,
             ]
             lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## Operations",
+        "",
+        "Where the table has them, the operations that a function's requests tell apart by `op`;",
+        "another one is `request-invalid`, before any service is asked. A *program* takes several",
+        "messages: the flow waits while the host performs it.",
+        "",
+        "| function | `op` | effect |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {'none' if op.name is None else f'`{op.name}`'} | {op.effect} |"
+        for name, ops in OPS.items()
+        for op in ops.values()
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,15 @@ class ServedBy(StrEnum):
     CAPABILITY = "capability"
 
 
+class Effect(StrEnum):
+    """What an operation does."""
+
+    READS = "reads"
+    WRITES = "writes"
+    PROGRAM = "program"
+    """It is performed by a program, which may wait for messages and write at each step."""
+
+
 class Unit(StrEnum):
     """The unit of a size."""
 
@@ -27,6 +36,19 @@ class Unit(StrEnum):
     CHARACTERS = "characters"
     ENTRIES = "entries"
     MILLISECONDS = "milliseconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation of a function.
+
+    Attributes:
+        name: the value of `op` in its requests; None for requests without.
+        effect: what it does.
+    """
+
+    name: str | None
+    effect: Effect = Effect.READS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +66,8 @@ class HostFunction:
         reaches: who receives the data sent through it, if outside the virtual node.
         sizes: maximum sizes of fields of requests or answers: field -> (number, unit). Every text
             is bounded by `payload_bytes_max` besides.
+        ops: the operations that its requests tell apart by `op`, where this table has them; empty:
+            what answers the function knows.
     """
 
     interface: str
@@ -54,6 +78,7 @@ class HostFunction:
     journalled: bool
     reaches: str | None
     sizes: Mapping[str, tuple[int, Unit]]
+    ops: tuple[Op, ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,6 +118,7 @@ class _Row:
     journalled: bool = True
     reaches: str | None = None
     sizes: tuple[tuple[str, int, Unit], ...] = ()
+    ops: tuple[Op, ...] = ()
 
     def of(self, interface: str) -> HostFunction:
         return HostFunction(
@@ -104,6 +130,7 @@ class _Row:
             journalled=self.journalled,
             reaches=self.reaches,
             sizes=MappingProxyType({field: (most, unit) for field, most, unit in self.sizes}),
+            ops=self.ops,
         )
 
 
@@ -126,6 +153,8 @@ def _interface(
 
 
 _CAPABILITY = ServedBy.CAPABILITY
+_WRITES = Effect.WRITES
+_PROGRAM = Effect.PROGRAM
 _SESSIONS = ("sessions", 1000, Unit.ENTRIES)
 _NODES = "other nodes of the group"
 _KEYS = "uses the node's keys"
@@ -232,11 +261,53 @@ INTERFACES: tuple[Interface, ...] = (
     _interface(
         "ledger",
         "UTXO transactions.",
-        _Row("build", _CAPABILITY, privileged=_KEYS, sizes=(("signatories", 100, Unit.ENTRIES),)),
-        _Row("verify", _CAPABILITY, privileged=_KEYS),
-        _Row("record", _CAPABILITY, writes=True, privileged=_STORAGE),
-        _Row("find", _CAPABILITY),
-        _Row("query", _CAPABILITY, sizes=(_PAGE,)),
+        _Row(
+            "build",
+            _CAPABILITY,
+            privileged=_KEYS,
+            sizes=(("signatories", 100, Unit.ENTRIES),),
+            ops=(Op(None), Op("filter")),
+        ),
+        _Row(
+            "verify",
+            _CAPABILITY,
+            privileged=_KEYS,
+            ops=(
+                Op(None),
+                Op("filtered"),
+                Op("receive-finality", _PROGRAM),
+                Op("signatories"),
+            ),
+        ),
+        _Row(
+            "record",
+            _CAPABILITY,
+            writes=True,
+            privileged=_STORAGE,
+            ops=(
+                Op(None, _WRITES),
+                Op("accept-finality", _PROGRAM),
+                Op("draft", _WRITES),
+                Op("finalize", _PROGRAM),
+                Op("refuse-finality", _PROGRAM),
+                Op("serve-notarisation", _PROGRAM),
+            ),
+        ),
+        _Row(
+            "find",
+            _CAPABILITY,
+            sizes=(("ids", 1000, Unit.ENTRIES),),
+            ops=(
+                Op(None),
+                Op("dependencies"),
+                Op("draft"),
+                Op("group-parameters"),
+                Op("ledger-transaction"),
+                Op("status"),
+                Op("verifications"),
+            ),
+        ),
+        _Row("query", _CAPABILITY, sizes=(_PAGE,), ops=(Op("named"), Op("unconsumed"))),
         services=("ledger_service",),
     ),
     _interface(
@@ -328,6 +399,22 @@ REPEATABLE = FUNCTIONS.keys() - WRITING
 def sub_capability(name: str, op: object) -> str | None:
     """The sub-capability that `op` of the function `name` needs; None if it needs none."""
     return _BY_OP.get((name, op)) if isinstance(op, str) else None
+
+
+OPS: Mapping[str, Mapping[str | None, Op]] = MappingProxyType(
+    {f.name: MappingProxyType({op.name: op for op in f.ops}) for f in FUNCTIONS.values() if f.ops}
+)
+"""`interface.function` -> its operations by `op`; only functions whose operations are known."""
+
+
+def unknown_op(name: str, op: object) -> str | None:
+    """Why the function `name` has no operation `op`; None if it has, or may have."""
+    known = OPS.get(name)
+    if known is None or ((op is None or isinstance(op, str)) and op in known):
+        return None
+    names = ", ".join(sorted(each for each in known if each is not None))
+    found = "no 'op'" if op is None else f"{op!r:.64}"
+    return f"{name}: expected an 'op' of {names}, found {found}"
 
 
 def size(name: str, field: str) -> int:

@@ -31,6 +31,9 @@ from host.ledger.core.signed import (
 )
 from host.ledger.errors import SignatureMissingError
 from host.ledger.examine import Examined, Examiner, Purpose
+from host.ledger.ops.drafts import Drafts
+from host.ledger.ops.filtering import Filtering
+from host.ledger.ops.finding import Finding, Operations
 from host.ledger.parts import Function, LedgerParts, ProtocolFunctions
 from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
@@ -80,7 +83,6 @@ class LedgerCapability:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
-        self._queries = NamedQueries(vaults, monotonic)
         self._keys = keys
         self._public_keys = public_keys
         self._members = members
@@ -99,6 +101,12 @@ class LedgerCapability:
             members=members,
             examiner=self._examiner,
         )
+        self._operations: Operations = {
+            **Finding(vaults=vaults, members=members, monotonic=monotonic).operations(),
+            **Filtering(public_keys).operations(),
+            **Drafts(parts).operations(),
+            ("query", "named"): NamedQueries(vaults, monotonic).answer,
+        }
         self._handlers: Mapping[str, Function] = {
             "build": self._build,
             "verify": self._verify,
@@ -113,13 +121,19 @@ class LedgerCapability:
         }
 
     def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
-        handler = self._handlers.get(function)
+        handler = self._operation(function, request) or self._handlers.get(function)
         if handler is None:
             raise invalid_request(f"interface ledger has no function {function!r}")
         try:
             return handler(context, request)
         except (InvalidInputError, NotFoundError) as exc:
             raise CapabilityError(exc.code, exc.message) from exc
+
+    def _operation(self, function: str, request: JsonObject) -> Function | None:
+        op = request.get("op")
+        if not isinstance(op, str) or (op == "unconsumed" and "offset" in request):
+            return None
+        return self._operations.get((function, op))
 
     def _build(self, context: CallContext, request: JsonObject) -> JsonValue:
         current = self._members.parameters(context.holding)
@@ -200,12 +214,9 @@ class LedgerCapability:
             return [state.to_json() for state in outputs.find(connection, refs)]
 
     def _query(self, context: CallContext, request: JsonObject) -> JsonValue:
-        op = take_text(request, "op", characters_max=32)
-        if op == "named":
-            return self._queries.answer(context, request)
-        if op != "unconsumed":
-            raise invalid_request("field 'op' must be 'unconsumed' or 'named'")
         check_fields(request, ("op", "type", "offset", "limit"))
+        if take_text(request, "op", characters_max=32) != "unconsumed":
+            raise invalid_request("field 'op' must be 'unconsumed' or 'named'")
         with (
             self._vaults.read(context.holding.short_hash) as connection,
             limited_time(connection, self._monotonic),

@@ -13,7 +13,8 @@ from host.flow.engine.answers import encoded
 from host.flow.engine.capability_calls import CapabilityCalls
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.step_state import StepState
-from sandbox.host_api import REPEATABLE
+from host.ports.requests import invalid_request
+from sandbox.host_api import REPEATABLE, unknown_op
 
 
 class ServiceCalls:
@@ -73,6 +74,9 @@ class ServiceCalls:
         return Answer(checkpoint, last.answer)
 
     def _answer_at_once(self, call: int, name: str, request: JsonObject) -> Answer:
+        unknown = unknown_op(name, request.get("op"))
+        if unknown is not None:
+            raise invalid_request(unknown)
         interface, _, function = name.partition(".")
         capability = self._capabilities.find(interface, name)
         if name not in REPEATABLE and self._flow.unwritten():

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
 from host.domain.call_time import check_call_time
 from host.domain.ids import EpochMs
@@ -140,6 +140,7 @@ def unconsumed(
     limit: int,
     offset: int = 0,
     after: int = 0,
+    until: int | None = None,
     before: EpochMs | None = None,
 ) -> Page:
     """A page of this node's unconsumed states of exactly this type, in the order of recording.
@@ -150,11 +151,14 @@ def unconsumed(
         limit: number of states at most.
         offset: how many to leave out; takes time that grows with it, unlike `after`.
         after: only outputs with a greater number.
+        until: only outputs with at most this number.
         before: only outputs that were recorded before this time.
     """
     query = select(OUTPUT.c.seq).where(
         OUTPUT.c.type == state_type, OUTPUT.c.consumed_at.is_(None), OUTPUT.c.seq > after
     )
+    if until is not None:
+        query = query.where(OUTPUT.c.seq <= until)
     if before is not None:
         query = query.where(OUTPUT.c.created_at < before)
     rows = connection.execute(query.order_by(OUTPUT.c.seq).offset(offset).limit(limit + 1))
@@ -168,6 +172,11 @@ def unconsumed(
         states.append(state)
         last = seq
     return Page(states=states, last=last, more=len(seqs) > limit)
+
+
+def newest(connection: Connection) -> int:
+    """The greatest number of an output that concerns this node; 0 if there is none."""
+    return connection.execute(select(func.max(OUTPUT.c.seq))).scalar_one() or 0
 
 
 def states_of(connection: Connection, seqs: Sequence[int]) -> list[StateAndRef]:

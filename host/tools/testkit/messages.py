@@ -176,23 +176,29 @@ class MembershipLookup(TypedDict):
 
 
 class LedgerVerify(TypedDict):
-    """The request of `ledger.verify`."""
+    """The request of `ledger.verify`: a transaction and whether to sign it, or an operation."""
 
-    transaction: Json
-    sign: bool
+    op: NotRequired[str]
+    transaction: NotRequired[Json]
+    sign: NotRequired[bool]
+    filtered: NotRequired[Json]
 
 
 class LedgerRecord(TypedDict):
     """The request of `ledger.record`."""
 
+    op: NotRequired[str]
     transaction: Json
 
 
 class LedgerFind(TypedDict):
-    """The request of `ledger.find`: one of the two members."""
+    """The request of `ledger.find`: one of `id` and `stateRefs`, or an operation."""
 
+    op: NotRequired[str]
     id: NotRequired[str]
     stateRefs: NotRequired[list[str]]
+    ids: NotRequired[list[str]]
+    hash: NotRequired[str]
 
 
 class LedgerQuery(TypedDict):
@@ -202,6 +208,8 @@ class LedgerQuery(TypedDict):
     type: NotRequired[str]
     offset: NotRequired[int]
     limit: NotRequired[int]
+    after: NotRequired[str | None]
+    createdBefore: NotRequired[str | None]
 
 
 class ExternalSend(TypedDict):
