@@ -81,6 +81,6 @@ def _operation(request: str | None) -> str | None:
     """The `op` of a request, if it has one that can be the name of an operation."""
     try:
         named = _operation_decoder.decode(request or "null")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):  # nested beyond what a request may be
         return None
     return None if named is None else named.op
