@@ -310,7 +310,9 @@ def test_an_operation_that_the_table_lacks_does_not_reach_the_service(op):
                 return None
 
     calls = ServiceCalls(Flow, Programs, None, None)
-    with pytest.raises(CapabilityError, match=r"ledger\.find: expected an 'op' of draft"):
+    with pytest.raises(
+        CapabilityError, match=r"ledger\.find: expected an 'op' of dependencies, draft"
+    ):
         calls.perform(0, "ledger.find", {"op": op}, "")
 
 
