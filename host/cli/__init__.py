@@ -42,6 +42,7 @@ _COMMANDS = {
     "mgm": ("host.cli.network", "Alias of `network`, as corda-cli has it."),
     "network": ("host.cli.network", "Write group policies."),
     "node": ("host.cli.node", "Limit and watch virtual nodes."),
+    "notary": ("host.cli.notary", "Make the CorDapps of notaries."),
     "package": ("host.cli.package", "Create, sign, verify and inspect CPBs and CPIs."),
     "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
     "user": ("host.cli.user", "Look after the users of a host that does not run."),
