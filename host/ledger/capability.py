@@ -15,6 +15,7 @@ from host.domain.capability_error import CapabilityError
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.ids import EpochMs
 from host.domain.json import JsonObject, JsonValue
+from host.ledger.core.answers import ChainLimits
 from host.ledger.core.builders import read_builder
 from host.ledger.core.components import to_groups
 from host.ledger.core.facts import OutputFacts, default_facts
@@ -34,7 +35,7 @@ from host.ledger.examine import Examined, Examiner, Purpose
 from host.ledger.ops.drafts import Drafts
 from host.ledger.ops.filtering import Filtering
 from host.ledger.ops.finding import Finding, Operations
-from host.ledger.parts import Function, LedgerParts, ProtocolFunctions
+from host.ledger.parts import CHAIN_LIMITS, Function, LedgerParts, ProtocolFunctions
 from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
@@ -80,6 +81,7 @@ class LedgerCapability:
         cpks: Cpks,
         contracts: ContractVerifier,
         functions: Sequence[ProtocolFunctions] = (),
+        chain_limits: Callable[[], ChainLimits] = lambda: CHAIN_LIMITS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
@@ -100,6 +102,8 @@ class LedgerCapability:
             public_keys=public_keys,
             members=members,
             examiner=self._examiner,
+            chain_limits=chain_limits,
+            monotonic=monotonic,
         )
         self._operations: Operations = {
             **Finding(vaults=vaults, members=members, monotonic=monotonic).operations(),

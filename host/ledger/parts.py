@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
@@ -43,6 +43,7 @@ class LedgerParts:
 
     Attributes:
         chain_limits: of backchains that this host resolves.
+        monotonic: seconds, to divide long work.
     """
 
     vaults: VaultAccess
@@ -50,7 +51,8 @@ class LedgerParts:
     public_keys: PublicKeys
     members: Members
     examiner: Examiner
-    chain_limits: Callable[[], ChainLimits] = field(default=lambda: CHAIN_LIMITS)
+    chain_limits: Callable[[], ChainLimits]
+    monotonic: Callable[[], float]
 
     def read(self, context: CallContext) -> AbstractContextManager[Connection]:
         """One view of the caller's vault."""

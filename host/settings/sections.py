@@ -9,6 +9,7 @@ from host.domain.quotas import QUOTA_NAMES, Quota, quota_meaning, quota_range
 from host.settings.corda import CordaExternalMessaging, CordaFlow, CordaMessaging, CordaRest
 from host.settings.flows import FlowValues, TopicValues
 from host.settings.guests import GuestValues, IsolationValues
+from host.settings.ledger import LedgerValues
 from host.settings.logs import AdministrativeLogValues, AuditLogValues, LogValues
 from host.settings.rest import RestValues
 from host.settings.section import Section
@@ -30,6 +31,7 @@ QUOTA = Section("cordbox.quota", Quota, metas={name: _quota_meta(name) for name 
 GUEST = Section("cordbox.guest", GuestValues)
 ISOLATION = Section("cordbox.isolation", IsolationValues)
 REST = Section("cordbox.rest", RestValues)
+LEDGER = Section("cordbox.ledger", LedgerValues)
 LOG = Section("cordbox.log", LogValues)
 AUDIT_LOG = Section("cordbox.audit_log", AuditLogValues)
 ADMINISTRATIVE_LOG = Section("cordbox.administrative_log", AdministrativeLogValues)
@@ -47,6 +49,7 @@ SECTIONS: Mapping[str, Section[Any]] = {
         GUEST,
         ISOLATION,
         REST,
+        LEDGER,
         LOG,
         AUDIT_LOG,
         ADMINISTRATIVE_LOG,

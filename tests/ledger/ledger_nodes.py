@@ -4,6 +4,7 @@ The notary is one of them: its answer is a signature by its key over what it has
 """
 
 import json
+import time
 from typing import Any
 
 from host.domain.capability_error import CapabilityError
@@ -14,6 +15,7 @@ from host.ledger import LedgerCapability
 from host.ledger.core.components import from_groups
 from host.ledger.core.signed import Signature, read_signed, signable
 from host.ledger.core.statuses import Status
+from host.ledger.parts import CHAIN_LIMITS
 from host.ledger.protocols.finality import finalize
 from host.ledger.protocols.receive_finality import (
     accept_finality,
@@ -127,6 +129,7 @@ class Nodes:
         self.notary = Notary(self)
         self.refusals: dict[tuple[str, str], CapabilityError] = {}
         self.count = 0
+        self.chain_limits, self.monotonic = CHAIN_LIMITS, time.monotonic
         self.ledger = LedgerCapability(
             vaults=vaults,
             keys=keys,
@@ -134,7 +137,12 @@ class Nodes:
             members=self.group,
             cpks=self.stored_cpks,
             contracts=self.contracts,
+            chain_limits=lambda: self.chain_limits,
+            monotonic=self.seconds,
         )
+
+    def seconds(self) -> float:
+        return self.monotonic()
 
     def call(self, name: str, function: str, request: Any, flow: str | None = None) -> Any:
         self.count += 1

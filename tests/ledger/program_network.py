@@ -4,6 +4,7 @@ Each party has one program. A message is what `Send` sends, by its JSON value; a
 both sides when one fails it.
 """
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable
@@ -58,7 +59,9 @@ class Party:
         self.operations: list[Any] = []
         self.result: Any = None
         self.is_over = False
+        self.program, self.request = program, request
         self.running = program(request)
+        self.answers: list[tuple[bool, Any]] = []
         self.pending: Any = None
         self.now = NOW
         self.begun = False
@@ -91,14 +94,33 @@ class Party:
         try:
             found = self._answer(self.pending)
         except CapabilityError as refused:
+            self.answers.append((True, refused))
             self._go(partial(self.running.throw, refused))
             return True
         if found is ...:
             return False
         text = json.dumps(found)
         self.answer_characters += len(text)
+        self.answers.append((False, json.loads(text)))
         self._go(partial(self.running.send, json.loads(text)))
         return True
+
+    def crash(self) -> None:
+        """Lose the process while an operation is performed: a call has had its effect already.
+
+        The program is run again with the answers that were stored; the operation is made again.
+        """
+        if isinstance(self.pending, Call):
+            with contextlib.suppress(CapabilityError):
+                self._answer(self.pending)
+        lost, count = self.pending, len(self.operations)
+        self.running = self.program(self.request)
+        self.pending = next(self.running)
+        for number, (is_error, answer) in enumerate(self.answers):
+            assert self.pending == self.operations[number]
+            resume = self.running.throw if is_error else self.running.send
+            self.pending = resume(answer)
+        assert (self.pending, len(self.answers)) == (lost, count - 1)
 
     def _go(self, resume: Any) -> None:
         try:

@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -51,16 +50,10 @@ class BackchainInvalidError(CapabilityError):
 
 
 class ChainResolverFunctions:
-    """Functions of the resolver.
+    """Functions of the resolver."""
 
-    Args:
-        parts: the ledger's services.
-        monotonic: seconds, to divide long work.
-    """
-
-    def __init__(self, parts: LedgerParts, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, parts: LedgerParts) -> None:
         self._parts = parts
-        self._monotonic = monotonic
 
     def handlers(self) -> Mapping[str, Function]:
         return {
@@ -194,11 +187,11 @@ class ChainResolverFunctions:
             CapabilityError: there is no verdict on one.
         """
         ids = take_texts(request, "ids", length_max=IDS_MAX)
-        until, count = self._monotonic() + STEP_SECONDS, 0
+        until, count = self._parts.monotonic() + STEP_SECONDS, 0
         for transaction_id in ids:
             self._verify_one(context, transaction_id)
             count += 1
-            if self._monotonic() > until:
+            if self._parts.monotonic() > until:
                 break
         return to_json(VerifiedChain(count=count))
 

@@ -16,6 +16,7 @@ from host.ports.capability import Capability
 from host.ports.directory import ContractVerifier
 from host.runtime.wiring import services
 from host.runtime.wiring.network_parts import NetworkParts
+from host.runtime.wiring.sections import chain_limits
 from host.runtime.wiring.services import RemoteCapability, RemoteContracts, VaultAnswers
 
 
@@ -49,6 +50,7 @@ class LedgerParts(NetworkParts):
             cpks=self.catalogue,
             contracts=self.contracts,
             functions=self._notary_functions(),
+            chain_limits=chain_limits(self.config).get,
         )
 
     @cached_property

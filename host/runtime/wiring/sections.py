@@ -1,6 +1,7 @@
 """The sections of settings of a process, and values derived from them."""
 
 from host.flow.engine.sticky_cache import StickyCache
+from host.ledger.core.answers import ChainLimits
 from host.nodes.audit_log.administrative import Retention
 from host.ports.live import Derived, Live
 from host.runtime.plugin_loading import plugin_settings
@@ -14,6 +15,7 @@ from host.settings.sections import (
     CORDA_REST,
     FLOW,
     ISOLATION,
+    LEDGER,
     REST,
 )
 from host.settings.store import SectionStore
@@ -42,6 +44,19 @@ def body_bytes_max(config: LiveConfig) -> Live[int]:
 def answer_bytes_per_second(config: LiveConfig) -> Live[int]:
     """Bytes of the answers of one virtual node in a second."""
     return Derived(lambda rest: rest.answer_bytes_per_second_max, config.section(REST))
+
+
+def chain_limits(config: LiveConfig) -> Live[ChainLimits]:
+    """What a backchain may have that a node resolves."""
+    return Derived(
+        lambda ledger: ChainLimits(
+            batch=ledger.backchain_batch_size,
+            transactions=ledger.backchain_transactions_max,
+            bytes=ledger.backchain_bytes_max,
+            millis=ledger.backchain_seconds_max * 1000,
+        ),
+        config.section(LEDGER),
+    )
 
 
 def segment_bytes(config: LiveConfig) -> Live[int]:
