@@ -26,6 +26,7 @@ from host.ledger.core.signed import (
     Signature,
     SignedTransaction,
     check_complete,
+    check_notarised,
     privacy_salt,
     read_signed,
     unsigned,
@@ -236,11 +237,15 @@ class LedgerCapability:
     def _examine(
         self, context: CallContext, signed: SignedTransaction, *, is_complete: bool = False
     ) -> Examined:
-        """Check a transaction that a flow was given; `is_complete`: all must have signed it."""
+        """Check a transaction that a flow was given.
+
+        `is_complete`: all signatories and, if it names one, its notary must have signed it.
+        """
         purpose = Purpose.RECEIVED
         checked = self._examiner.check(context.holding, context.cpi, signed, purpose=purpose)
         if is_complete:
             check_complete(signed, checked.content, self._public_keys)
+            check_notarised(signed, checked.content, self._public_keys)
         return self._examiner.judge(context.holding, signed, checked, purpose=purpose)
 
     def _facts(self, context: CallContext, content: Transaction) -> tuple[OutputFacts, ...]:

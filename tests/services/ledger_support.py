@@ -8,6 +8,8 @@ from host.domain.x500 import MemberX500Name
 from host.guests.contracts import transaction_text
 from host.keys import SchemePublicKeys
 from host.ledger import LedgerCapability
+from host.ledger.core.signed import read_signed
+from host.ledger.signing import sign
 from host.network.membership.errors import GroupParametersUnknownError
 from host.ports.directory import Judged
 from host.ports.keys import KeyCategory
@@ -181,6 +183,12 @@ class Net:
             "signatories": [self.keys.get(name, name) for name in signatories],
             **changes,
         }
+
+    def notarised(self, signed, key, *, holder=BOB):
+        """`signed` with the signature of its notary, whose key `holder` has."""
+        given = read_signed(signed)
+        made = sign(self.store, SchemePublicKeys(), context(holder), given.id, [key])
+        return {**signed, "signatures": signed["signatures"] + [each.to_json() for each in made]}
 
     def issue(self, *amounts, at=ALL_NODES):
         """Alice issues states and the nodes of `at` record them; gives the references."""

@@ -434,7 +434,8 @@ def test_keys_in_other_spellings_are_one_key(net):
 
 
 def test_a_group_with_a_notary_needs_notary_and_time_window(net):
-    net.group.add_notary(net.new_key(BOB, "notary"))
+    key = net.new_key(BOB, "notary")
+    net.group.add_notary(key)
     with_both = {"notary": "C=GB,L=London,O=Notary", "timeWindow": WINDOW}
     for missing in with_both:
         message = refused(
@@ -449,7 +450,12 @@ def test_a_group_with_a_notary_needs_notary_and_time_window(net):
     verified = net.call(BOB, "verify", {"transaction": signed, "sign": False})["transaction"]
     assert verified["notary"] == {"name": NOTARY_NAME, "key": net.group.notaries[0].public_key}
     assert verified["timeWindow"] == WINDOW
-    net.call(BOB, "record", {"transaction": signed})
+    message = refused("notary-required", net, BOB, "record", {"transaction": signed})
+    assert NOTARY_NAME in message
+    assert net.unconsumed(BOB)["results"] == []
+    other = net.notarised(signed, net.keys[BOB])
+    refused("signature-invalid", net, BOB, "record", {"transaction": other})
+    net.call(BOB, "record", {"transaction": net.notarised(signed, key)})
 
 
 def test_a_notary_that_the_group_does_not_have_is_refused(net):
@@ -468,10 +474,11 @@ def test_a_notary_that_the_group_does_not_have_is_refused(net):
 
 def test_a_transaction_is_judged_by_the_group_parameters_that_it_names(net):
     """Not by the newest: the notary that it has may have left the group since."""
-    net.group.add_notary(net.new_key(BOB, "notary"))
+    key = net.new_key(BOB, "notary")
+    net.group.add_notary(key)
     named = net.group.current
     builder = net.builder(net.output(5), notary=NOTARY_NAME, timeWindow=WINDOW)
-    signed = net.call(ALICE, "build", builder)
+    signed = net.notarised(net.call(ALICE, "build", builder), key)
     net.group.notaries = ()
     net.group.add_notary(net.new_key(BOB, "another"), name="O=Another, L=London, C=GB")
     assert "O=Notary" in refused("transaction-invalid", net, ALICE, "build", builder)

@@ -67,13 +67,6 @@ def refused(code, net, signed, *args, **options):
     return error.value
 
 
-def notarised(net, signed, key):
-    """`signed` with the signature of the notary, whose key is Bob's."""
-    given = read_signed(signed)
-    made = sign(net.store, net.capability._public_keys, context(BOB), given.id, [key])
-    return {**signed, "signatures": signed["signatures"] + [each.to_json() for each in made]}
-
-
 @pytest.fixture
 def notary(net):
     key = net.new_key(BOB, "notary")
@@ -93,7 +86,7 @@ def test_a_right_transaction_is_right_for_every_purpose_that_it_is_complete_for(
         assert examined.resolved.to_json() == net.contracts.seen[-1]
         assert [each.cpk for each in examined.verifications] == [net.cpi.cpks[0].file_checksum]
     refused("notary-required", net, signed, CHAIN)
-    assert examine(net, notarised(net, signed, notary), CHAIN).parameters.epoch == 2
+    assert examine(net, net.notarised(signed, notary), CHAIN).parameters.epoch == 2
 
 
 def test_a_chain_and_a_notary_need_every_signatory(net, notary):
@@ -105,7 +98,7 @@ def test_a_chain_and_a_notary_need_every_signatory(net, notary):
 
 
 def test_a_forged_signature_of_the_notary_is_told_and_spoils_nothing(net, notary):
-    signed = notarised(net, with_notary(net), notary)
+    signed = net.notarised(with_notary(net), notary)
     own, of_notary = signed["signatures"]
     raw = bytearray(base64.b64decode(of_notary["signature"]))
     raw[-1] ^= 1
@@ -121,7 +114,7 @@ def test_a_new_transaction_names_the_current_parameters_others_those_of_their_ti
     assert net.group.current in error.message
     assert reason_of(error) is None
     examine(net, signed, RECEIVED)
-    examine(net, notarised(net, signed, notary), CHAIN)
+    examine(net, net.notarised(signed, notary), CHAIN)
 
 
 def test_parameters_that_are_not_stored_leave_it_undecided(net, notary):
@@ -134,17 +127,17 @@ def test_parameters_that_are_not_stored_leave_it_undecided(net, notary):
 
 
 def test_along_a_chain_parameters_never_get_older(net, notary):
-    made = notarised(net, with_notary(net), notary)
+    made = net.notarised(with_notary(net), notary)
     old = net.group.current
     net.group.add_notary(net.new_key(BOB, "another"), name="O=Another, L=London, C=GB")
-    later = notarised(net, with_notary(net, net.output(6)), notary)
+    later = net.notarised(with_notary(net, net.output(6)), notary)
     for each in (made, later):
         net.call(ALICE, "record", {"transaction": each})
         net.call(BOB, "record", {"transaction": each})
     inputs = [f"{made['id']}:0", f"{later['id']}:0"]
     for chosen, expected in ((inputs[:1], None), (inputs, "parameters-older-than-state")):
         net.group.current, newest = old, net.group.current
-        spend = notarised(net, with_notary(net, net.output(1), inputs=chosen), notary)
+        spend = net.notarised(with_notary(net, net.output(1), inputs=chosen), notary)
         net.group.current = newest
         if expected is None:
             examine(net, spend, CHAIN)
@@ -264,7 +257,7 @@ def test_a_limit_or_a_missing_state_is_no_verdict(net):
 
 def test_a_notary_judges_by_the_states_that_it_was_shown(net, notary):
     made = with_notary(net)
-    net.call(ALICE, "record", {"transaction": notarised(net, made, notary)})
+    net.call(ALICE, "record", {"transaction": net.notarised(made, notary)})
     spend = with_notary(net, net.output(1), inputs=[f"{made['id']}:0"])
     refused("state-not-found", net, spend, NOTARISE)
     states = examine(net, spend, RECEIVED, name=ALICE).resolved.inputs
@@ -276,14 +269,14 @@ def test_a_notary_judges_by_the_states_that_it_was_shown(net, notary):
 
 
 def test_with_a_notary_a_consumed_input_is_left_to_it(net, notary):
-    made = notarised(net, with_notary(net), notary)
-    first = notarised(net, with_notary_later(net, made, 1), notary)
+    made = net.notarised(with_notary(net), notary)
+    first = net.notarised(with_notary_later(net, made, 1), notary)
     for each in (made, first):
         net.call(ALICE, "record", {"transaction": each})
     second = with_notary(net, net.output(2), inputs=[f"{made['id']}:0"])
     examine(net, second, NEW, name=ALICE)
     with pytest.raises(CapabilityError) as error:
-        net.call(ALICE, "record", {"transaction": notarised(net, second, notary)})
+        net.call(ALICE, "record", {"transaction": net.notarised(second, notary)})
     assert error.value.code == "state-consumed"
 
 

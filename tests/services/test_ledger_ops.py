@@ -118,11 +118,12 @@ def test_group_parameters_are_found_by_hash_however_old(net):
 
 
 def notarised(net):
-    net.group.add_notary(net.new_key(BOB, "notary"))
+    key = net.new_key(BOB, "notary")
+    net.group.add_notary(key)
     builder = net.builder(
         *(net.output(n) for n in (1, 2, 3)), notary=NOTARY_NAME, timeWindow=WINDOW
     )
-    return net.call(ALICE, "build", builder)
+    return net.notarised(net.call(ALICE, "build", builder), key)
 
 
 def filtered(net, signed, **keep):
