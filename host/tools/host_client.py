@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -192,7 +193,10 @@ def _refusal(url: str, status: int, body: bytes) -> HostError:
     code = facts.pop("code", None)
     if code is not None and not _CODE.fullmatch(code):
         code = None
-    reason = facts.pop("reason", None) or title or f"{url} answers with status {status}"
+    unsaid = f"{url} answers with status {status}"
+    if status == HTTPStatus.BAD_REQUEST and url.startswith("http:"):  # as servers of HTTPS answer
+        unsaid += ": if the host serves HTTPS, as it does by default, write https://"
+    reason = facts.pop("reason", None) or title or unsaid
     facts.pop("cause", None)
     error = _error(url, status, reason, is_coded=code is not None)
     error.answered_code, error.details = code, facts

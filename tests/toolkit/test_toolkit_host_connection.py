@@ -17,6 +17,10 @@ from host.tools.host_connection import CertificateUntrustedError, UnauthorizedEr
 
 class _Refuses(BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path.endswith("/plain"):
+            self.send_response(400)
+            self.end_headers()
+            return
         self.send_response(401 if self.headers["Authorization"] else 503)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -65,6 +69,24 @@ def test_a_wrong_password_is_no_lack_of_rights(host):
         pytest.raises(UnauthorizedError),
     ):
         client.get("/cpi")
+
+
+def test_a_host_of_https_that_is_asked_in_http_is_told_with_what_helps():
+    """A host answers plain HTTP with an empty 400."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refuses)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        with (
+            HostClient(url, user="admin", password="x", ca_file=None) as client,
+            pytest.raises(InvalidInputError, match=r"status 400.*write https://"),
+        ):
+            client.get("/plain")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_a_file_without_a_certificate_is_refused(host, tmp_path):
