@@ -12,6 +12,7 @@ Failures and log lines must not be lost because of such a rule: they are repaire
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TypeVar
@@ -266,12 +267,9 @@ def _object(pairs: Sequence[tuple[str, JsonValue]]) -> JsonValue:
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise KeyTwiceError(f"an object has the key {cut_line(name, 64)!r} twice")
-        seen.add(name)
-    raise AssertionError("a dictionary lost a key")
+    counts = Counter(name for name, _ in pairs)
+    twice = next(name for name, count in counts.items() if count > 1)
+    raise KeyTwiceError(f"an object has the key {cut_line(twice, 64)!r} twice")
 
 
 def _finite(number: str) -> float:

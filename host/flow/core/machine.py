@@ -198,8 +198,7 @@ def _resumed(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
 
 def _resume(checkpoint: Checkpoint, now: EpochMs, commands: tuple[Command, ...]) -> Transition:
     waiting, program = checkpoint.waiting, checkpoint.program
-    if waiting is None:
-        return Transition(checkpoint, commands)
+    assert waiting is not None  # noqa: S101  # the phase
     if isinstance(waiting.condition, AwaitProgram) and program is not None and not program.ended:
         can_run = program.condition is None or is_satisfied(checkpoint, program.condition, now)
         return Transition(checkpoint, (*commands, RunProgram()) if can_run else commands)
