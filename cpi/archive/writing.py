@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from cpi.archive.deflate import deflate
 from cpi.archive.entry_names import check_entry_name, check_no_twins
@@ -28,6 +29,8 @@ _DOS_DATE_1980 = 0x0021
 _STORED_SUFFIXES = (".jar", ".cpb", ".zst")
 _PORTABLE_ENTRY_BYTES_MAX = 512 * 1024
 _PORTABLE_BYTES_MAX = 8 * 1024 * 1024
+_KEPT_BYTES_MAX = 32 * 1024
+"""Of an entry that is kept with its compressed form, among the 128 that were needed last."""
 _NOISE_BYTES_MIN = 16 * 1024
 
 
@@ -116,7 +119,12 @@ def _pack_portably(name: str, content: bytes, portable_bytes: int) -> PackedEntr
         or _is_noise(content)
     ):
         return _entry(content, None)
-    return _entry(content, deflate(content))
+    small = len(content) <= _KEPT_BYTES_MAX
+    return _entry(content, _deflated(content) if small else deflate(content))
+
+
+# The modules of the SDK are in each CPK: a build compresses them once.
+_deflated = lru_cache(maxsize=128)(deflate)
 
 
 def _is_noise(content: bytes) -> bool:

@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,21 @@ def test_java_reads_it(tmp_path: Path) -> None:
     (tmp_path / "x.jar").write_bytes(write_archive([("a/text.py", TEXT)], portable=True))
     subprocess.run(["jar", "xf", "x.jar"], cwd=tmp_path, check=True)
     assert (tmp_path / "a" / "text.py").read_bytes() == TEXT
+
+
+def test_small_entries_of_several_archives_are_compressed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bytes] = []
+
+    def counted(content: bytes) -> bytes:
+        seen.append(content)
+        return deflate(content)
+
+    monkeypatch.setattr(archive_writer, "_deflated", lru_cache(maxsize=2)(counted))
+    small, other = TEXT[:5_000], TEXT[:6_000]
+    entries = [("a.txt", small), ("b.txt", other)]
+    first, again = (write_archive(entries, portable=True) for _ in range(2))
+    assert seen == [small, other]
+    assert first == again
+    assert [read_archive(again).read(name) for name, _ in entries] == [small, other]
