@@ -1,6 +1,6 @@
 import pytest
 from iou_contracts import Iou
-from iou_flows import CreditLimit, IssueIou, ListIous, SetCreditLimit, SettleIou
+from iou_flows import CreditLimit, IssueIou, ListIous, SetCreditLimit, SettleIou, TransferIou
 
 from cordapp_testkit import FlowFailedError, FlowRefusedError, Network, Node
 
@@ -112,3 +112,33 @@ def test_unknown_counterparty_and_wrong_input(nodes: list[Node]) -> None:
         alice.start(IssueIou, {"counterparty": "O=Nobody, L=Paris, C=FR", "amount": 1})
     with pytest.raises(FlowRefusedError, match=r"\$\.amount: 'x' is "):
         alice.start(IssueIou, {"counterparty": BOB, "amount": "x"})
+
+
+def test_a_notary_signs_what_becomes_final(cordapp_network: Network) -> None:
+    notary = cordapp_network.notary()
+    alice, bob, charlie = (cordapp_network.node(name) for name in (ALICE, BOB, CHARLIE))
+    issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
+    linear_id = issued["linear_id"]
+    sold = bob.start(TransferIou, {"linear_id": linear_id, "new_lender": CHARLIE})
+    # Charlie's host has verified the issue, which Charlie had never seen.
+    assert charlie.signed_transaction(issued["transaction_id"]) is not None
+    alice.start(SettleIou, {"linear_id": linear_id, "amount": 30})
+    for node in (alice, charlie):
+        assert [(iou.lender, iou.paid) for iou in node.states(Iou)] == [(CHARLIE, 30)]
+    assert bob.states(Iou) == []
+    for node in (alice, bob, charlie):
+        stored = node.signed_transaction(sold["transaction_id"])
+        assert stored is not None
+        assert len(stored["signatures"]) == 4
+    assert [flow.status for flow in notary.flows] == ["COMPLETED"] * 3
+
+
+def test_only_the_lender_sells(nodes: list[Node]) -> None:
+    alice, bob, _ = nodes
+    issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
+    request = {"linear_id": issued["linear_id"], "new_lender": CHARLIE}
+    with pytest.raises(FlowFailedError) as failed:
+        alice.start(TransferIou, request)
+    assert failed.value.type == "iou-not-lender"
+    bob.start(TransferIou, request)
+    assert [iou.lender for iou in alice.states(Iou)] == [CHARLIE]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from iou_contracts import Iou, Issue, Settle
+from iou_contracts import Iou, Issue, Settle, Transfer
 
 from cordapp.contracts import UtxoLedgerTransaction
 from cordapp.flows import CordaRuntimeError, MemberInfo
@@ -34,5 +34,16 @@ def is_settled(*, linear_id: str, amount: int) -> Check:
             raise CordaRuntimeError(
                 "iou-not-as-proposed", "The settlement differs from the request"
             )
+
+    return check
+
+
+def is_transferred(*, party: str) -> Check:
+    """The transaction sells an IOU of which `party` is the borrower or the new lender."""
+
+    def check(transaction: UtxoLedgerTransaction) -> None:
+        parties = [(iou.borrower, iou.lender) for iou in transaction.get_output_states(Iou)]
+        if not transaction.get_commands(Transfer) or not all(party in each for each in parties):
+            raise CordaRuntimeError("iou-not-as-proposed", "This is no transfer to or of this node")
 
     return check

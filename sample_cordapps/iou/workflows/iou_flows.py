@@ -1,14 +1,16 @@
 """Flows of the IOU: issue, settle, list, and the credit limits that a lender sets."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from iou_checks import is_issued, is_settled
-from iou_contracts import Iou, Issue, Settle
+from iou_checks import is_issued, is_settled, is_transferred
+from iou_contracts import Iou, Issue, Settle, Transfer
 
 from cordapp.contracts import StateAndRef
 from cordapp.flows import (
     ClientStartableFlow,
     CordaRuntimeError,
+    Flow,
     FlowSession,
     MemberInfo,
     ResponderFlow,
@@ -16,7 +18,11 @@ from cordapp.flows import (
     initiated_by,
     initiating_flow,
 )
+from cordapp.ledger import UtxoTransactionBuilder
 from cordapp.services import MemberLookup
+
+NOTARISED_WITHIN = timedelta(hours=1)
+"""How long the notary may take to sign a transaction of this CorDapp."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,12 @@ class IssueRequest:
 class SettleRequest:
     linear_id: str
     amount: int
+
+
+@dataclass(frozen=True)
+class TransferRequest:
+    linear_id: str
+    new_lender: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,7 @@ class IssueIou(ClientStartableFlow[IssueRequest, IouResult]):
             amount=request_body.amount,
             currency=request_body.currency,
         )
-        builder = self.ledger_service.create_transaction_builder()
+        builder = _builder(self)
         builder.add_output_states(iou).add_commands(Issue()).add_signatories(*iou.participants)
         signed = builder.to_signed_transaction()
         final = self.ledger_service.finalize(signed, [session])
@@ -144,7 +156,7 @@ class SettleIou(ClientStartableFlow[SettleRequest, IouResult]):
         after = replace(before, paid=before.paid + request_body.amount)
         session = self.flow_messaging.initiate_flow(before.lender)
         session.send(request_body)
-        builder = self.ledger_service.create_transaction_builder()
+        builder = _builder(self)
         builder.add_input_states(found.ref).add_commands(Settle(request_body.amount))
         builder.add_signatories(*before.participants)
         if after.outstanding:
@@ -161,6 +173,37 @@ class AcceptSettlement(ResponderFlow):
     def call(self, session: FlowSession) -> None:
         request = session.receive(SettleRequest)
         check = is_settled(linear_id=request.linear_id, amount=request.amount)
+        self.ledger_service.receive_finality(session, check)
+
+
+@initiating_flow(protocol="iou-transfer", versions=(1,))
+class TransferIou(ClientStartableFlow[TransferRequest, IouResult]):
+    """The lender sells an IOU: borrower, seller and buyer sign."""
+
+    def call(self, request_body: TransferRequest) -> IouResult:
+        me = self.flow_engine.virtual_node_name
+        found = _unconsumed(self.ledger_service.find_unconsumed_states(Iou), request_body.linear_id)
+        before = found.state
+        if before.lender != me:
+            raise CordaRuntimeError("iou-not-lender", f"Only {before.lender} sells this IOU")
+        buyer = _member(self.member_lookup, request_body.new_lender)
+        after = replace(before, lender=buyer.name, lender_key=buyer.ledger_keys[0])
+        builder = _builder(self)
+        builder.add_input_states(found.ref).add_output_states(after).add_commands(Transfer())
+        builder.add_signatories(*before.participants, after.lender_key)
+        signed = builder.to_signed_transaction()
+        others = (before.borrower, buyer.name)
+        sessions = [self.flow_messaging.initiate_flow(name) for name in others]
+        final = self.ledger_service.finalize(signed, sessions)
+        return IouResult(final.id, before.linear_id, after.outstanding)
+
+
+@initiated_by(protocol="iou-transfer", versions=(1,))
+class AcceptTransfer(ResponderFlow):
+    """The borrower or the buyer. The buyer's host verifies how the IOU came to be."""
+
+    def call(self, session: FlowSession) -> None:
+        check = is_transferred(party=self.flow_engine.virtual_node_name)
         self.ledger_service.receive_finality(session, check)
 
 
@@ -183,6 +226,15 @@ class SetCreditLimit(ClientStartableFlow[CreditLimit, CreditLimit]):
         borrower = _member(self.member_lookup, request_body.borrower)
         limit = CreditLimit(borrower.name, request_body.amount)
         return self.persistence_service.merge(limit)[0]
+
+
+def _builder(flow: Flow) -> UtxoTransactionBuilder:
+    """A builder that names the group's notary, if it has one."""
+    builder = flow.ledger_service.create_transaction_builder()
+    for notary in flow.notary_lookup.notary_services()[:1]:
+        builder.set_notary(notary.name)
+        builder.set_time_window(until=flow.clock.now() + NOTARISED_WITHIN)
+    return builder
 
 
 def _member(members: MemberLookup, name: str) -> MemberInfo:
