@@ -1,5 +1,6 @@
 """What commands say of a host that they cannot trust, or that does not accept them."""
 
+import re
 import ssl
 import threading
 from contextlib import contextmanager
@@ -9,9 +10,9 @@ import pytest
 
 from host.adapters.os.system import SystemClock
 from host.cli import main
-from host.domain.errors import InvalidInputError
+from host.domain.errors import InvalidInputError, UnavailableError
 from host.rest.tls import own_certificate
-from host.tools.host_client import HostClient
+from host.tools.host_client import HostClient, _refusal
 from host.tools.host_connection import CertificateUntrustedError, UnauthorizedError
 
 
@@ -87,6 +88,23 @@ def test_a_host_of_https_that_is_asked_in_http_is_told_with_what_helps():
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "is not ready: "),
+        (b'{"title":"starting","details":{}}', "is not ready: starting"),
+        (
+            b'{"title":"t","details":{"reason":"node A has 10 flows","code":"flows-too-many"}}',
+            "^node A has 10 flows$",
+        ),
+    ],
+)
+def test_a_refusal_with_a_code_is_told_in_the_hosts_own_words(body, message):
+    error = _refusal("https://host/api/v5_2/flow/A", 503, body)
+    assert isinstance(error, UnavailableError)
+    assert re.search(message, error.message)
 
 
 def test_a_file_without_a_certificate_is_refused(host, tmp_path):

@@ -1,8 +1,8 @@
 """The gauntlet of a whole host: every attack beside a neighbour's flows, in rounds.
 
 The host first runs `WARM_UP` flows of each node, which are not counted: they load code, open
-databases and start processes. Each round then measures the neighbour's latencies beside each attack
-in turn, directly after those beside the quiet host, so that drift of the machine affects both
+databases and start processes. Each round of an attack then measures the neighbour's latencies
+beside it directly after those beside the quiet host, so that drift of the machine affects both
 equally. The first `LEAD` flows of each of these windows are not counted either, quiet or attacked:
 the client's connection is new, and what an earlier attack left has just been ended.
 """
@@ -101,7 +101,7 @@ def run_host_gauntlet(
         arena: the host.
         attacks: what to try.
         samples: of the neighbour's latency beside each attack, and as many beside a quiet host.
-        rounds: number of rounds over which the samples are distributed.
+        rounds: number of rounds over which the samples of each attack are distributed.
         seconds_max: how long one attack may last in one round.
         warm_up: flows of each node that are run before anything is measured.
         on_result: called with each attack after its last round, and then with the quiet host.
@@ -114,14 +114,13 @@ def run_host_gauntlet(
     arena.warm_up(warm_up)
     quiet, rows = Beside(attack=None), [Beside(attack=attack) for attack in attacks]
     share = -(-samples // rounds)
-    for number in range(rounds):
-        for row in rows:
+    for row in rows:
+        for number in range(rounds):
             before = len(quiet.seconds)
             _Window(arena, quiet, seconds_max, is_first=False).measure(share)
             row.quiet += quiet.seconds[before:]
             _Window(arena, row, seconds_max, is_first=number == 0).measure(share)
-            if number == rounds - 1:
-                on_result(row)
+        on_result(row)
     on_result(quiet)
     return HostReport(quiet=quiet, rows=tuple(rows), seconds=time.perf_counter() - begun)
 
