@@ -1,0 +1,142 @@
+"""Finality with a notary that is shipped: spent once, at all parties, also where answers are lost."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+
+from host.domain.errors import StorageError
+from host.ledger.vault.tables import CONSUMPTION, OUTPUT
+from host.ports.keys import KeyCategory
+from host.tools.project import load_project
+from host.tools.testkit.code import native_code
+from host.tools.testkit.network import Network
+from tests.notary.conftest import ALICE
+from tests.notary.requests import NODE, SERVICE
+
+COINS = Path(__file__).parent / "coins"
+BOB, CAROL = "O=Bob, L=London, C=GB", "O=Carol, L=London, C=GB"
+
+
+@pytest.fixture(scope="module")
+def coins_code():
+    return native_code(load_project(COINS))
+
+
+@pytest.fixture
+def network(coins_code):
+    with Network(coins_code) as network:
+        yield network
+
+
+@pytest.fixture
+def nodes(network):
+    network.notary(NODE, service=SERVICE)
+    return [network.node(name) for name in (ALICE, BOB, CAROL)]
+
+
+def pay(node, amount=5, **payment):
+    return node.start("coins_flows.PayCoin", {"notary": SERVICE, "amount": amount, **payment})
+
+
+def coins(node):
+    return node.start("coins_flows.Coins", None)
+
+
+def test_a_coin_is_issued_moved_and_moved_on(nodes):
+    alice, bob, carol = nodes
+    coin = pay(alice)
+    assert coins(alice) == [5]
+    coin = pay(alice, coin=coin, to=BOB)
+    assert (coins(alice), coins(bob)) == ([], [5])
+    coin = pay(bob, coin=coin, to=CAROL)
+    assert (coins(alice), coins(bob), coins(carol)) == ([], [], [5])
+
+
+def test_a_state_that_is_spent_is_not_spent_again_by_a_vault_that_does_not_know(network, nodes):
+    """Bob's vault is told that his coin is unspent: only the notary knows better."""
+    _, bob, _ = nodes
+    coin = pay(bob)
+    first = pay(bob, coin=coin, to=ALICE)
+    forget_consumption(network, bob)
+    refused = pay(bob, coin=coin, to=CAROL)
+    transaction = first.rpartition(":")[0]
+    assert refused.startswith("notary-input-state-conflict: Unable to notarize transaction ")
+    assert "Input State Conflict" in refused
+    assert transaction in refused
+
+
+def forget_consumption(network, node):
+    def work(connection):
+        connection.execute(delete(CONSUMPTION))
+        connection.execute(update(OUTPUT).values(consumed_at=None))
+
+    network.parts.vaults.transact(node.holding.short_hash, work)
+
+
+def test_a_window_that_has_passed_is_refused_with_cordas_words(network, nodes, monkeypatch):
+    alice, *_ = nodes
+    service = network.parts.uniqueness
+    decide = service.check
+
+    def late(node, request):
+        network.parts.base.clock.advance(21_000)
+        return decide(node, request)
+
+    monkeypatch.setattr(service, "check", late)
+    refused = pay(alice, seconds=20)
+    assert refused.startswith("notary-time-window-out-of-bounds: Unable to notarize transaction")
+    assert "Time Window Out Of Bounds" in refused
+    assert coins(alice) == []
+
+
+def test_an_answer_that_is_lost_after_the_commit_is_asked_for_again(network, nodes, monkeypatch):
+    """The decision is durable, the signature fails once: the client's second question gets it."""
+    alice, bob, _ = nodes
+    coin = pay(alice)
+    keys = network.parts.keys
+    sign = keys.sign
+    failures = [StorageError("the key store is away")]
+
+    def sign_or_fail(tenant, key, data, spec, categories=None):
+        if categories == (KeyCategory.NOTARY,) and failures:
+            raise failures.pop()
+        return sign(tenant, key, data, spec, categories)
+
+    monkeypatch.setattr(keys, "sign", sign_or_fail)
+    moved = pay(alice, coin=coin, to=BOB)
+    assert failures == []
+    assert moved.startswith("SHA-256D:")
+    assert (coins(alice), coins(bob)) == ([], [5])
+
+
+def test_a_notary_that_cannot_decide_is_asked_until_it_can(network, nodes, monkeypatch):
+    alice, bob, _ = nodes
+    coin = pay(alice)
+    databases = network.parts.notary_databases
+    transact = databases.transact
+    failures = [StorageError("the disk is away") for _ in range(3)]
+
+    def fail(node, work):
+        if failures:
+            raise failures.pop()
+        return transact(node, work)
+
+    monkeypatch.setattr(databases, "transact", fail)
+    moved = pay(alice, coin=coin, to=BOB)
+    assert (failures, coins(bob)) == ([], [5])
+    assert moved.startswith("SHA-256D:")
+
+
+def test_a_notary_that_stays_away_leaves_the_coin_undecided(network, nodes, monkeypatch):
+    alice, bob, _ = nodes
+    coin = pay(alice)
+
+    def fail(node, work):
+        raise StorageError("the disk is away")
+
+    with monkeypatch.context() as away:
+        away.setattr(network.parts.notary_databases, "transact", fail)
+        refused = pay(alice, coin=coin, to=BOB)
+    assert refused.startswith("finality-undecided")
+    assert (coins(alice), coins(bob)) == ([5], [])
