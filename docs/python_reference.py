@@ -20,6 +20,7 @@ PUBLIC = (
     "cordapp.vault",
     "cordapp.vault_queries",
     "cordapp.notary",
+    "cordapp.tokens",
     "cordapp.persistence",
     "cordapp.errors",
     "cordapp.schema",

@@ -287,6 +287,7 @@ INTERFACES: tuple[Interface, ...] = (
             ops=(
                 Op(None, _WRITES),
                 Op("accept-finality", _PROGRAM),
+                Op("claim-tokens", _WRITES),
                 Op("draft", _WRITES),
                 Op("finalize", _PROGRAM),
                 Op("refuse-finality", _PROGRAM),
@@ -307,8 +308,13 @@ INTERFACES: tuple[Interface, ...] = (
                 Op("verifications"),
             ),
         ),
-        _Row("query", _CAPABILITY, sizes=(_PAGE,), ops=(Op("named"), Op("unconsumed"))),
-        services=("ledger_service",),
+        _Row(
+            "query",
+            _CAPABILITY,
+            sizes=(_PAGE,),
+            ops=(Op("named"), Op("token-balance"), Op("unconsumed")),
+        ),
+        services=("ledger_service", "token_selection"),
     ),
     _interface(
         "external-messaging",

@@ -14,7 +14,6 @@ import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import rfc8785
@@ -22,15 +21,12 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
-from pydantic_core import SchemaError as PatternError
-from pydantic_core import SchemaValidator
-from pydantic_core.core_schema import str_schema
 from referencing import Registry
 
 from host.domain.call_time import check_call_time
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.linear_pattern import linear_pattern
 from host.domain.order_keys import KIND_OF_FORMAT, NoKeyError, order_key
-from host.domain.pattern_weight import weight_of
 
 if TYPE_CHECKING:
     Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
@@ -42,15 +38,10 @@ DEPTH_MAX = 160
 """Keywords within keywords: two for each level of a text that is nested 64 deep, and more.
 A schema may refer to itself without end. At Python's own limit of recursion libraries below do not
 raise RecursionError, but an exception that is no subclass of `Exception`."""
-_PATTERN_CHARACTERS_MAX = 1000
 _COMPARISONS_OF_WORK = 10
 """Values of an `enum` that are compared in the time of one keyword."""
-_PATTERN_WEIGHT_MAX = 100_000
-"""States; compiling a heavier pattern takes 0.1 seconds or more."""
 _STEPS_OF_WORK = 400
 """Characters times states that a pattern's engine takes in the time of one keyword, or fewer."""
-_PATTERNS_KEPT_MAX = 32
-"""Each may take 10 MB."""
 
 
 class _Work:
@@ -160,27 +151,14 @@ def _charge(amount: int) -> _Work:
     return work
 
 
-@lru_cache(maxsize=_PATTERNS_KEPT_MAX)
-def _compiled(pattern: str) -> SchemaValidator | None:
-    if len(pattern) > _PATTERN_CHARACTERS_MAX or weight_of(pattern) > _PATTERN_WEIGHT_MAX:
-        return None
-    try:
-        return SchemaValidator(str_schema(pattern=pattern))
-    except PatternError:
-        return None
-
-
-_weight_of = lru_cache(maxsize=_PATTERNS_KEPT_MAX)(weight_of)
-
-
 def _finds(pattern: str, text: str) -> bool | None:
     """Whether the pattern occurs in the text; None if the engine does not support it."""
-    compiled = _compiled(pattern)
+    compiled = linear_pattern(pattern)
     if compiled is None:
         return None
     # A search is a single call that cannot be interrupted: its work is counted beforehand.
-    _charge(len(text) * _weight_of(pattern) // _STEPS_OF_WORK)
-    return compiled.isinstance_python(text)
+    _charge(len(text) * compiled.weight // _STEPS_OF_WORK)
+    return compiled.occurs_in(text)
 
 
 def _pattern(

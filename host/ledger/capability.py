@@ -18,7 +18,7 @@ from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import ChainLimits
 from host.ledger.core.builders import read_builder
 from host.ledger.core.components import to_groups
-from host.ledger.core.facts import OutputFacts, default_facts
+from host.ledger.core.facts import OutputFacts
 from host.ledger.core.metadata import make_metadata
 from host.ledger.core.model import StateRef, Transaction, is_transaction_id
 from host.ledger.core.rules import BUILDER, check_content
@@ -33,6 +33,7 @@ from host.ledger.core.signed import (
 )
 from host.ledger.errors import SignatureMissingError
 from host.ledger.examine import Examined, Examiner, Purpose
+from host.ledger.hooks import OutputRecorder
 from host.ledger.ops.drafts import Drafts
 from host.ledger.ops.filtering import Filtering
 from host.ledger.ops.finding import Finding, Operations
@@ -40,12 +41,13 @@ from host.ledger.parts import CHAIN_LIMITS, Function, LedgerParts, ProtocolFunct
 from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
+from host.ledger.tokens import TokenClaims
 from host.ledger.vault import outputs, transactions, verifications
 from host.ledger.vault.finish import finish
 from host.ledger.vault.transactions import Origin
 from host.ports.capability import CallContext
 from host.ports.directory import ContractVerifier, Cpks, Members
-from host.ports.keys import FLOW_CATEGORIES, KeyStore
+from host.ports.keys import KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
     check_fields,
@@ -56,6 +58,7 @@ from host.ports.requests import (
     take_text,
     take_texts,
 )
+from host.ports.vault_functions import VaultFunctions
 from host.ports.vaults import VaultAccess
 from host.vault.idempotency import find_answer, refuse_ended, remember_answer
 from sandbox.host_api import size
@@ -81,6 +84,7 @@ class LedgerCapability:
         members: Members,
         cpks: Cpks,
         contracts: ContractVerifier,
+        vault_functions: VaultFunctions,
         functions: Sequence[ProtocolFunctions] = (),
         chain_limits: Callable[[], ChainLimits] = lambda: CHAIN_LIMITS,
         monotonic: Callable[[], float] = time.monotonic,
@@ -105,12 +109,17 @@ class LedgerCapability:
             examiner=self._examiner,
             chain_limits=chain_limits,
             monotonic=monotonic,
+            recorder=OutputRecorder(keys, vault_functions),
         )
+        self._parts = parts
+        claims = TokenClaims(vaults)
         self._operations: Operations = {
             **Finding(vaults=vaults, members=members, monotonic=monotonic).operations(),
             **Filtering(public_keys).operations(),
             **Drafts(parts).operations(),
             ("query", "named"): NamedQueries(vaults, monotonic).answer,
+            ("query", "token-balance"): claims.balance,
+            ("record", "claim-tokens"): claims.claim,
         }
         self._handlers: Mapping[str, Function] = {
             "build": self._build,
@@ -182,7 +191,7 @@ class LedgerCapability:
             answered: JsonValue = json.loads(known)
             return answered
         examined = None if recorded else self._examine(context, signed, is_complete=True)
-        facts = () if examined is None else self._facts(context, examined.content)
+        facts = () if examined is None else self._parts.facts(context, signed.id, examined.content)
 
         def record(connection: Connection) -> JsonValue:
             # If this worker lost the flow meanwhile, another one may have made the same call, or
@@ -247,12 +256,6 @@ class LedgerCapability:
             check_complete(signed, checked.content, self._public_keys)
             check_notarised(signed, checked.content, self._public_keys)
         return self._examiner.judge(context.holding, signed, checked, purpose=purpose)
-
-    def _facts(self, context: CallContext, content: Transaction) -> tuple[OutputFacts, ...]:
-        """What is kept of the outputs that concern the node."""
-        participants = sorted({key for state in content.outputs for key in state.participants})
-        mine = self._keys.find_mine(context.holding.short_hash, participants, FLOW_CATEGORIES)
-        return default_facts(content, set(mine))
 
     def _sign(
         self, context: CallContext, transaction_id: str, content: Transaction

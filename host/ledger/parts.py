@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import GroupParameters
 from host.ledger.core.answers import ChainLimits
-from host.ledger.core.facts import OutputFacts, default_facts
+from host.ledger.core.facts import OutputFacts
 from host.ledger.core.metadata import parameters_hash
 from host.ledger.core.model import Transaction
 from host.ledger.examine import Examiner
+from host.ledger.hooks import OutputRecorder
 from host.ports.capability import CallContext
 from host.ports.directory import Members
-from host.ports.keys import FLOW_CATEGORIES, KeyStore
+from host.ports.keys import KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.vaults import VaultAccess
 from host.vault.idempotency import refuse_ended
@@ -42,6 +43,7 @@ class LedgerParts:
     """The services behind the ledger's functions. Thread-safe.
 
     Attributes:
+        recorder: says what a node keeps of outputs.
         chain_limits: of backchains that this host resolves.
         monotonic: seconds, to divide long work.
     """
@@ -53,6 +55,7 @@ class LedgerParts:
     examiner: Examiner
     chain_limits: Callable[[], ChainLimits]
     monotonic: Callable[[], float]
+    recorder: OutputRecorder
 
     def read(self, context: CallContext) -> AbstractContextManager[Connection]:
         """One view of the caller's vault."""
@@ -72,8 +75,8 @@ class LedgerParts:
         found = self.members.parameters(context.holding, parameters_hash(content.metadata))
         return found.parameters
 
-    def facts(self, context: CallContext, content: Transaction) -> tuple[OutputFacts, ...]:
-        """What the node keeps of the outputs that concern it."""
-        participants = sorted({key for state in content.outputs for key in state.participants})
-        node = context.holding.short_hash
-        return default_facts(content, self.keys.find_mine(node, participants, FLOW_CATEGORIES))
+    def facts(
+        self, context: CallContext, transaction_id: str, content: Transaction
+    ) -> tuple[OutputFacts, ...]:
+        """What the node keeps of the outputs that concern it; never within a write transaction."""
+        return self.recorder.facts(context, transaction_id, content)

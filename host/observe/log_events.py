@@ -36,6 +36,9 @@ EVENTS: Mapping[str, str] = {
     "draining": "The process answers the calls that it has and takes no others.",
     "stopping": "The host or worker ends.",
     "doorbell-unavailable": "Notifications between processes do not work; they look every second.",
+    "vault-function-failed": (
+        "A contract package's function for states in vaults failed: a node kept the defaults."
+    ),
     "ledger-notarised-twice": (
         "A transaction was refused: another one, with its notary's signature as well, consumed"
         " one of its inputs. The notary signed both."

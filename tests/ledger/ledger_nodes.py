@@ -33,6 +33,7 @@ from tests.services.ledger_support import (
     NOTARY_NAME,
     Group,
     PositiveAmounts,
+    ScriptedFunctions,
     StoredCpks,
 )
 from tests.services.support import NOW, context, cpi, holding
@@ -139,6 +140,7 @@ class Nodes:
             contracts=self.contracts,
             chain_limits=lambda: self.chain_limits,
             monotonic=self.seconds,
+            vault_functions=ScriptedFunctions(),
         )
 
     def seconds(self) -> float:

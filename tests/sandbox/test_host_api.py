@@ -56,7 +56,15 @@ def test_the_engine_answers_exactly_what_the_table_gives_it() -> None:
     assert answered == engines - unjournalled
 
 
-LEDGER_PARTS = ("vaults", "keys", "public_keys", "members", "cpks", "contracts")
+LEDGER_PARTS = (
+    "vaults",
+    "keys",
+    "public_keys",
+    "members",
+    "cpks",
+    "contracts",
+    "vault_functions",
+)
 
 
 def capabilities() -> Iterator[Any]:

@@ -125,6 +125,21 @@ def receipt(cpk, transaction, *, fuel=1000):
     return returned(facts, Usage(fuel=fuel), None, is_error=False).receipt
 
 
+class ScriptedFunctions:
+    """The `VaultFunctions` port: `answer` is asked for what the functions say of an output."""
+
+    def __init__(self):
+        self.asked = []
+        self.answer = None
+
+    def record(self, record, request, *, node):
+        self.asked.append((node, request))
+        return [
+            {"index": index, **self.answer(request["transaction"]["outputs"][index], node)}
+            for index in request["outputs"]
+        ]
+
+
 class Net:
     """Alice's and Bob's ledgers; each has one key, by every name in `keys`."""
 
@@ -133,6 +148,7 @@ class Net:
         self.store = store
         self.group = Group()
         self.contracts = PositiveAmounts()
+        self.functions = ScriptedFunctions()
         self.stored = StoredCpks()
         self.cpi = cpi()
         self.keys = {}
@@ -145,6 +161,7 @@ class Net:
             members=self.group,
             cpks=self.stored,
             contracts=self.contracts,
+            vault_functions=self.functions,
         )
         self.count = 0
 

@@ -35,7 +35,12 @@ from host.runtime.wiring.services import (
 )
 from host.vault.idempotency import REQUESTS
 from tests.flow.network import ALICE, BOB, INITIATOR, OneCpi, alone, holding, make_cpi
-from tests.services.ledger_support import Group, PositiveAmounts, StoredCpks
+from tests.services.ledger_support import (
+    Group,
+    PositiveAmounts,
+    ScriptedFunctions,
+    StoredCpks,
+)
 from tests.services.support import MemoryMasterKeys, contract_cpk
 
 _KEY = b"k" * 32
@@ -77,6 +82,7 @@ def _ledger(vaults: Vaults, keys: KeyStore) -> LedgerCapability:
         members=Group(),
         cpks=StoredCpks(),
         contracts=PositiveAmounts(),
+        vault_functions=ScriptedFunctions(),
     )
 
 

@@ -160,6 +160,18 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Use SHA-256, SHA-256D, SHA-384 or SHA-512.",
     ),
     # Ledger
+    "token-claim-too-large": (
+        "The amount needs more tokens than one claim may take.",
+        "Merge tokens into larger ones first, or claim less.",
+    ),
+    "token-criteria-invalid": (
+        "A claim's amount, strategy or pattern of tags means nothing; the message names it.",
+        "Give a positive amount, a strategy that the message names, a pattern of linear time.",
+    ),
+    "vault-function-failed": (
+        "A function of a contract package for its states in vaults failed; defaults are kept.",
+        "Correct the function that the host's log names; earlier states keep what they have.",
+    ),
     "contract-undecided": (
         "A contract came to no verdict: its run was ended by a limit, a trap or for want of code.",
         "See the message; make the contract do less, or install its CPK.",

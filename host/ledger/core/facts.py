@@ -40,11 +40,12 @@ class OutputFacts:
 def default_facts(content: Transaction, mine: Collection[str]) -> tuple[OutputFacts, ...]:
     """Of the outputs that have a participant's key in `mine`; their value is shown by its type."""
     return tuple(
-        OutputFacts(index=index, representation=_shown(state))
+        OutputFacts(index=index, representation=shown_by_type(state))
         for index, state in enumerate(content.outputs)
         if not set(mine).isdisjoint(state.participants)
     )
 
 
-def _shown(state: State) -> str:
+def shown_by_type(state: State) -> str:
+    """What queries see of a state whose package has no function for it: its value, by its type."""
     return canonical_json({state.type: state.value}).decode()

@@ -213,7 +213,7 @@ class ChainResolverFunctions:
                 f"transaction {transaction_id}: {refused.message}", refused.code
             ) from refused
         is_own = stored.origin in {Origin.OWN, Origin.FINALITY}
-        facts = self._parts.facts(context, examined.content) if is_own else ()
+        facts = self._parts.facts(context, transaction_id, examined.content) if is_own else ()
 
         def write(connection: Connection) -> None:
             finish(

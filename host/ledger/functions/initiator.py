@@ -186,7 +186,7 @@ class FinalityFunctions:
         check_notarised(signed, content, self._parts.public_keys)
         if not stored.examined:
             examine(self._parts, context, signed, stored.origin, Purpose.RECEIVED)
-        facts = self._parts.facts(context, content)
+        facts = self._parts.facts(context, transaction_id, content)
 
         def write(connection: Connection) -> list[int]:
             finish(connection, signed, content, facts=facts, origin=stored.origin, now=context.now)

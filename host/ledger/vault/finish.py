@@ -1,6 +1,7 @@
 """Makes a transaction verified: its status, consumption and visible outputs, in one write."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection, insert, select, update
@@ -11,6 +12,7 @@ from host.ledger.core.model import StateRef, Transaction
 from host.ledger.core.signed import SignedTransaction
 from host.ledger.core.statuses import Status, may_become
 from host.ledger.errors import StateConsumedError, TransactionIsInvalidError
+from host.ledger.vault import tokens
 from host.ledger.vault.outputs import check_unconsumed
 from host.ledger.vault.tables import CONSUMPTION, OUTPUT, TRANSACTION
 from host.ledger.vault.transactions import (
@@ -23,6 +25,14 @@ from host.ledger.vault.transactions import (
 )
 
 _log = structlog.get_logger("cordbox.ledger")
+
+
+class _Made(NamedTuple):
+    """A transaction that becomes verified: identifier, number, time."""
+
+    id: str
+    seq: int
+    at: EpochMs
 
 
 def finish(
@@ -71,7 +81,7 @@ def finish(
         add_signatures(connection, signed.id, signed.signatures, now=now)
         seq = seq_of(connection, signed.id)
     _consume(connection, content.inputs, seq, now)
-    _add_outputs(connection, content, facts, seq, now)
+    _add_outputs(connection, _Made(signed.id, seq, now), content, facts)
 
 
 def _check_unspent(connection: Connection, signed: SignedTransaction, content: Transaction) -> None:
@@ -103,40 +113,52 @@ def _consume(connection: Connection, inputs: Sequence[StateRef], seq: int, now: 
     )
     for ref in inputs:
         made_by = select(TRANSACTION.c.seq).where(TRANSACTION.c.id == ref.transaction_id)
-        connection.execute(
+        spent = connection.execute(
             update(OUTPUT)
             .where(
                 OUTPUT.c.transaction_seq == made_by.scalar_subquery(),
                 OUTPUT.c.output_index == ref.index,
             )
             .values(consumed_at=now)
-        )
+            .returning(OUTPUT.c.seq, OUTPUT.c.pool)
+        ).all()
+        for row in spent:
+            if row.pool is not None:
+                tokens.consumed(connection, row.seq)
 
 
 def _add_outputs(
-    connection: Connection,
-    content: Transaction,
-    facts: Sequence[OutputFacts],
-    seq: int,
-    now: EpochMs,
+    connection: Connection, made: _Made, content: Transaction, facts: Sequence[OutputFacts]
 ) -> None:
     if not facts:
         return
-    consumed = _consumed_before(connection, seq)
-    connection.execute(
-        insert(OUTPUT),
-        [
+    consumed = _consumed_before(connection, made.seq)
+    rows = []
+    for fact in facts:
+        is_consumed = fact.index in consumed
+        rows.append(
             {
-                "transaction_seq": seq,
+                "transaction_seq": made.seq,
                 "output_index": fact.index,
                 "type": content.outputs[fact.index].type,
                 "representation": fact.representation,
-                "created_at": now,
-                "consumed_at": now if fact.index in consumed else None,
+                "created_at": made.at,
+                "consumed_at": made.at if is_consumed else None,
+                **_token_columns(connection, made.id, fact, is_consumed=is_consumed),
             }
-            for fact in facts
-        ],
-    )
+        )
+    connection.execute(insert(OUTPUT), rows)
+
+
+def _token_columns(
+    connection: Connection, transaction_id: str, fact: OutputFacts, *, is_consumed: bool
+) -> dict[str, object]:
+    if fact.token is None:
+        return dict.fromkeys(tokens.COLUMNS)
+    columns = tokens.columns_of(connection, transaction_id, fact.index, fact.token)
+    if not is_consumed:
+        tokens.added(connection, columns)
+    return columns
 
 
 def _consumed_before(connection: Connection, seq: int) -> frozenset[int]:

@@ -161,12 +161,21 @@ _INDEXES = (
     "CREATE INDEX ledger_transaction_status ON ledger_transaction (status, origin, created_at)",
 )
 
+_FREE = "consumed_at IS NULL AND claim IS NULL"
+_TOKEN_INDEXES = (
+    "CREATE UNIQUE INDEX ledger_pool_kind ON ledger_pool (notary, token_type, issuer_hash, symbol)",
+    f"CREATE INDEX ledger_output_spread ON ledger_output (pool, spread) WHERE {_FREE}",
+    f"CREATE INDEX ledger_output_priority ON ledger_output (pool, priority, spread) WHERE {_FREE}",
+    "CREATE INDEX ledger_output_claim ON ledger_output (claim) WHERE claim IS NOT NULL",
+    "CREATE INDEX ledger_claim_flow ON ledger_claim (flow_id)",
+)
+
 SCHEMA = Schema(
     name="ledger",
     metadata=_METADATA,
-    statements={EVERY: _INDEXES},
-    version=2,
-    migrations={1: {EVERY: CONVERTED}},
+    statements={EVERY: (*_INDEXES, *_TOKEN_INDEXES)},
+    version=3,
+    migrations={1: {EVERY: CONVERTED}, 2: {EVERY: _TOKEN_INDEXES}},
     indexes_expressions=True,
     conversions={1: lambda connection: take_over(connection, _METADATA, _INDEXES)},
 )

@@ -6,6 +6,7 @@ from host import entities as persistence
 from host import ledger
 from host.guests.contracts import SandboxedContracts
 from host.guests.metered import MeteredContracts
+from host.guests.vault_functions import SandboxedVaultFunctions
 from host.ledger.functions.notary_client import NotaryClientFunctions
 from host.ledger.functions.notary_server import NotaryServerFunctions
 from host.ledger.notary.model import Uniqueness
@@ -14,10 +15,16 @@ from host.ledger.notary.signer import NotarySigner
 from host.ledger.parts import ProtocolFunctions
 from host.ports.capability import Capability
 from host.ports.directory import ContractVerifier
+from host.ports.vault_functions import VaultFunctions
 from host.runtime.wiring import services
 from host.runtime.wiring.network_parts import NetworkParts
 from host.runtime.wiring.sections import chain_limits
-from host.runtime.wiring.services import RemoteCapability, RemoteContracts, VaultAnswers
+from host.runtime.wiring.services import (
+    RemoteCapability,
+    RemoteContracts,
+    RemoteVaultFunctions,
+    VaultAnswers,
+)
 
 
 class LedgerParts(NetworkParts):
@@ -38,6 +45,15 @@ class LedgerParts(NetworkParts):
         return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
 
     @cached_property
+    def vault_functions(self) -> VaultFunctions:
+        """What contract packages say of their states in vaults."""
+        if self._is_elsewhere(services.VAULT_FUNCTIONS):
+            return RemoteVaultFunctions(self._remote(services.VAULT_FUNCTIONS))
+        return SandboxedVaultFunctions(
+            library=self.guests, quotas=self.quotas, clock=self.base.clock
+        )
+
+    @cached_property
     def ledger(self) -> Capability:
         """The capability `ledger`; it runs in the process that has the vaults."""
         if self._is_elsewhere(services.LEDGER):
@@ -51,6 +67,7 @@ class LedgerParts(NetworkParts):
             contracts=self.contracts,
             functions=self._notary_functions(),
             chain_limits=chain_limits(self.config).get,
+            vault_functions=self.vault_functions,
         )
 
     @cached_property

@@ -13,12 +13,14 @@ from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHas
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord, CpkOfCpi, contracts_of
 from host.domain.workers import WorkerKind
+from host.ledger.tokens import release_claims
 from host.network.membership import MembershipService
 from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
 from host.ports.directory import ContractVerifier, Cpks, Judged, Members, Packages
 from host.ports.keys import KeyStore
 from host.ports.requests import refusing_misfits
+from host.ports.vault_functions import VaultFunctions
 from host.ports.vaults import VaultAccess
 from host.runtime.rpc import Interface
 from host.vault.idempotency import forget_answers, holds_answers
@@ -117,8 +119,32 @@ class ServedContracts:
         return found
 
 
+class RemoteVaultFunctions:
+    """A `VaultFunctions` in another process."""
+
+    def __init__(self, calls: "ServedVaultFunctions") -> None:
+        self._calls = calls
+
+    def record(
+        self, cpi: CpiRecord, request: JsonObject, *, node: ShortHash
+    ) -> Sequence[JsonObject]:
+        return self._calls.record(cpi.file_checksum, request, node)
+
+
+class ServedVaultFunctions:
+    """The server side of `RemoteVaultFunctions`."""
+
+    def __init__(self, functions: VaultFunctions, packages: Packages) -> None:
+        self._functions = functions
+        self._packages = packages
+
+    def record(self, cpi: Checksum, request: JsonObject, node: ShortHash) -> Sequence[JsonObject]:
+        """See `VaultFunctions.record`."""
+        return self._functions.record(_stored(self._packages, cpi), request, node=node)
+
+
 class VaultAnswers:
-    """The answers that the vaults of this process keep for flows that have not ended."""
+    """What the vaults of this process keep for flows that have not ended: answers, claims."""
 
     def __init__(self, vaults: VaultAccess, clock: Clock) -> None:
         self._vaults = vaults
@@ -128,6 +154,7 @@ class VaultAnswers:
         """Delete those of an ended flow, if any."""
         if not self._vaults.is_made(holding):
             return
+        release_claims(self._vaults, holding, flow_id)
         with self._vaults.read(holding) as connection:
             is_kept = holds_answers(connection, flow_id)
         if is_kept:
@@ -160,6 +187,12 @@ CONTRACTS = Interface(
     ServedContracts,
     WorkerKind.VERIFICATION,
     ("verify",),
+)
+VAULT_FUNCTIONS = Interface(
+    "vault-functions",
+    ServedVaultFunctions,
+    WorkerKind.VERIFICATION,
+    ("record",),
 )
 MEMBERS = Interface(
     "members",

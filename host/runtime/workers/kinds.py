@@ -3,7 +3,7 @@
 | kind         | gives                            | begins                        | calls    |
 |--------------|----------------------------------|-------------------------------|----------|
 | crypto       | keys                             |                               |          |
-| verification | contracts                        | compiling of stored code      |          |
+| verification | contracts, functions of vaults   | compiling of stored code      |          |
 | membership   | members, registrations           | registrations left unfinished | crypto   |
 | persistence  | entities, ledger, flows' answers |                               | c, v, m  |
 | flow         |                                  | flows, compiling              | c, m, p  |
@@ -24,7 +24,7 @@ from host.runtime.rpc import Service
 from host.runtime.wiring import services
 from host.runtime.wiring.flows import start_flows, warm_up_code
 from host.runtime.wiring.parts import Wiring
-from host.runtime.wiring.services import ServedCapability, ServedContracts
+from host.runtime.wiring.services import ServedCapability, ServedContracts, ServedVaultFunctions
 from host.runtime.workers.flow_group import FLOW_GROUP, FlowGroup
 
 
@@ -44,6 +44,9 @@ def _contracts(parts: Wiring) -> Sequence[Service]:
     return (
         Service(
             services.CONTRACTS, ServedContracts(parts.contracts, parts.catalogue, parts.catalogue)
+        ),
+        Service(
+            services.VAULT_FUNCTIONS, ServedVaultFunctions(parts.vault_functions, parts.catalogue)
         ),
     )
 

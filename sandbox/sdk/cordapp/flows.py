@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from cordapp import flow_checks, ledger, message_checks, notary, persistence, services
+from cordapp import flow_checks, ledger, message_checks, notary, persistence, services, tokens
 from cordapp.call_types import call_types
 from cordapp.errors import (
     ContractVerificationError,
@@ -214,6 +214,7 @@ class Flow:
     flow_engine: FlowEngine
     flow_messaging: FlowMessaging
     ledger_service: ledger.UtxoLedgerService
+    token_selection: tokens.TokenSelection
     persistence_service: persistence.PersistenceService
     signing_service: services.SigningService
     digest_service: services.DigestService
@@ -331,6 +332,7 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
         "flow_engine": FlowEngine(api, start),
         "flow_messaging": FlowMessaging(api),
         "ledger_service": ledger.UtxoLedgerService(api),
+        "token_selection": tokens.TokenSelection(api),
         "persistence_service": persistence.PersistenceService(api),
         "signing_service": services.SigningService(api),
         "digest_service": services.DigestService(api),

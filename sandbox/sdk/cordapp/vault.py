@@ -231,7 +231,7 @@ def _token(found: StateAndRef[Any]) -> dict[str, Any] | None:
         "tokenType": token.token_type or name_of(type(found.state)),
         "issuerHash": token.issuer_hash,
         "symbol": token.symbol,
-        "amount": str(token.amount),
+        "amount": format(token.amount, "f"),
         "tag": token.tag,
         "ownerHash": token.owner_hash,
         "priority": token.priority,
