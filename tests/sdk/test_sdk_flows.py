@@ -649,3 +649,23 @@ def test_a_failure_is_cut_so_that_the_host_reads_it(letter):
     assert failure["message"].endswith("[cut: 8192 of 100000 characters]")
     assert len(failure["message"]) == 8192
     assert failure["type"] == "LookupError"
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda p: p.persist(Ask(1)), "Ask is no entity: write @entity"),
+        (lambda p: p.merge({"id": 1}), "builtins.dict is no entity"),
+        (lambda p: p.remove(Ask), "builtins.type is no entity"),
+        (lambda p: p.find(Ask, 1), "Ask is no entity"),
+        (lambda p: p.find_all(Ask(1)), "Ask(n=1) is no class of entities"),
+        (lambda p: p.pages(Ask), "Ask is no entity"),
+        (lambda p: p.query(Note, "cheap"), "'cheap' is no class of entities"),
+    ],
+)
+def test_what_is_no_entity_is_called_so(act, said):
+    Scripted.body = lambda flow: act(flow.persistence_service)
+    host = Host()
+    failed = failure(Scripted, host)
+    assert (failed["code"], host.calls) == ("entity-type-unknown", [])
+    assert said in failed["message"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Generic, Self, TypeVar
 
-from cordapp.errors import HostApi
+from cordapp.errors import CordaRuntimeError, HostApi
 from cordapp.registry import ENTITIES, FLOW_SIDE, DeclarationError, name_of, register
 from cordapp.schema import dumps, form_of, plain_json, schema_of
 from cordapp.services import Service, read_pages
@@ -268,28 +268,28 @@ class PersistenceService(Service):
     def find_many(self, cls: type[E], keys: Iterable[object]) -> list[E | None]:
         """The entities with these keys, in that order."""
         wire = [_wire_key(key) for key in keys]
-        request = {"op": "find", "type": name_of(cls), "keys": wire}
+        request = {"op": "find", "type": _entity_name(cls), "keys": wire}
         found = self._call("persistence", "read", request)
         return [None if value is None else _decoded(cls, [value])[0] for value in found]
 
     def find_all(self, cls: type[E]) -> list[E]:
         """All entities of a class, ordered by key."""
-        query = {"op": "find-all", "type": name_of(cls)}
+        query = {"op": "find-all", "type": _entity_name(cls)}
         return _decoded(cls, read_pages(self._api, "persistence", "read", query))
 
     def pages(self, cls: type[E]) -> PagedQuery[E]:
         """All entities of a class, ordered by key, page by page."""
-        return PagedQuery(self._api, cls, {"op": "find-all", "type": name_of(cls)})
+        return PagedQuery(self._api, cls, {"op": "find-all", "type": _entity_name(cls)})
 
     def query(self, name: str, cls: type[E]) -> ParameterizedQuery[E]:
         """A query that the class declares."""
-        request = {"op": "query", "type": name_of(cls), "query": name, "parameters": {}}
+        request = {"op": "query", "type": _entity_name(cls), "query": name, "parameters": {}}
         return ParameterizedQuery(self._api, cls, request)
 
     def _write(self, op: str, entities: Sequence[Any], dedup_id: str | None) -> Any:
         rows = [
             {
-                "type": name_of(type(e)),
+                "type": _entity_name(type(e)),
                 "key": _wire_key(tuple(getattr(e, name) for name in type(e).__entity_key__)),
                 "value": None if op == "remove" else form_of(type(e)).encode(e, "$"),
             }
@@ -297,6 +297,20 @@ class PersistenceService(Service):
         ]
         request = {"op": op, "entities": rows, "dedupId": dedup_id}
         return self._call("persistence", "write", request)
+
+
+def _entity_name(cls: Any) -> str:
+    """The name under which the entities of a class are stored.
+
+    Raises:
+        CordaRuntimeError: `entity-type-unknown`, it is no class of entities.
+    """
+    if not isinstance(cls, type):
+        raise CordaRuntimeError("entity-type-unknown", f"{cls!r} is no class of entities")
+    if not hasattr(cls, "__entity_key__"):
+        problem = f"{name_of(cls)} is no entity: write @entity(..) above the class"
+        raise CordaRuntimeError("entity-type-unknown", problem)
+    return name_of(cls)
 
 
 def _decoded(cls: type[E], values: Iterable[Any]) -> list[E]:
