@@ -298,3 +298,17 @@ class Finality:
     @property
     def result(self) -> Any:
         return self.initiator.result
+
+
+class Changed(list):
+    """An inbox that changes what comes into it."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def append(self, payload):
+        super().append(self.change(payload))
+
+    def popleft(self):
+        return self.pop(0)

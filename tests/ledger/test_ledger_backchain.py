@@ -10,7 +10,7 @@ from host.ledger.core.statuses import Reason, Status
 from host.ledger.parts import CHAIN_LIMITS
 from host.ledger.protocols.backchain import resolve
 from host.ledger.vault.transactions import Origin
-from tests.ledger.ledger_nodes import ALICE, BOB, CAROL, Finality
+from tests.ledger.ledger_nodes import ALICE, BOB, CAROL, Changed, Finality
 from tests.ledger.program_network import run
 
 
@@ -34,20 +34,6 @@ def proposal_to_carol(nodes, spent, *, change=None):
         end.inbox = Changed(change)
     run(*made.parties)
     return made
-
-
-class Changed(list):
-    """An inbox that changes what comes into it."""
-
-    def __init__(self, change):
-        super().__init__()
-        self.change = change
-
-    def append(self, payload):
-        super().append(self.change(payload))
-
-    def popleft(self):
-        return self.pop(0)
 
 
 def changing(kind, change):

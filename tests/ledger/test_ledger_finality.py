@@ -9,7 +9,7 @@ from host.ledger.core.statuses import Reason, Status
 from host.ledger.vault import parties, verifications
 from host.ledger.vault.transactions import Origin
 from host.ports.directory import Judged
-from tests.ledger.ledger_nodes import ALICE, BOB, CAROL, NOTARY, Nodes
+from tests.ledger.ledger_nodes import ALICE, BOB, CAROL, NOTARY, Changed, Finality, Nodes
 from tests.ledger.program_network import run
 from tests.services.support import holding
 
@@ -249,3 +249,141 @@ def test_a_counterparty_that_ran_other_code_is_found(nodes):
     assert BOB in str(made.result)
     assert nodes.notary.asked == []
     assert nodes.status(ALICE, made.id) == ("I", "refused")
+
+
+def changed(nodes, signed, name, kind, change, *others):
+    """A finality in which `change` meets the messages of one kind that `name` receives."""
+    made = Finality(nodes, signed, others or (name,), by=ALICE)
+    end = made.receivers[name].ends["r"]
+    end.inbox = Changed(lambda payload: change(payload) if payload["kind"] == kind else payload)
+    run(*made.parties)
+    return made
+
+
+def test_old_parameters_are_refused_by_the_receiver(nodes):
+    """The receiver knows newer ones than the initiator."""
+    signed = nodes.build(5)
+    old, parameters = nodes.group.current, nodes.group.parameters
+    nodes.group.add_notary(nodes.keys[CAROL], "O=Other, L=London, C=GB")
+
+    def at(viewer, hash=None):  # noqa: A002  # as the port
+        return parameters(viewer, hash or (old if str(viewer.x500_name) == ALICE else None))
+
+    nodes.group.parameters = at
+    made = nodes.finality(signed, BOB)
+    assert made.result.reason_code == "group-parameters-not-current"
+    assert nodes.status(BOB, made.id) == ("I", "refused")
+    assert nodes.notary.asked == []
+
+
+def test_what_is_told_as_notarised_is_checked(nodes):
+    """The receiver is told another's signature, a wrong one, or none."""
+
+    def stranger(payload):
+        return {**payload, "signatures": [nodes.signature(CAROL, signed["id"]).to_json()]}
+
+    def wrong(payload):
+        (signature,) = payload["signatures"]
+        other = nodes.signature(NOTARY, "SHA-256D:" + "0" * 64).to_json()
+        return {**payload, "signatures": [{**signature, "signature": other["signature"]}]}
+
+    for change, code in (
+        (stranger, "notary-signature-invalid"),
+        (wrong, "notary-signature-invalid"),
+        (lambda payload: {**payload, "signatures": []}, "notary-required"),
+    ):
+        signed = nodes.build(5)
+        made = changed(nodes, signed, BOB, "notarised", change)
+        assert made.receivers[BOB].result.code == code
+        assert nodes.status(BOB, made.id) == ("U", None)
+        assert len(made.receivers[BOB].later) == 1
+    (later,) = made.receivers[BOB].later.values()
+    assert nodes.repair(BOB, later).result == "V"
+
+
+def test_signatures_of_others_are_checked_by_the_receiver(nodes):
+
+    def wrong(payload):
+        (signature,) = payload["signatures"]
+        other = nodes.signature(CAROL, "SHA-256D:" + "0" * 64).to_json()
+        return {**payload, "signatures": [{**signature, "signature": other["signature"]}]}
+
+    def missing(payload):
+        return {**payload, "signatures": []}
+
+    for change, code in ((wrong, "signature-invalid"), (missing, "signature-missing")):
+        signed = nodes.build(5, signatories=(ALICE, BOB, CAROL))
+        made = changed(nodes, signed, BOB, "more", change, BOB, CAROL)
+        assert made.receivers[BOB].result.code == code
+        assert nodes.status(BOB, made.id) == ("U", None)
+        keys = {each.key for each in nodes.stored(BOB, made.id).signed.signatures}
+        assert nodes.keys[CAROL] not in keys
+
+
+def test_filtered_dependencies_that_are_not_right(node_stores, notary):
+    nodes = Nodes(*node_stores, backchain=False)
+    (ref,) = nodes.final(5)
+    (other,) = nodes.final(6)
+    signed = nodes.build(7, inputs=[ref], signatories=(ALICE, CAROL))
+    unrelated = nodes.build(8, inputs=[other], signatories=(ALICE, CAROL))
+    foreign = nodes.call(
+        ALICE, "protocol.begin-finality", {"transaction": unrelated, "parties": []}
+    )
+    request = {"id": foreign["id"], "more": False}
+    (shown,) = nodes.call(ALICE, "protocol.make-proposal", request)["payload"]["dependencies"]
+
+    def edited(change):
+        def edit(payload):
+            (own,) = payload["dependencies"]
+            return {**payload, "dependencies": change(own)}
+
+        return edit
+
+    def bit(own):
+        for part in own["filtered"]["groups"]:
+            if part["group"] == 8:
+                part["leaves"][0]["leaf"] = part["leaves"][0]["leaf"].replace("5", "6", 1)
+        return [own]
+
+    forged = [{**shown["signatures"][0]}]
+    for change, codes in (
+        (lambda own: None, {"dependencies-mismatch"}),
+        (lambda own: [], {"dependencies-mismatch"}),
+        (lambda own: [own, shown], {"dependencies-mismatch"}),
+        (lambda own: [shown], {"dependencies-mismatch"}),
+        (lambda own: [{**own, "signatures": []}], {"dependencies-mismatch"}),
+        (lambda own: [{**own, "signatures": forged}], {"signature-invalid"}),
+        (bit, {"filtered-invalid"}),
+    ):
+        made = changed(nodes, signed, CAROL, "proposal", edited(change))
+        assert made.receivers[CAROL].result.code in codes
+        assert nodes.status(CAROL, made.id) is None
+    assert nodes.finality(signed, CAROL).result["id"] == signed["id"]
+
+
+def test_a_proposal_that_is_changed_on_its_way(nodes):
+    """Another content than the identifier's, or a signature over another transaction."""
+    signed = nodes.build(5)
+
+    def content(payload):
+        payload["transaction"]["componentGroups"][9] = ['{"forged":true}']
+        return payload
+
+    def signature(payload):
+        foreign = nodes.signature(ALICE, "SHA-256D:" + "0" * 64).to_json()
+        payload["transaction"]["signatures"] = [foreign]
+        return payload
+
+    def unsigned(payload):
+        payload["transaction"]["signatures"] = []
+        return payload
+
+    for change, code in (
+        (content, "transaction-invalid"),
+        (signature, "signature-invalid"),
+        (unsigned, "signature-missing"),
+    ):
+        made = changed(nodes, signed, BOB, "proposal", change)
+        assert made.receivers[BOB].result.code == code
+        assert nodes.status(BOB, made.id) is None
+    assert nodes.finality(signed, BOB).result["id"] == signed["id"]
