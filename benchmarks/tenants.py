@@ -1,6 +1,7 @@
 """Many tenants at once: 10 to 1,000 live sandboxes in one process, and what each one costs.
 
-Each tenant is a Python contract that has been loaded and called once; all stay alive. Against
+Each tenant is a Python contract that has been loaded and called once; all stay alive. The contract
+has run before, as on a host in use, so the pages that its runs usually write are known. Against
 what the operating system would need instead: a Python process per tenant.
 """
 
@@ -15,6 +16,7 @@ from benchmarks.measure import Measurement, median_seconds
 
 _GOALS = {10: "0.01 s", 250: "0.2 s", 1_000: "0.8 s"}
 _PRIVATE_GOAL = "1,500 KiB"
+_RUNS_BEFORE = 3
 _MEMORY = Path("/proc/self/smaps_rollup")
 _PROCESS = """
 import sys
@@ -26,6 +28,8 @@ import iou_contracts
 def live() -> list[Measurement]:
     """Time and memory by the number of tenants."""
     figures: list[Measurement] = []
+    for _ in range(_RUNS_BEFORE):
+        contracts.verify(contracts.contracts()["Python"], contracts.transaction())
     for count in _GOALS:
         figures += _load(count, median_seconds(_start_process, repeats=5))
     return figures
@@ -34,11 +38,11 @@ def live() -> list[Measurement]:
 def _load(count: int, process: float) -> list[Measurement]:
     guest, transaction = contracts.contracts()["Python"], contracts.transaction().encode()
     before = private_bytes()
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), time.process_time()
     tenants = [KeptInstance(guest) for _ in range(count)]
     for tenant in tenants:
         tenant.verify(transaction)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
     after = private_bytes()
     for tenant in tenants:
         tenant.close()
@@ -48,7 +52,7 @@ def _load(count: int, process: float) -> list[Measurement]:
         unit="s",
         against=f"a Python process per tenant ({process * 1000:.0f} ms each)",
         ratio=process * count / seconds,
-        note=f"goal: {_GOALS[count]}",
+        note=f"{cpu:.2f} s of processor time; goal: {_GOALS[count]}",
     )
     if before is None or after is None:
         return [loaded]

@@ -26,13 +26,14 @@ class UsualPages:
     """The pages of an image that its runs usually write: those that two runs have. Thread-safe.
 
     Attributes:
-        pages: a byte for each page, 1 if it is usual.
-        runs: start and end, in bytes, of each run of usual pages.
+        pages: a byte for each page, 1 if it is usual, or in a gap that is copied with such pages.
+        runs: start and end, in bytes, of each run of usual pages, without gaps.
     """
 
     def __init__(self, size: int) -> None:
         self.pages = bytes(size // PAGE_BYTES)
         self.runs: tuple[tuple[int, int], ...] = ()
+        self._twice = self.pages
         self._once = self.pages
         self._lock = threading.Lock()
 
@@ -40,11 +41,12 @@ class UsualPages:
         """Note what a run has written; answers the usual pages."""
         with self._lock:
             new = _without(written, self.pages)
-            usual = _joined(_both(new, self._once), self.pages)
-            usual = _GAPS.sub(lambda gap: b"\x01" * len(gap[0]), usual)
+            twice = _joined(_both(new, self._once), self._twice)
+            usual = _GAPS.sub(lambda gap: b"\x01" * len(gap[0]), twice)
             self._once = _joined(self._once, new)
             if usual != self.pages and usual.count(1) * PAGE_BYTES <= USUAL_BYTES_MAX:
-                self.pages, self.runs = usual, tuple(_runs(usual))
+                self.pages, self.runs = usual, tuple(_runs(twice))
+                self._twice = twice
             return self.pages
 
 

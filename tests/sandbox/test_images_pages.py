@@ -126,8 +126,9 @@ def written(restoring, instance):
 
 def test_a_new_instance_has_the_pages_that_runs_usually_write(program, restoring, second):
     content = restoring.content()
-    assert 0 < content.usual.pages.count(1) <= PAGES_MAX + 60
-    assert written(restoring, second) == content.usual.pages
+    places = {at // PAGE_BYTES for run in content.usual.runs for at in range(*run, PAGE_BYTES)}
+    assert 0 < len(places) <= PAGES_MAX
+    assert {page for page, flag in enumerate(written(restoring, second)) if flag} == places
     assert bytes(second._inner.memory.view()) == bytes(content.bytes)
     verify(program, second)
     assert written(restoring, second).count(1) <= content.usual.pages.count(1) + 10
