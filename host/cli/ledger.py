@@ -1,4 +1,4 @@
-"""`cordbox ledger`: the transactions that a node of a running host has recorded."""
+"""`cordbox ledger`: the transactions of a node of a running host."""
 
 import json
 import sys
@@ -18,13 +18,15 @@ from host.cli.values import COUNT, Moment
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
+    from host.tools.ledgers import Shown
 
 Connect = Callable[[], "HostClient"]
+_WORDS = ("draft", "unverified", "verified", "invalid")
 
 
 @click.group("ledger", cls=PrettyGroup)
 def command() -> None:
-    """List and export the transactions that a node has recorded.
+    """List, show and export the transactions of a node.
 
     NODE is a virtual node's short hash or X.500 name.
     """
@@ -39,25 +41,98 @@ def command() -> None:
     show_default=True,
     help="Transactions to list at most.",
 )
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(_WORDS),
+    multiple=True,
+    default=("verified",),
+    show_default=True,
+    help="List transactions of this status; may be repeated.",
+)
 @host_options
 @output_option
-def list_transactions(*, connect: Connect, node: str, limit: int, output: str) -> None:
-    """List the transactions of NODE, the latest recorded first."""
-    from host.domain.printable import printable
-    from host.tools.ledgers import transactions
+def list_transactions(
+    *, connect: Connect, node: str, limit: int, statuses: tuple[str, ...], output: str
+) -> None:
+    """List the transactions of NODE, the latest stored first.
 
+    A verified transaction is final. An unverified one is not yet: its notary decides. An invalid
+    one broke a rule, or was refused.
+    """
+    from host.domain.printable import printable
+    from host.tools.ledgers import STATUSES, transactions
+
+    letters = "".join(letter for letter, word in STATUSES.items() if word in statuses)
     with connect() as client:
-        recorded = transactions(client, node)
+        recorded = transactions(client, node, letters)
         found = list(islice(recorded, limit))
         has_more = next(recorded, None) is not None
     if output == "json":
         click.echo(json.dumps(found, indent=2))
         return
-    click.echo(f"{'RECORDED':27}  TRANSACTION")
+    click.echo(f"{'TIME':27}  {'STATUS':10}  TRANSACTION")
     for each in found:
-        click.echo(printable(f"{each['timestamp']:27}  {each['id']}"))
+        word = STATUSES.get(each["status"], each["status"])
+        click.echo(printable(f"{each['timestamp']:27}  {word:10}  {each['id']}"))
     if has_more:
         click.echo(f"There are more than {limit} transactions: see --limit.", err=True)
+
+
+@command.command("show")
+@click.argument("node")
+@click.argument("transaction")
+@host_options
+@output_option
+def show(*, connect: Connect, node: str, transaction: str, output: str) -> int:
+    """Show TRANSACTION of NODE: its status, who signed it, who verified it with which code.
+
+    TRANSACTION is an identifier, SHA-256D:<64 hexadecimal digits>. The exit status is 1 if a
+    counterparty's verification came to another outcome than the node's own: one of the two saw
+    other states, or ran other code.
+    """
+    from host.domain.printable import printable
+    from host.tools.ledgers import shown
+
+    with connect() as client:
+        found = shown(client, node, transaction)
+    if output == "json":
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for line in _lines(found):
+            click.echo(printable(line))
+    differing = [each for each in found["verifications"] if each["differs"]]
+    for each in differing:
+        click.echo(
+            printable(
+                f"Error: {each['party']} verified CPK {each['cpk']} with outcome"
+                f" {each['outcome']}: expected that of the node"
+            ),
+            err=True,
+        )
+    return 1 if differing else 0
+
+
+def _lines(found: "Shown") -> Iterator[str]:
+    from host.tools.ledgers import STATUSES
+
+    reason = f" ({found['reason']})" if found["reason"] else ""
+    yield f"transaction  {found['id']}"
+    yield f"status       {STATUSES.get(found['status'], found['status'])}{reason}"
+    yield f"origin       {found['origin']}"
+    yield f"stored       {found['createdAt']}"
+    yield f"recorded     {found['recordedAt'] or '-'}"
+    yield f"visible      {', '.join(map(str, found['visible'])) or '-'}"
+    yield f"parties      {'; '.join(found['parties']) or '-'}"
+    for signature in found["signatures"]:
+        kind = "notary" if signature["isNotary"] else "signatory"
+        yield f"signed       {signature['timestamp']}  key {signature['keyId']} ({kind})"
+    for each in found["verifications"]:
+        mark = "  DIFFERS" if each["differs"] else ""
+        yield f"{each['verdict']:11}  by {each['party'] or 'this node'}{mark}"
+        for name in ("cpk", "code", "engine", "outcome", "run"):
+            yield f"  {name:9}  {each[name]}"
+        yield f"  {'fuel':9}  {each['fuel']}"
 
 
 @command.command("export")

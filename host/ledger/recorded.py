@@ -4,16 +4,21 @@ Their JSON is the ledger transaction that contracts see (docs/reference/host-api
 `cordbox contract verify` judges again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
 from host.ledger.core.components import from_groups
+from host.ledger.core.digests import Verification, other_outcomes
 from host.ledger.core.model import Resolved
-from host.ledger.vault import outputs, transactions
+from host.ledger.core.statuses import Status
+from host.ledger.vault import outputs, parties, transactions, verifications
+from host.ledger.vault.transactions import Stored
 from host.ports.vaults import VaultAccess
+
+_VERIFIED = frozenset({Status.VERIFIED})
 
 
 class LedgerDamagedError(StorageError):
@@ -37,6 +42,29 @@ class Recorded:
         return frozenset(state.type for state in (*named, *found.transaction.outputs))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """A transaction of any status, and what was said of it.
+
+    Attributes:
+        notary_key: of the notary that it names.
+        visible: indexes of the outputs that concern the node.
+        parties: counterparties of its finality, X.500 names.
+        verifications: runs of contracts by CPK; the party of the node's own is empty.
+    """
+
+    stored: Stored
+    notary_key: str | None
+    visible: Sequence[int]
+    parties: Sequence[str]
+    verifications: Sequence[tuple[str, Verification]]
+
+    def differs(self, verification: Verification) -> bool:
+        """Whether a verification came to another outcome than the node's own by that CPK."""
+        own = [each for party, each in self.verifications if not party]
+        return bool(other_outcomes(own, [verification]))
+
+
 class RecordedTransactions:
     """Reads the transactions of every node of the host. Thread-safe."""
 
@@ -56,9 +84,55 @@ class RecordedTransactions:
         """
         return self._page(node, limit, after, newest_first=False)
 
-    def newest(self, node: ShortHash, limit: int, before: int | None) -> Sequence[tuple[int, str]]:
-        """As `oldest`, the latest first: only those with a smaller sequence number."""
-        return self._page(node, limit, before, newest_first=True)
+    def newest(
+        self,
+        node: ShortHash,
+        limit: int,
+        before: int | None,
+        statuses: Collection[Status] = _VERIFIED,
+    ) -> Sequence[tuple[int, str]]:
+        """As `oldest`, the latest first, of some statuses: only smaller sequence numbers."""
+        return self._page(node, limit, before, newest_first=True, statuses=statuses)
+
+    def outline(self, node: ShortHash, transaction_id: str) -> tuple[Status, EpochMs]:
+        """The status, and when the node recorded or, if it has not, first stored a transaction.
+
+        Raises:
+            NotFoundError: the node does not have it.
+            StorageError: the vault cannot be read.
+        """
+        found = None
+        if self._vaults.is_made(node):
+            with self._vaults.read(node) as connection:
+                found = transactions.outline(connection, transaction_id)
+        if found is None:
+            raise _unknown(node, transaction_id)
+        return found
+
+    def overview(self, node: ShortHash, transaction_id: str) -> Overview:
+        """A transaction of any status, and what was said of it.
+
+        Raises:
+            NotFoundError: the node does not have it.
+            LedgerDamagedError: its rows are damaged.
+            StorageError: the vault cannot be read.
+        """
+        self.outline(node, transaction_id)
+        try:
+            with self._vaults.read(node) as connection:
+                stored = transactions.find_stored(connection, transaction_id)
+                if stored is None:
+                    raise LedgerDamagedError(f"transaction {transaction_id} has gone meanwhile")
+                notary = from_groups(stored.signed.groups).notary
+                return Overview(
+                    stored=stored,
+                    notary_key=None if notary is None else notary.key,
+                    visible=outputs.visible(connection, transaction_id),
+                    parties=parties.names(connection, transaction_id),
+                    verifications=verifications.list_of(connection, transaction_id),
+                )
+        except (CapabilityError, ValueError, TypeError, AttributeError) as refused:
+            raise _damaged(node, transaction_id, refused) from refused
 
     def recorded_at(self, node: ShortHash, transaction_id: str) -> EpochMs:
         """When the node recorded a transaction.
@@ -72,11 +146,7 @@ class RecordedTransactions:
             with self._vaults.read(node) as connection:
                 at = transactions.recorded_at(connection, transaction_id)
         if at is None:
-            raise NotFoundError(
-                f"Virtual node {node} has recorded no transaction {transaction_id}.",
-                kind="transaction",
-                named=transaction_id,
-            )
+            raise _unknown(node, transaction_id)
         return at
 
     def find(self, node: ShortHash, transaction_id: str) -> Recorded:
@@ -101,17 +171,39 @@ class RecordedTransactions:
                     references=tuple(outputs.find(connection, content.references)),
                 )
         except (CapabilityError, ValueError, TypeError, AttributeError) as refused:
-            raise LedgerDamagedError(
-                f"transaction {transaction_id} of virtual node {node} is damaged: {refused}"
-            ) from refused
+            raise _damaged(node, transaction_id, refused) from refused
         return Recorded(at=at, resolved=resolved)
 
     def _page(
-        self, node: ShortHash, limit: int, beyond: int | None, *, newest_first: bool
+        self,
+        node: ShortHash,
+        limit: int,
+        beyond: int | None,
+        *,
+        newest_first: bool,
+        statuses: Collection[Status] = _VERIFIED,
     ) -> Sequence[tuple[int, str]]:
         if not self._vaults.is_made(node):
             return ()
         with self._vaults.read(node) as connection:
             return transactions.list_page(
-                connection, limit=limit, beyond=beyond, newest_first=newest_first
+                connection,
+                limit=limit,
+                beyond=beyond,
+                newest_first=newest_first,
+                statuses=statuses,
             )
+
+
+def _unknown(node: ShortHash, transaction_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"Virtual node {node} has no transaction {transaction_id}.",
+        kind="transaction",
+        named=transaction_id,
+    )
+
+
+def _damaged(node: ShortHash, transaction_id: str, refused: Exception) -> LedgerDamagedError:
+    return LedgerDamagedError(
+        f"transaction {transaction_id} of virtual node {node} is damaged: {refused}"
+    )

@@ -12,7 +12,8 @@ from fastapi import Query, Request, Response
 from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
 from host.domain.paging import Cursor
-from host.ledger.recorded import Recorded
+from host.ledger.core.statuses import Status
+from host.ledger.recorded import Overview, Recorded
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, next_headers, streamed
 from host.rest.parameters import NodeHash, TransactionId
@@ -30,10 +31,14 @@ _MANY = {LINES: {"schema": {"type": "string"}}}
 
 @wire
 class TransactionInfo:
-    """A transaction that a node has recorded; `timestamp` is the time of recording."""
+    """A transaction of a node.
+
+    `timestamp` is the time of recording or, of one that is not verified, of its first storing.
+    """
 
     id: str
     timestamp: datetime
+    status: str
 
 
 @wire
@@ -41,7 +46,52 @@ class TransactionInfos:
     transactions: list[TransactionInfo]
 
 
+@wire
+class SignatureInfo:
+    """A signature of a transaction; `key_id` is the key's id."""
+
+    key_id: str
+    is_notary: bool
+    timestamp: str
+
+
+@wire
+class VerificationInfo:
+    """A run of a contract CPK.
+
+    `party` is the counterparty that told of it; null for the node itself. `differs`: it came to
+    another outcome than the node's own run.
+    """
+
+    party: str | None
+    cpk: str
+    code: str
+    outcome: str
+    run: str
+    engine: str
+    fuel: int
+    verdict: str
+    differs: bool
+
+
+@wire
+class TransactionOverview:
+    """A transaction of any status, who signed it, and who verified it with which code."""
+
+    id: str
+    status: str
+    reason: str | None
+    origin: str
+    created_at: datetime
+    recorded_at: datetime | None
+    signatures: list[SignatureInfo]
+    parties: list[str]
+    visible: list[int]
+    verifications: list[VerificationInfo]
+
+
 _INFO_JSON = as_json(TransactionInfo)
+_VERIFIED = "V"
 
 
 @router.get(
@@ -50,20 +100,42 @@ _INFO_JSON = as_json(TransactionInfo)
     responses={200: {"headers": NEXT_HEADERS}},
 )
 def get_transactions(
-    holdingidentityshorthash: NodeHash, services: Services, request: Request, asked: Asked
+    *,
+    holdingidentityshorthash: NodeHash,
+    services: Services,
+    request: Request,
+    asked: Asked,
+    status: Annotated[
+        str,
+        Query(
+            pattern="^[DUVI]{1,4}$",
+            description="Letters of statuses: D draft, U unverified, V verified, I invalid.",
+        ),
+    ] = _VERIFIED,
 ) -> Response:
-    """List the transactions that a virtual node has recorded, the latest first."""
+    """List the transactions of a virtual node that have one of some statuses, the latest first."""
     node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+    statuses = frozenset(map(Status, status))
 
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[tuple[int, str]]:
-        return services.transactions.newest(node, limit, None if cursor is None else cursor.last[0])
+        before = None if cursor is None else cursor.last[0]
+        return services.transactions.newest(node, limit, before, statuses)
 
     def render(place: tuple[int, str]) -> bytes:
-        at = services.transactions.recorded_at(node, place[1])
-        return _INFO_JSON(TransactionInfo(id=place[1], timestamp=instant(at)))
+        found, at = services.transactions.outline(node, place[1])
+        return _INFO_JSON(TransactionInfo(id=place[1], timestamp=instant(at), status=found.value))
 
     page = asked.of("transactions", fetch, lambda place: place)
     return listed(request, page, render, member="transactions")
+
+
+@router.get("/ledger/{holdingidentityshorthash}/transaction/{transactionid}")
+def get_transaction(
+    holdingidentityshorthash: NodeHash, transactionid: TransactionId, services: Services
+) -> TransactionOverview:
+    """Show a transaction of any status, who signed it, and who verified it with which code."""
+    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+    return _overview(services.transactions.overview(node, transactionid))
 
 
 @router.get(
@@ -138,3 +210,39 @@ def _within(at: EpochMs, first: EpochMs | None, last: EpochMs | None) -> bool:
 
 def _as_text(found: Recorded) -> bytes:
     return canonical_json(found.resolved.to_json())
+
+
+def _overview(found: Overview) -> TransactionOverview:
+    stored = found.stored
+    return TransactionOverview(
+        id=stored.signed.id,
+        status=stored.status.value,
+        reason=None if stored.reason is None else stored.reason.value,
+        origin=stored.origin.value,
+        created_at=instant(stored.created_at),
+        recorded_at=None if stored.recorded_at is None else instant(stored.recorded_at),
+        signatures=[
+            SignatureInfo(
+                key_id=each.by,
+                is_notary=each.key == found.notary_key,
+                timestamp=each.timestamp,
+            )
+            for each in stored.signed.signatures
+        ],
+        parties=list(found.parties),
+        visible=list(found.visible),
+        verifications=[
+            VerificationInfo(
+                party=party or None,
+                cpk=each.cpk,
+                code=each.code,
+                outcome=each.outcome,
+                run=each.run,
+                engine=each.engine,
+                fuel=each.fuel,
+                verdict=each.verdict,
+                differs=found.differs(each),
+            )
+            for party, each in found.verifications
+        ],
+    )

@@ -35,21 +35,75 @@ class Chosen:
 
 
 class Listed(TypedDict):
-    """A transaction of a list; `timestamp` is the time of recording, ISO 8601."""
+    """A transaction of a list; `timestamp` is ISO 8601, `status` a letter."""
 
     id: str
     timestamp: str
+    status: str
 
 
-def transactions(client: HostClient, node: str) -> Iterator[Listed]:
-    """Identifier and time of a node's transactions, the latest first, fetched lazily.
+class Signed(TypedDict):
+    """A signature of a transaction."""
+
+    keyId: str
+    isNotary: bool
+    timestamp: str
+
+
+class Verified(TypedDict):
+    """A run of a contract CPK; `party` is None for the node itself."""
+
+    party: str | None
+    cpk: str
+    code: str
+    outcome: str
+    run: str
+    engine: str
+    fuel: int
+    verdict: str
+    differs: bool
+
+
+class Shown(TypedDict):
+    """A transaction of any status; times are ISO 8601."""
+
+    id: str
+    status: str
+    reason: str | None
+    origin: str
+    createdAt: str
+    recordedAt: str | None
+    signatures: list[Signed]
+    parties: list[str]
+    visible: list[int]
+    verifications: list[Verified]
+
+
+STATUSES: Mapping[str, str] = {"D": "draft", "U": "unverified", "V": "verified", "I": "invalid"}
+"""Letter -> word."""
+
+
+def transactions(client: HostClient, node: str, statuses: str = "V") -> Iterator[Listed]:
+    """A node's transactions with one of some statuses, letters, the latest first, fetched lazily.
 
     Raises:
         HostError: see `HostClient.get` and `node_named`.
     """
     path = f"/ledger/{node_named(client, node)}/transaction"
-    for item in client.items(path, "transactions", limit=_PAGE):
+    for item in client.items(path, "transactions", limit=_PAGE, status=statuses):
         yield shaped(item, Listed, path)
+
+
+def shown(client: HostClient, node: str, transaction: str) -> Shown:
+    """A transaction of any status, who signed it, and who verified it with which code.
+
+    Raises:
+        TransactionIdInvalidError: `transaction` is no identifier.
+        HostError: see `HostClient.get` and `node_named`.
+    """
+    identifier = parse_transaction_id(transaction)
+    path = f"/ledger/{node_named(client, node)}/transaction/{identifier}"
+    return shaped(client.get(path), Shown, path)
 
 
 def exported(

@@ -29,6 +29,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         "package": str(package),
         "timeout": "0",
         "transactions": f"SHA-256D:{'0' * 64}",
+        "transaction": f"SHA-256D:{'0' * 64}",
     }
     return Workspace(folder=tmp_path, good=good, special={})
 

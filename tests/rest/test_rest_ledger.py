@@ -9,11 +9,14 @@ from sqlalchemy import update
 from host.access import Effect, Permission
 from host.domain.ids import EpochMs
 from host.ledger.core.components import to_groups
+from host.ledger.core.digests import Verification
 from host.ledger.core.model import Command, State, StateRef, Transaction
 from host.ledger.core.signed import unsigned
+from host.ledger.core.statuses import Reason, Status
+from host.ledger.vault import parties, verifications
 from host.ledger.vault.finish import finish
 from host.ledger.vault.tables import TRANSACTION
-from host.ledger.vault.transactions import Origin
+from host.ledger.vault.transactions import Origin, keep
 
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 API = "/api/v5_2"
@@ -127,6 +130,67 @@ def test_filters_choose(api, bob, recorded, query, numbers):
     assert [each["id"] for each in found] == [recorded[bob][n] for n in numbers]
 
 
+def test_the_list_has_the_statuses_that_are_asked_for(api, bob, services, recorded):
+    contents = [transaction(number) for number in (20, 22)]
+    signed = [unsigned(bytes([n]) * 32, to_groups(each)) for n, each in enumerate(contents)]
+
+    def store(connection):
+        options = {"origin": Origin.FINALITY, "now": EpochMs(START)}
+        keep(connection, signed[0], status=Status.UNVERIFIED, **options)
+        keep(connection, signed[1], status=Status.INVALID, reason=Reason.NOTARY, **options)
+
+    services.transactions._vaults.transact(bob, store)
+    path = f"{API}/ledger/{bob}/transaction"
+
+    def listed(query):
+        found = api.get(f"{path}{query}").json()["transactions"]
+        return [(each["id"], each["status"], each["timestamp"]) for each in found]
+
+    at = "2026-01-01T00:00:00Z"
+    assert {status for _, status, _ in listed("?limit=100")} == {"V"}
+    assert listed("?status=U") == [(signed[0].id, "U", at)]
+    assert listed("?status=DUI") == [(signed[1].id, "I", at), (signed[0].id, "U", at)]
+    for wrong in ("x", "", "UU,V", "DUVID"):
+        reply = api.get(f"{path}?status={wrong}")
+        assert (reply.status_code, reply.json()["details"]["code"]) == (400, "request-invalid")
+    shown = api.get(f"{path}/{signed[1].id}").json()
+    assert (shown["status"], shown["reason"], shown["origin"]) == ("I", "notary", "finality")
+    assert (shown["createdAt"], shown["recordedAt"]) == (at, None)
+    assert api.get(f"{path}/{signed[1].id}/export").status_code == 404
+
+
+def test_a_transaction_shows_who_verified_it_with_which_code(api, bob, services, recorded):
+    """A counterparty that ran the same CPK and came to another outcome saw something else."""
+    transaction_id = recorded[bob][0]
+    own = Verification(
+        cpk="SHA-256:C",
+        form=1,
+        code="SHA-256:D",
+        outcome="SHA-256:1",
+        run="SHA-256:2",
+        engine="SHA-256:3",
+        fuel=7,
+        verdict="accepted",
+    )
+    other = Verification(**{**own.to_json(), "outcome": "SHA-256:9"})
+
+    def store(connection):
+        for party, each in (("", own), (ALICE, own), ("O=Carol, L=London, C=GB", other)):
+            verifications.keep(connection, transaction_id, party, [each], now=EpochMs(START))
+        parties.keep(connection, transaction_id, [ALICE])
+
+    services.transactions._vaults.transact(bob, store)
+    shown = api.get(f"{API}/ledger/{bob}/transaction/{transaction_id.lower()}").json()
+    assert (shown["id"], shown["status"], shown["reason"]) == (transaction_id, "V", None)
+    assert (shown["parties"], shown["signatures"], shown["visible"]) == ([ALICE], [], [])
+    found = [(v["party"], v["outcome"], v["differs"]) for v in shown["verifications"]]
+    assert found == [
+        (None, "SHA-256:1", False),
+        (ALICE, "SHA-256:1", False),
+        ("O=Carol, L=London, C=GB", "SHA-256:9", True),
+    ]
+
+
 def test_one_transaction_is_named_in_any_letter_case(api, bob, recorded):
     (whole, *_) = lines(api.get(f"{API}/ledger/{bob}/export?limit=1"))
     for name in (recorded[bob][0], recorded[bob][0].lower(), quote(recorded[bob][0], safe="")):
@@ -139,6 +203,8 @@ def test_one_transaction_is_named_in_any_letter_case(api, bob, recorded):
     ("path", "status", "code"),
     [
         (f"transaction/{UNKNOWN}/export", 404, "not-found"),
+        (f"transaction/{UNKNOWN}", 404, "not-found"),
+        ("transaction/x", 400, "transaction-id-invalid"),
         ("transaction/x/export", 400, "transaction-id-invalid"),
         (f"transaction/{UNKNOWN}0/export", 400, "transaction-id-invalid"),
         ("transaction/%00/export", 400, "request-invalid"),

@@ -38,6 +38,7 @@ COMMANDS = {
     ("host", "dead-letters"): (),
     ("ledger", "export"): ("0123456789AB",),
     ("ledger", "list"): ("0123456789AB",),
+    ("ledger", "show"): ("0123456789AB", f"SHA-256D:{'0' * 64}"),
     ("node", "quota"): ("0123456789AB",),
     ("node", "usage"): ("0123456789AB",),
 }

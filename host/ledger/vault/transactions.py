@@ -129,6 +129,17 @@ def recorded_at(connection: Connection, transaction_id: str) -> EpochMs | None:
     return None if at is None else EpochMs(at)
 
 
+def outline(connection: Connection, transaction_id: str) -> tuple[Status, EpochMs] | None:
+    """The status, and when it was recorded or, of one that is not verified, first stored."""
+    row = connection.execute(
+        select(_ROW.status, _ROW.recorded_at, _ROW.created_at).where(_ROW.id == transaction_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    at = row.created_at if row.recorded_at is None else row.recorded_at
+    return Status(row.status), EpochMs(at)
+
+
 def list_page(
     connection: Connection,
     *,

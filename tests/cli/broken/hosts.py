@@ -71,7 +71,9 @@ ANSWERS: Mapping[str, bytes] = {
     "lists of numbers": _json(_of_all_lists(1)),
     "lists of objects": _json(_of_all_lists({})),
     "lists of nulls": _json(_of_all_lists({"holdingIdentity": None, "id": None, "timestamp": 1})),
-    "endless list": _json(_of_all_lists({"id": "x", "timestamp": "y"}), b"Cordbox-Next: again"),
+    "endless list": _json(
+        _of_all_lists({"id": "x", "timestamp": "y", "status": "V"}), b"Cordbox-Next: again"
+    ),
     "wrong types": _json('{"flowStatus": 1, "quota": [], "status": {}, "now": "x", "since": []}'),
     "control characters": _json('{"flowStatus": "\\u001b[2J\\r\\n", "json": "\\u001b[31m"}'),
     "redirect to itself": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
