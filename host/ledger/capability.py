@@ -41,7 +41,7 @@ from host.ledger.parts import CHAIN_LIMITS, Function, LedgerParts, ProtocolFunct
 from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
-from host.ledger.tokens import TokenClaims
+from host.ledger.tokens import CLAIM_MS, TokenClaims
 from host.ledger.vault import outputs, transactions, verifications
 from host.ledger.vault.finish import finish
 from host.ledger.vault.transactions import Origin
@@ -87,6 +87,7 @@ class LedgerCapability:
         vault_functions: VaultFunctions,
         functions: Sequence[ProtocolFunctions] = (),
         chain_limits: Callable[[], ChainLimits] = lambda: CHAIN_LIMITS,
+        claim_ms: Callable[[], int] = lambda: CLAIM_MS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
@@ -112,7 +113,7 @@ class LedgerCapability:
             recorder=OutputRecorder(keys, vault_functions),
         )
         self._parts = parts
-        claims = TokenClaims(vaults)
+        claims = TokenClaims(vaults, claim_ms)
         self._operations: Operations = {
             **Finding(vaults=vaults, members=members, monotonic=monotonic).operations(),
             **Filtering(public_keys).operations(),

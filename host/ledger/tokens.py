@@ -29,8 +29,9 @@ _PATTERN_WEIGHT_MAX = 10_000
 class TokenClaims:
     """Claims and balances of tokens. Thread-safe."""
 
-    def __init__(self, vaults: VaultAccess) -> None:
+    def __init__(self, vaults: VaultAccess, claim_ms: Callable[[], int] = lambda: CLAIM_MS) -> None:
         self._vaults = vaults
+        self._claim_ms = claim_ms
 
     def claim(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Reserve tokens until the flow ends; null if there are not enough.
@@ -67,7 +68,7 @@ class TokenClaims:
                     taken,
                     request_id=request_id,
                     flow_id=context.flow_id,
-                    expires_at=EpochMs(context.now + CLAIM_MS),
+                    expires_at=EpochMs(context.now + self._claim_ms()),
                 )
                 answer = {"claim": str(number), "tokens": [_shown(each) for each in taken]}
             remember_answer(connection, request_id, request, answer, context.now)

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerValues:
-    """Section `cordbox.ledger`: which backchains a node resolves."""
+    """Section `cordbox.ledger`: which backchains a node resolves, and how long claims last."""
 
     backchain_batch_size: Annotated[
         int,
@@ -29,3 +29,11 @@ class LedgerValues:
         int,
         Meta(ge=1, le=86_400, description="Seconds in which a counterparty gives a backchain."),
     ] = 1800
+    token_claim_timeout_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="Seconds after which a claim on tokens ends, if its flow has not ended.",
+        ),
+    ] = 600

@@ -37,6 +37,16 @@ def test_cash_is_issued_moved_with_change_and_redeemed(nodes: list[Node]) -> Non
     assert [f.status for f in bank.flows] == ["COMPLETED"] * 3
 
 
+def test_a_notary_makes_it_final(cordapp_network: Network) -> None:
+    cordapp_network.notary()
+    bank, alice, bob = (cordapp_network.node(name) for name in (BANK, ALICE, BOB))
+    issue(bank, "10", "5.50")
+    assert alice.start(MoveCash, {**POUNDS, "owner": BOB, "amount": "12.25"})["change"] == "3.25"
+    assert (balance(alice)[1], balance(bob)[1]) == ("3.25", "12.25")
+    assert bob.start(RedeemCash, {**POUNDS, "amount": "12"})["change"] == "0.25"
+    assert balance(bob) == ("0.25", "0.25")
+
+
 def test_cash_that_was_received_moves_on(nodes: list[Node]) -> None:
     bank, alice, bob = nodes
     issue(bank, "10")

@@ -243,6 +243,19 @@ def test_a_cursor_of_others_is_refused(text, words):
     assert refused.value.code == "query-cursor-invalid"
 
 
+def test_keywords_are_known_in_any_letter_case_and_spaces_do_not_count():
+    plain = f"WHERE {FIELD} IS NOT NULL AND {FIELD} LIKE 'a' OR {FIELD} IN ('A', 'b c')"
+    lower = plain.replace("WHERE", "where").replace("IS NOT NULL", "Is nOt nuLL")
+    lower = lower.replace("AND", "anD").replace("LIKE", "like").replace("OR", "or")
+    lower = lower.replace("IN (", "In (")
+    spaced = lower.replace(" ", " \t\n  ").replace("b \t\n  c", "b c")
+    assert query(plain).where == query(lower).where == query(f"\n {spaced} \t").where
+    names = "asasas fromfrom selects wherewhere andand oror isnull inin likes"
+    assert {token.kind for token in tokens_of(names)[:-1]} == {TokenKind.NAME}
+    for word in ("select", "seLEcT", "FROM", "frOM"):
+        assert "keyword" in refusal(f"WHERE {FIELD} = 'a' {word} b")
+
+
 def test_tokens_are_found_without_spaces_between_them():
     found = tokens_of("a.b->>'c d'!=:x::int(-1.50)")
     assert [token.source for token in found][:-1] == [

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from host.domain.capability_error import CapabilityError
 from host.domain.packages import StateInVault
-from host.ledger.tokens import CLAIM_MS, release_claims
+from host.ledger.tokens import CLAIM_MS, TokenClaims, release_claims
 from host.ledger.vault.tables import CLAIM, OUTPUT, POOL
 from tests.services.ledger_support import IOU
 from tests.services.support import (
@@ -228,6 +228,14 @@ def test_a_claim_ends_with_its_time(ledger):
     assert balance_then == {"available": "5", "total": "5"}
     assert amounts(ledger.capability.call(later, "record", request)) == ["5"]
     assert len(rows(ledger, select(CLAIM))) == 1
+
+
+def test_a_claim_lasts_as_long_as_the_setting_says(ledger):
+    issue(ledger, 5)
+    claims = TokenClaims(ledger.vaults, lambda: 1000)
+    request = {"op": "claim-tokens", **POOL_OF, "targetAmount": "5"}
+    claims.claim(context(ALICE, 700, cpi_record=ledger.cpi), request)
+    assert rows(ledger, select(CLAIM.c.expires_at)) == [(NOW + 1000,)]
 
 
 @pytest.mark.parametrize(

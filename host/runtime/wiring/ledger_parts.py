@@ -18,7 +18,7 @@ from host.ports.directory import ContractVerifier
 from host.ports.vault_functions import VaultFunctions
 from host.runtime.wiring import services
 from host.runtime.wiring.network_parts import NetworkParts
-from host.runtime.wiring.sections import chain_limits
+from host.runtime.wiring.sections import chain_limits, claim_ms
 from host.runtime.wiring.services import (
     RemoteCapability,
     RemoteContracts,
@@ -67,6 +67,7 @@ class LedgerParts(NetworkParts):
             contracts=self.contracts,
             functions=self._notary_functions(),
             chain_limits=chain_limits(self.config).get,
+            claim_ms=claim_ms(self.config).get,
             vault_functions=self.vault_functions,
         )
 

@@ -59,6 +59,11 @@ def chain_limits(config: LiveConfig) -> Live[ChainLimits]:
     )
 
 
+def claim_ms(config: LiveConfig) -> Live[int]:
+    """How long a claim on tokens lasts at most, in milliseconds."""
+    return Derived(lambda ledger: ledger.token_claim_timeout_seconds * 1000, config.section(LEDGER))
+
+
 def segment_bytes(config: LiveConfig) -> Live[int]:
     """Maximum length of a file of an audit log."""
     return Derived(lambda log: log.segment_bytes, config.section(AUDIT_LOG))
