@@ -1,6 +1,8 @@
 # Every target prepares what it needs; repeats are fast.
 PYTHON ?= python3
 VENV := .venv
+# Processes that run tests at once: many tests wait for hosts and for disks.
+JOBS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test quick coverage coverage-cores prove-certificates prove-mutations prove-archives check docs bench setup lock clean format wheel
@@ -9,11 +11,11 @@ demo: setup
 	$(BIN)/python -m sample_cordapps.demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -q $(ARGS)
 
 # One or two files of each folder of tests, without what is slow: less than a minute on two quiet cores.
 quick: setup-dev
-	$(BIN)/python -m pytest -n 2 -q -m "not slow and not crash and not network and not property" @tests/quick $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -q -m "not slow and not crash and not network and not property" @tests/quick $(ARGS)
 
 # Which lines tests run, also in processes that they start; fails below the minima of tests/coverage.py.
 # `coverage-cores` looks at what is to be covered whole, by the tests that are about it.
@@ -21,7 +23,7 @@ CORES := tests/cpi tests/certificates tests/domain tests/flow tests/ledger tests
 	tests/rest/test_rest_pages.py tests/services/test_entity_order.py
 coverage: setup-dev
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2 -q $(ARGS)
+	$(BIN)/python -m coverage run -m pytest -n $(JOBS) -q $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m tests.coverage $(FLOORS)
 

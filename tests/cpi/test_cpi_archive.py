@@ -180,10 +180,13 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "cut in the middle": (WHOLE[: len(WHOLE) // 2], "archive-invalid"),
     "directory size 0": (build(A, end={"size": 0}), "archive-invalid"),
     "several disks": (build(A, end={"disk": 1}), "archive-invalid"),
+    "disk elsewhere": (build(A, end={"disk": 0xFFFF}), "archive-zip64"),
+    "too many records": (build(A, end={"here": 2, "count": 2}), "archive-invalid"),
     "counts differ": (build(A, B, end={"here": 1}), "archive-invalid"),
     "count too low": (build(A, B, end={"here": 1, "count": 1}), "archive-invalid"),
     "count too high": (build(A, end={"here": 2, "count": 2}), "archive-invalid"),
     "entry on another disk": (build(replace(A, disk=1)), "archive-invalid"),
+    "entry's disk elsewhere": (build(replace(A, disk=0xFFFF)), "archive-zip64"),
     "comment longer than file": (build(A, end={"comment": 5}), "archive-invalid"),
     # two readers, two archives
     "same name twice": (build(A, A), "archive-duplicate-entry"),

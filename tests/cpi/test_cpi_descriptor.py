@@ -143,3 +143,14 @@ def test_schema(key: str, value: object) -> None:
 def test_no_json(raw: bytes) -> None:
     with pytest.raises(DescriptorError, match="no strict JSON"):
         parse_descriptor(raw)
+
+
+def test_queries_are_written_and_what_json_cannot_say_is_refused() -> None:
+    query = {"name": "q", "state": "s", "where": "x"}
+    with pytest.raises(DescriptorError, match="descriptor"):
+        dump_descriptor(replace(COMPONENT, limits={"fuelMax": float("nan")}))
+    asked = replace(COMPONENT, queries=(query,))
+    assert parse_descriptor(dump_descriptor(asked)).queries == (query,)
+    for document in (b"[]", b'{"code": 1}'):
+        with pytest.raises(DescriptorError):
+            parse_descriptor(document)

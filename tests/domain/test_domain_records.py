@@ -6,14 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from host.domain.accounts import Account
+from host.domain.accounts import Account, Balance, QuotaExceededError, hit_of
 from host.domain.call_time import (
     CallTooSlowError,
     call_time_paused,
     check_call_time,
     limited_call,
 )
-from host.domain.errors import NotFoundError
+from host.domain.errors import NotFoundError, StorageError
+from host.domain.flow import FLOW_FAILED, specific_code, stable_code
 from host.domain.group_members import MemberName
 from host.domain.group_parameters import (
     BYTES_MAX,
@@ -26,7 +27,7 @@ from host.domain.group_parameters import (
     signed_bytes,
 )
 from host.domain.guest_text import RuleError, checked_json, is_json
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.domain.instants import instant_micros
 from host.domain.json import canonical_json
 from host.domain.json_schema import (
@@ -39,7 +40,8 @@ from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, No
 from host.domain.order_keys import NoKeyError, OrderKind, order_key
 from host.domain.packages import CodeWorld, CpiRecord, StateInVault, contracts_of
 from host.domain.paging import CURSOR_CHARACTERS_MAX, Cursor, CursorInvalidError, parse_cursor
-from host.domain.quotas import DEFAULT_QUOTA, QuotaInvalidError, quota_meaning
+from host.domain.quotas import DEFAULT_QUOTA, QuotaInvalidError, check_quota, quota_meaning
+from host.domain.workers import WorkerPlan
 from host.domain.x500 import MemberX500Name
 
 ALICE = MemberX500Name.parse("O=Alice, L=London, C=GB")
@@ -273,3 +275,38 @@ def test_a_cpi_has_contract_and_workflow_cpks():
     assert cpi.startable_flows() == ()
     assert StateInVault(state="s", token=True).has_functions
     assert not StateInVault(state="s", indexes=(("a",),)).has_functions
+
+
+def test_balances_are_added_and_subtracted_by_their_parts():
+    one, two = Balance(bytes=5, rows=2, lasting=1), Balance(bytes=3, rows=1)
+    assert one + two == Balance(bytes=8, rows=3, lasting=1)
+    assert one - two == Balance(bytes=2, rows=1, lasting=1)
+    refused = QuotaExceededError.of(ShortHash("A" * 12), Account.BUS, held=5, more=3, most=7)
+    assert "would hold 8 bytes, at most 7" in refused.message
+    assert refused.details == {"account": "bus"}
+    assert hit_of(Account.BUS) == "quota-exceeded:bus"
+
+
+def test_tenants_see_no_directories_of_the_host():
+    failed = StorageError("/data/x/flows.sqlite: full", path="/data/x/flows.sqlite")
+    assert failed.public_message == "flows.sqlite: full"
+    assert StorageError("full").public_message == "full"
+
+
+def test_a_code_says_more_than_that_flow_code_failed():
+    assert stable_code("a-code:1") == "a-code:1"
+    assert [stable_code(value) for value in ("", "a b", "x" * 101, 1, None)] == [None] * 5
+    assert specific_code("a-code") == "a-code"
+    assert specific_code(FLOW_FAILED) is None
+
+
+def test_a_quota_outside_its_range_is_named_as_it_was_written():
+    for value in (0, -1, 1.5, "1", True, 2**60):
+        with pytest.raises(QuotaInvalidError, match="quota fuelMax is"):
+            check_quota("fuel_max", value, shown_as="fuelMax")
+    check_quota("fuel_max", 100_000_000)
+
+
+def test_a_plan_of_one_process_is_combined():
+    assert WorkerPlan.parse("combined", flow_count=2).is_combined
+    assert not WorkerPlan.parse("flow", flow_count=2).is_combined
