@@ -12,6 +12,7 @@ from host.ledger.protocols.receive_finality import (
 )
 from host.ledger.protocols.repair import ANSWER, REPAIR, answer_repair, repair
 from host.ledger.protocols.serve_notarisation import serve_notarisation
+from host.ledger.protocols.transfer import receive_transaction, send_transaction
 from host.ports.programs import ProgramTable
 
 PROGRAMS = ProgramTable(
@@ -23,6 +24,8 @@ PROGRAMS = ProgramTable(
         ("repair", 1): repair,
         ("answer-repair", 1): answer_repair,
         ("serve-notarisation", 1): serve_notarisation,
+        ("send-transaction", 1): send_transaction,
+        ("receive-transaction", 1): receive_transaction,
     },
     {
         ("ledger.record", "finalize"): "finalize",
@@ -30,6 +33,8 @@ PROGRAMS = ProgramTable(
         ("ledger.record", "accept-finality"): "accept-finality",
         ("ledger.record", "refuse-finality"): "refuse-finality",
         ("ledger.record", "serve-notarisation"): "serve-notarisation",
+        ("ledger.record", "send-transaction"): "send-transaction",
+        ("ledger.verify", "receive-transaction"): "receive-transaction",
     },
     (REPAIR, ANSWER),
 )

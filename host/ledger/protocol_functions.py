@@ -5,6 +5,7 @@ from host.ledger.functions.chain_server import ChainServerFunctions
 from host.ledger.functions.initiator import FinalityFunctions
 from host.ledger.functions.receiver import ReceiverFunctions
 from host.ledger.functions.repair import RepairFunctions
+from host.ledger.functions.transfer import TransferFunctions
 from host.ledger.parts import LedgerParts, ProtocolFunctions
 
 
@@ -16,4 +17,5 @@ def protocol_functions(parts: LedgerParts) -> tuple[ProtocolFunctions, ...]:
         ChainResolverFunctions(parts),
         ChainServerFunctions(parts),
         RepairFunctions(parts),
+        TransferFunctions(parts),
     )

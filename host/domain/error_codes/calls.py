@@ -247,6 +247,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "The counterparty's host speaks a version of the protocol that this one does not know.",
         "Upgrade the older host.",
     ),
+    "transfer-refused": (
+        "A counterparty does not take a transaction that was sent to it; it says why.",
+        "See the message; send what the counterparty can verify.",
+    ),
     "verification-differs": (
         "A counterparty's contract run came to another outcome: other code, or other input states.",
         "Compare the CPKs and the runs that `cordbox ledger show` lists, at both nodes.",

@@ -42,6 +42,23 @@ class TakenProposal(Struct, frozen=True, kw_only=True):
     resolve: list[str]
 
 
+class BegunTransfer(Struct, frozen=True, kw_only=True):
+    """A transaction that may be sent."""
+
+    id: str
+
+
+class TakenTransfer(Struct, frozen=True, kw_only=True):
+    """A transferred transaction, stored as unverified.
+
+    Attributes:
+        resolve: ids of the transactions of which the backchain is to be resolved.
+    """
+
+    id: str
+    resolve: list[str]
+
+
 class RepairPlan(Struct, frozen=True, kw_only=True):
     """What is to be repaired of a transaction.
 

@@ -144,6 +144,30 @@ class ChainParameters(_Chain, frozen=True, kw_only=True, tag="parameters"):
     spec: Annotated[str, Meta(max_length=256)]
 
 
+class _Transfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    cordbox: Literal["transfer"] = "transfer"
+    v: Literal[1] = 1
+
+
+class TransferTransaction(_Transfer, frozen=True, kw_only=True, tag="transaction"):
+    """A transaction; `dependencies` are None where the receiver asks for the backchain."""
+
+    transaction: Content
+    backchain: bool
+    dependencies: Annotated[list[Dependency], Meta(max_length=_DEPENDENCIES_MAX)] | None
+
+
+class TransferReceived(_Transfer, frozen=True, kw_only=True, tag="received"):
+    """The receiver has verified and stored the transaction."""
+
+
+class TransferRefused(_Transfer, frozen=True, kw_only=True, tag="refused"):
+    """The receiver does not take the transaction."""
+
+    code: Text
+    message: Message
+
+
 class _Repair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     cordbox: Literal["repair"] = "repair"
     v: Literal[1] = 1
@@ -170,7 +194,12 @@ Reply: TypeAlias = (
     | ChainStop
 )
 """What the receiver of a proposal may send."""
+TransferReply: TypeAlias = (
+    TransferReceived | TransferRefused | ChainGet | ChainGetParameters | ChainStop
+)
+"""What the receiver of a transferred transaction may send."""
 _BYTES_MAX: Mapping[str, int] = {
+    "transaction": PAYLOAD_BYTES_MAX,
     "proposal": PAYLOAD_BYTES_MAX,
     "transactions": PAYLOAD_BYTES_MAX,
     "parameters": PAYLOAD_BYTES_MAX,
@@ -246,6 +275,19 @@ def read_parameters(payload: JsonValue) -> ChainParameters | FinalityFailed:
         message: ChainParameters | FinalityFailed
         message = msgspec.convert(payload, ChainParameters | FinalityFailed)
     return message
+
+
+def read_transfer(payload: JsonValue) -> TransferTransaction:
+    """Read a transferred transaction."""
+    with _reading(payload):
+        return msgspec.convert(payload, TransferTransaction)
+
+
+def read_transfer_reply(payload: JsonValue) -> TransferReply:
+    """Read what the receiver of a transferred transaction sends."""
+    with _reading(payload):
+        reply: TransferReply = msgspec.convert(payload, TransferReply)
+    return reply
 
 
 def read_repair_ask(payload: JsonValue) -> RepairAsk:

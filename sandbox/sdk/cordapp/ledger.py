@@ -244,6 +244,53 @@ class UtxoLedgerService(Service):
             raise
         return _finalized(self._call("ledger", "record", {"op": "accept-finality", **answer}), [])
 
+    def send_transaction(
+        self, transaction: UtxoSignedTransaction, sessions: Sequence["FlowSession"]
+    ) -> None:
+        """Send a transaction to counterparties that call `receive_transaction`.
+
+        What it depends on is shown by filtered transactions with their notary's signatures.
+
+        Raises:
+            CordaRuntimeError: `transfer-refused`, a counterparty does not take it.
+        """
+        self._send_transaction(transaction, sessions, backchain=False)
+
+    def send_transaction_with_backchain(
+        self, transaction: UtxoSignedTransaction, sessions: Sequence["FlowSession"]
+    ) -> None:
+        """As `send_transaction`; receivers get and verify all that it depends on."""
+        self._send_transaction(transaction, sessions, backchain=True)
+
+    def receive_transaction(self, session: "FlowSession") -> str:
+        """Verify and store the transaction that the counterparty sends; answer its id.
+
+        `find_signed_transaction` gives it if it is final: signed by its notary.
+
+        Raises:
+            BackchainError: what the transaction depends on could not be resolved.
+            ContractVerificationError: a contract refuses; its own message.
+        """
+        request = {"op": "receive-transaction", "session": session.id}
+        answer = self._call("ledger", "verify", request)
+        transaction_id: str = answer["id"]
+        return transaction_id
+
+    def _send_transaction(
+        self,
+        transaction: UtxoSignedTransaction,
+        sessions: Sequence["FlowSession"],
+        *,
+        backchain: bool,
+    ) -> None:
+        request = {
+            "op": "send-transaction",
+            "transaction": to_json(transaction, UtxoSignedTransaction),
+            "sessions": [session.id for session in sessions],
+            "backchain": backchain,
+        }
+        self._call("ledger", "record", request)
+
     def find_signed_transaction(self, transaction_id: str) -> UtxoSignedTransaction | None:
         """A recorded transaction, or None."""
         found: UtxoSignedTransaction | None = from_json(

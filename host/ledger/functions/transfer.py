@@ -1,0 +1,151 @@
+"""What both sides of a transfer do with their own ledgers."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from host.domain.json import JsonObject, JsonValue
+from host.ledger.core.answers import BegunTransfer, OfferedProposal, TakenTransfer
+from host.ledger.core.messages import TransferTransaction, message_json, read_transfer
+from host.ledger.core.model import Transaction
+from host.ledger.core.signed import SignedTransaction, read_signed
+from host.ledger.core.statuses import Status
+from host.ledger.examine import Checked, Purpose
+from host.ledger.functions.filtered_dependencies import (
+    DependenciesMismatchError,
+    read_dependencies,
+    shown_dependencies,
+)
+from host.ledger.functions.judged import examine, refuse_invalid, to_json
+from host.ledger.functions.stored import content_of, dependencies_of, stored_transaction
+from host.ledger.parts import Function, LedgerParts
+from host.ledger.vault import filtered, transactions, verifications
+from host.ledger.vault.finish import finish
+from host.ledger.vault.transactions import Origin
+from host.ledger.vault.verifications import THIS_NODE
+from host.ports.capability import CallContext
+from host.ports.requests import take_bool, take_object, take_text
+
+
+class TransferFunctions:
+    """Functions of sender and receiver."""
+
+    def __init__(self, parts: LedgerParts) -> None:
+        self._parts = parts
+
+    def handlers(self) -> Mapping[str, Function]:
+        return {
+            "begin-transfer": self._begin,
+            "make-transfer": self._make,
+            "take-transfer": self._take,
+            "finish-transfer": self._finish,
+        }
+
+    def _begin(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """Check that a transaction may be sent: it is verified, or right as far as it is signed."""
+        signed = read_signed(take_object(request, "transaction"))
+        with self._parts.read(context) as connection:
+            is_verified = transactions.find(connection, signed.id) is not None
+        if not is_verified:
+            self._parts.examiner.examine(
+                context.holding, context.cpi, signed, purpose=Purpose.RECEIVED
+            )
+        return to_json(BegunTransfer(id=signed.id))
+
+    def _make(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """The message to a counterparty: the vault's transaction if verified, else as given."""
+        given = read_signed(take_object(request, "transaction"))
+        backchain = take_bool(request, "backchain")
+        with self._parts.read(context) as connection:
+            signed = transactions.find(connection, given.id) or given
+            content = content_of(signed)
+            shown = None if backchain else shown_dependencies(connection, content)
+        message = TransferTransaction(
+            transaction=signed.to_json(), backchain=backchain, dependencies=shown
+        )
+        offered = OfferedProposal(backchain=dependencies_of(content) if backchain else [])
+        return {"payload": message_json(message), "summary": to_json(offered)}
+
+    def _take(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """Check a transaction by all that needs no other one, and store it as unverified."""
+        message = read_transfer(request.get("payload"))
+        signed = read_signed(message.transaction)
+        purpose = _purpose(signed, content_of(signed))
+        found = self._parts.examiner.check(context.holding, context.cpi, signed, purpose=purpose)
+        shown = () if message.backchain else self._dependencies(context, found, message)
+
+        def keep(connection: Connection) -> None:
+            refuse_invalid(connection, signed.id)
+            transactions.keep(
+                connection,
+                signed,
+                status=Status.UNVERIFIED,
+                origin=Origin.TRANSFER,
+                now=context.now,
+            )
+            for each in shown:
+                filtered.keep(connection, each.filtered, each.signatures, now=context.now)
+
+        self._parts.write(context, keep)
+        resolve = dependencies_of(found.content) if message.backchain else []
+        return to_json(TakenTransfer(id=signed.id, resolve=resolve))
+
+    def _dependencies(
+        self, context: CallContext, found: Checked, message: TransferTransaction
+    ) -> tuple[filtered.StoredFiltered, ...]:
+        if message.dependencies is None:
+            raise DependenciesMismatchError("the transfer shows no dependencies")
+        shown = read_dependencies(
+            found.content,
+            message.dependencies,
+            members=self._parts.members,
+            holding=context.holding,
+            public_keys=self._parts.public_keys,
+        )
+        return tuple(
+            filtered.StoredFiltered(filtered=each.filtered, signatures=each.signatures)
+            for each in shown
+        )
+
+    def _finish(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """Examine a transaction whose dependencies are there; a final one becomes verified."""
+        transaction_id = take_text(request, "id")
+        with self._parts.read(context) as connection:
+            signed = stored_transaction(connection, transaction_id).signed
+        content = content_of(signed)
+        purpose = _purpose(signed, content)
+        examined = examine(self._parts, context, signed, Origin.TRANSFER, purpose)
+        facts = self._parts.facts(context, transaction_id, content)
+
+        def write(connection: Connection) -> None:
+            if purpose is Purpose.CHAIN:
+                finish(
+                    connection,
+                    signed,
+                    content,
+                    facts=facts,
+                    origin=Origin.TRANSFER,
+                    now=context.now,
+                )
+            else:
+                transactions.keep(
+                    connection,
+                    signed,
+                    status=Status.UNVERIFIED,
+                    origin=Origin.TRANSFER,
+                    examined=True,
+                    now=context.now,
+                )
+            found = examined.verifications
+            verifications.keep(connection, signed.id, THIS_NODE, found, now=context.now)
+
+        self._parts.write(context, write)
+        return None
+
+
+def _purpose(signed: SignedTransaction, content: Transaction) -> Purpose:
+    """What a transaction is judged for: `CHAIN` if its notary, or without one all, have signed."""
+    keys = {each.key for each in signed.signatures}
+    if content.notary is not None:
+        return Purpose.CHAIN if content.notary.key in keys else Purpose.RECEIVED
+    return Purpose.CHAIN if keys.issuperset(content.signatories) else Purpose.RECEIVED
