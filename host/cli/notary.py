@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from host.cli.package_options import OUTPUT_FILE
+from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE
 from host.cli.pretty import PrettyGroup
 from host.cli.progress import no_progress, show_progress
 from host.cli.signing_options import SigningOptions, signing_options
+
+_VERIFYING = "contract-verifying"
 
 
 @click.group("notary", cls=PrettyGroup)
@@ -20,36 +22,63 @@ def command() -> None:
     "--protocol",
     default="non-validating",
     show_default=True,
-    help="What the notary checks: `non-validating` sees no states.",
+    help="`non-validating` sees no states, `contract-verifying` verifies whole transactions.",
+)
+@click.option(
+    "--contract-cpk",
+    "contracts",
+    type=EXISTING_FILE,
+    multiple=True,
+    help="Signed contract CPK that a contract-verifying notary runs; repeatable.",
 )
 @click.option("--file", "-f", "file", type=OUTPUT_FILE, required=True, help="CPB to write.")
 @signing_options
-def create_cpb(*, protocol: str, file: Path, signing: SigningOptions, output: str) -> None:
+def create_cpb(
+    *,
+    protocol: str,
+    contracts: tuple[Path, ...],
+    file: Path,
+    signing: SigningOptions,
+    output: str,
+) -> None:
     """Build the signed CPB of a notary.
 
     The same release gives the same content. Add your network's group policy to it with `cordbox
     package create-cpi`, upload it, and register a node with the role of a notary.
     """
-    from cpi.package.files import check_new, write_new
+    from cpi.package.files import check_new, read_limited, write_new
     from cpi.package.model import PackageType
     from host.cli.package_report import show_written
-    from host.tools.build import prepare_cordapp, sign_cordapp
     from host.tools.cache import default_cache_dir
+    from host.tools.notary_build import notary_cpb
     from host.tools.notary_server import server_project
-    from host.tools.project import load_project
     from sandbox.runtime import Sandbox
 
-    project = load_project(server_project(protocol))
+    server_project(protocol)  # an unknown one is refused before keys are opened
+    if bool(contracts) is not (protocol == _VERIFYING):
+        raise click.UsageError(
+            f"--contract-cpk: --protocol {_VERIFYING} needs the contracts that it verifies, another"
+            " notary verifies none"
+        )
     opened = signing.open()
+    members: dict[str, bytes] = {}
+    for path in contracts:
+        if path.name in members:
+            raise click.UsageError(f"two CPKs have the file name {path.name}")
+        members[path.name] = read_limited(path)
+        opened.check(members[path.name], PackageType.CPK, str(path))
     check_new(file)
     warned = opened.warn(output)
     progress = no_progress if output == "json" else show_progress
-    sandbox = Sandbox(cache_dir=default_cache_dir(), progress=progress)
-    prepared = prepare_cordapp(project, sandbox, progress)
-    files = sign_cordapp(
-        prepared, opened.keys, signature_name=opened.signature_name, stamp=opened.stamp
+    data = notary_cpb(
+        protocol,
+        members,
+        keys=opened.keys,
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=progress),
+        progress=progress,
+        signature_name=opened.signature_name,
+        stamp=opened.stamp,
     )
-    data = files[prepared.cpb_name]
     result = opened.check(data, PackageType.CPB, str(file))
     write_new(file, data)
     show_written(file, len(data), result, output, warned=warned)

@@ -13,6 +13,7 @@ from host.domain.refused import what_there_is
 from host.ledger.core import notary_protocol
 
 NON_VALIDATING = "non-validating"
+CONTRACT_VERIFYING = "contract-verifying"
 _SOURCES = Path(host.ledger.notary.__file__).parent / "server"
 
 
@@ -42,6 +43,11 @@ SERVERS: Mapping[str, NotaryServer] = {
         folder="nonvalidating",
         protocol=notary_protocol.NON_VALIDATING,
         backchain_required=True,
+    ),
+    CONTRACT_VERIFYING: NotaryServer(
+        folder="contractverifying",
+        protocol=notary_protocol.CONTRACT_VERIFYING,
+        backchain_required=False,
     ),
 }
 """Name -> notary."""

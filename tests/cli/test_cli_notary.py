@@ -1,6 +1,7 @@
 """`cordbox notary create-cpb`: a signed CPB of the notary that is shipped, the same each time."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from cpi.package.model import PackageType
 from cpi.package.verify import read_package
 from host.tools.notary_server import SERVERS, server_project
 
+COINS = Path(__file__).parents[1] / "notary" / "coins"
 pytestmark = pytest.mark.timeout(600)  # a cold cache compiles a runtime
 
 
@@ -34,6 +36,23 @@ def test_a_notarys_cpb_is_built_signed_and_the_same_each_time(run, tmp_path, key
     package = read_package(made[0], package_type=PackageType.CPB)
     (cpk,) = package.cpks
     assert cpk.id.name == "com.cordbox.notary.nonvalidating"
+
+
+def test_a_notary_that_verifies_contracts_has_them_in_its_cpb(run, tmp_path, keystore):
+    options = ("--keystore", keystore, "--storepass", "secret")
+    out = tmp_path / "out"
+    assert run("cordapp", "build", COINS, "--output-dir", out, *options)[0] == 0
+    (contract,) = out.glob("*contract*.jar")
+    file = tmp_path / "n.cpb"
+    verifying = ("notary", "create-cpb", "--protocol", "contract-verifying", "--file", file)
+    assert run(*verifying, *options)[0] == 2
+    code, _, err = run(*verifying, "--contract-cpk", contract, *options)
+    assert code == 0, err
+    package = read_package(file.read_bytes(), package_type=PackageType.CPB)
+    assert [cpk.id.name for cpk in package.cpks] == [
+        "com.cordbox.tests.coins.contracts",
+        "com.cordbox.notary.contractverifying",
+    ]
 
 
 def test_an_unknown_notary_and_an_existing_file_are_refused(run, tmp_path, keystore):

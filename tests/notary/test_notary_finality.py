@@ -29,9 +29,9 @@ def network(coins_code):
         yield network
 
 
-@pytest.fixture
-def nodes(network):
-    network.notary(NODE, service=SERVICE)
+@pytest.fixture(params=["non-validating", "contract-verifying"])
+def nodes(request, network):
+    network.notary(NODE, service=SERVICE, protocol=request.param)
     return [network.node(name) for name in (ALICE, BOB, CAROL)]
 
 

@@ -17,6 +17,7 @@ from host.ledger.core.model import Notary
 from host.ledger.core.notary_protocol import NON_VALIDATING, VERSIONS, read_answer
 from host.ledger.core.signed import SignedTransaction, check_signature, read_signature
 from host.ledger.errors import NotarySignatureInvalidError, SignatureInvalidError
+from host.ledger.functions.filtered_dependencies import shown_dependencies
 from host.ledger.notary.requests import FOR_NOTARY
 from host.ledger.parts import Function
 from host.ledger.vault import transactions
@@ -75,10 +76,20 @@ class NotaryClientFunctions:
     def _request(self, context: CallContext, request: JsonObject) -> JsonValue:
         signed = self._stored(context, request)
         protocol, check = take_text(request, "protocol"), take_text(request, "check")
-        if protocol != NON_VALIDATING:
-            raise NotaryProtocolUnknownError(f"this host does not ask notaries in {protocol}")
-        filtered = filter_transaction(signed, FOR_NOTARY)
-        return {"payload": {"check": check, "filtered": filtered_json(filtered)}, "summary": {}}
+        payload: JsonObject
+        if protocol == NON_VALIDATING:
+            filtered = filter_transaction(signed, FOR_NOTARY)
+            payload = {"check": check, "filtered": filtered_json(filtered)}
+        else:
+            with self._vaults.read(context.holding.short_hash) as connection:
+                shown = shown_dependencies(connection, from_groups(signed.groups))
+            dependencies: JsonValue = msgspec.to_builtins(shown)
+            payload = {
+                "check": check,
+                "transaction": signed.to_json(),
+                "dependencies": dependencies,
+            }
+        return {"payload": payload, "summary": {}}
 
     def _take_answer(self, context: CallContext, request: JsonObject) -> JsonValue:
         signed = self._stored(context, request)

@@ -15,9 +15,14 @@ from host.domain.membership import MemberStatus, NotaryInfo
 from host.ledger.core.answers import ServedNotarisation
 from host.ledger.core.metadata import signing_properties
 from host.ledger.core.notary_errors import ErrorKind
-from host.ledger.core.notary_protocol import NON_VALIDATING
+from host.ledger.core.notary_protocol import CONTRACT_VERIFYING, NON_VALIDATING
 from host.ledger.core.signed import Signature
 from host.ledger.functions.notary_client import service_of
+from host.ledger.functions.notary_contracts import (
+    AskedWhole,
+    WholeVerifier,
+    read_whole_request,
+)
 from host.ledger.notary.model import Rejection, Uniqueness
 from host.ledger.notary.requests import (
     Asked,
@@ -50,15 +55,23 @@ class NotaryServerFunctions:
     Args:
         members: the groups.
         keys: hold the notaries' keys.
+        verifier: of requests to notaries that verify contracts.
         uniqueness: decides, once the request is found right.
         signer: signs what is accepted.
     """
 
     def __init__(
-        self, *, members: Members, keys: KeyStore, uniqueness: Uniqueness, signer: NotarySigner
+        self,
+        *,
+        members: Members,
+        keys: KeyStore,
+        verifier: WholeVerifier,
+        uniqueness: Uniqueness,
+        signer: NotarySigner,
     ) -> None:
         self._members = members
         self._keys = keys
+        self._verifier = verifier
         self._uniqueness = uniqueness
         self._signer = signer
 
@@ -75,9 +88,11 @@ class NotaryServerFunctions:
         client = take_text(request, "client", characters_max=16 * 1024)
         transaction_id, signature, rejection = None, None, None
         try:
-            asked = self._read(role, request.get("payload"), client)
+            asked, whole = self._read(role, request.get("payload"), client)
             transaction_id = asked.uniqueness.id
             key = self._key(context, role, asked)
+            if whole is not None:
+                self._verifier.verify(context, whole)
             rejection = self._decide(context, asked)
             if rejection is None:
                 signature = self._signer.sign(key, transaction_id, now=context.now)
@@ -91,18 +106,22 @@ class NotaryServerFunctions:
         made: JsonValue = msgspec.to_builtins(served)
         return made
 
-    def _read(self, role: _Role, payload: JsonValue, client: str) -> Asked:
-        if role.info.protocol != NON_VALIDATING:
-            raise RequestRefusedError(
-                ErrorKind.GENERAL, f"this host serves no notary in {role.info.protocol}"
-            )
-        if not role.info.backchain_required:
-            raise RequestRefusedError(
-                ErrorKind.GENERAL,
-                "a notary that does not verify contracts must require backchains; this service"
-                " does not",
-            )
-        return read_filtered_request(payload, originator=client)
+    def _read(
+        self, role: _Role, payload: JsonValue, client: str
+    ) -> tuple[Asked, AskedWhole | None]:
+        """What is asked; with the whole transaction, if the notary verifies contracts."""
+        protocol, backchain = role.info.protocol, role.info.backchain_required
+        if protocol == NON_VALIDATING and backchain:
+            return read_filtered_request(payload, originator=client), None
+        if protocol == CONTRACT_VERIFYING and not backchain:
+            whole = read_whole_request(payload, originator=client)
+            return whole.asked, whole
+        required = "required" if backchain else "not required"
+        raise RequestRefusedError(
+            ErrorKind.GENERAL,
+            f"this host serves no notary in {protocol} with backchains {required}: a notary that"
+            " does not verify contracts needs them, one that does needs none",
+        )
 
     def _key(self, context: CallContext, role: _Role, asked: Asked) -> NotaryKey:
         """The own key that the transaction names as its notary's."""

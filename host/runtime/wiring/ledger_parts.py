@@ -7,7 +7,9 @@ from host import ledger
 from host.guests.contracts import SandboxedContracts
 from host.guests.metered import MeteredContracts
 from host.guests.vault_functions import SandboxedVaultFunctions
+from host.ledger.examine import Examiner
 from host.ledger.functions.notary_client import NotaryClientFunctions
+from host.ledger.functions.notary_contracts import WholeVerifier
 from host.ledger.functions.notary_server import NotaryServerFunctions
 from host.ledger.notary.model import Uniqueness
 from host.ledger.notary.service import UniquenessService
@@ -83,6 +85,17 @@ class LedgerParts(NetworkParts):
         server = NotaryServerFunctions(
             members=self.members,
             keys=self.keys,
+            verifier=WholeVerifier(
+                examiner=Examiner(
+                    vaults=self.vaults,
+                    public_keys=self.public_keys,
+                    members=self.members,
+                    cpks=self.catalogue,
+                    contracts=self.contracts,
+                ),
+                members=self.members,
+                public_keys=self.public_keys,
+            ),
             uniqueness=self.uniqueness,
             signer=NotarySigner(keys=self.keys, public_keys=self.public_keys),
         )

@@ -10,7 +10,7 @@ from cordapp.contracts import Command, ContractState, TimeWindow
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.instants import instant_text
-from host.domain.packages import CpiRecord, contracts_of
+from host.domain.packages import CodeWorld, CpiRecord, contracts_of
 from host.domain.vnode import AsyncStatus
 from host.domain.x500 import MemberX500Name
 from host.flow.core.events import FlowEnded, FlowEngineEvent, FlowStarted, GuestLogged
@@ -111,6 +111,8 @@ class Network:
     ) -> Node:
         """The node of this X.500 name, which runs the notary that Cordbox ships.
 
+        Its CPI has the contracts of the CorDapp under test, for notaries that verify them.
+
         It is made, and registered with its group, at the first call. Transactions name `service`
         as their notary; from then on, each must name one.
 
@@ -128,7 +130,9 @@ class Network:
         if found is not None:
             return found
         # In this process, whatever the CorDapp under test runs in: it is not what is tested.
-        cpi = self.parts.add(native_code(load_project(server_project(protocol))))
+        server = native_code(load_project(server_project(protocol)))
+        contracts = [cpk for cpk in self.code.cpks if cpk.world is CodeWorld.CONTRACT]
+        cpi = self.parts.add(server, with_cpks=contracts)
         return self._make(holding, cpi, notary_context(service, protocol))
 
     def verify(

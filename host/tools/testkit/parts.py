@@ -21,7 +21,7 @@ from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord, CpkOfCpi
+from host.domain.packages import CpiRecord, CpkOfCpi, CpkRecord
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.directory import ContractVerifier, Judged
 from host.ports.units import FlowStore
@@ -131,10 +131,10 @@ class KitParts(Wiring):
         """The CorDapp under test, as if it had been uploaded, and those of notaries."""
         return KitCatalogue(self, self._code)
 
-    def add(self, code: KitCode) -> CpiRecord:
-        """One more CorDapp, as if it had been uploaded."""
+    def add(self, code: KitCode, *, with_cpks: Sequence[CpkRecord] = ()) -> CpiRecord:
+        """One more CorDapp, as if it had been uploaded; `with_cpks` are of the one under test."""
         self.guests.add(code)
-        return self.catalogue.add(code)
+        return self.catalogue.add(replace(code, cpks=(*with_cpks, *code.cpks)))
 
     @cached_property
     def contracts(self) -> ContractVerifier:

@@ -1,0 +1,156 @@
+"""The notary that verifies contracts: what it refuses that another one would sign.
+
+Corda's `ContractVerifyingNotaryServerFlowImplTest`: docs/reference/corda-test-lists.md.
+"""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from host.tools.project import load_project
+from host.tools.testkit.code import native_code
+from host.tools.testkit.network import Network
+from tests.notary.conftest import ALICE
+from tests.notary.requests import NODE, SERVICE
+from tests.notary.test_notary_finality import BOB, COINS, coins, pay
+
+FAILURE = "notary-transaction-verification-failure"
+
+
+@pytest.fixture(scope="module")
+def coins_code():
+    return native_code(load_project(Path(COINS)))
+
+
+@pytest.fixture
+def network_of(coins_code):
+    """Makes a network with a notary of this protocol; its nodes Alice and Bob."""
+    opened = []
+
+    def make(protocol):
+        network = Network(coins_code)
+        opened.append(network)
+        network.notary(NODE, service=SERVICE, protocol=protocol)
+        return network, network.node(ALICE), network.node(BOB)
+
+    yield make
+    for network in opened:
+        network.close()
+
+
+def test_a_transaction_that_contracts_refuse_is_signed_by_one_notary_and_not_by_the_other(
+    network_of,
+):
+    """Alice's host asks no contract: she makes ten of five."""
+    for protocol in ("non-validating", "contract-verifying"):
+        network, alice, _ = network_of(protocol)
+        coin = pay(alice)
+        network.parts.believers.add(alice.holding.short_hash)
+        made = pay(alice, amount=10, coin=coin)
+        if protocol == "non-validating":
+            assert made.startswith("SHA-256D:")
+            assert coins(alice) == [10]
+        else:
+            assert made.startswith(f"{FAILURE}: Unable to notarize transaction ")
+            assert "moving coins keeps their amount" in made
+            assert coins(alice) == [5]
+
+
+def without_dependencies(payload):
+    payload["dependencies"] = []
+
+
+def without_the_notarys_signature(payload):
+    payload["dependencies"][0]["signatures"] = []
+
+
+def with_a_forged_signature_of_the_notary(payload):
+    signature = payload["dependencies"][0]["signatures"][0]
+    other = payload["transaction"]["signatures"][0]
+    signature["signature"] = other["signature"]
+
+
+def with_another_state(payload):
+    """The proof of the dependency does not hold for what it shows."""
+    for group in payload["dependencies"][0]["filtered"]["groups"]:
+        for leaf in group.get("leaves", ()):
+            leaf["leaf"] = leaf["leaf"].replace('"amount":5', '"amount":7')
+
+
+def without_a_signatory(payload):
+    payload["transaction"]["signatures"] = []
+
+
+def with_a_forged_signatory(payload):
+    other = payload["dependencies"][0]["signatures"][0]
+    payload["transaction"]["signatures"][0]["signature"] = other["signature"]
+
+
+def under_another_id(payload):
+    payload["transaction"]["id"] = payload["dependencies"][0]["filtered"]["id"]
+
+
+def with_more_fields(payload):
+    payload["trust"] = True
+
+
+def as_of_the_other_protocol(payload):
+    payload["filtered"] = payload.pop("transaction")
+
+
+def with_one_changed_output(payload):
+    groups = payload["transaction"]["componentGroups"]
+    for group in groups:
+        group[:] = [leaf.replace('"amount":5', '"amount":50') for leaf in group]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "code"),
+    [
+        (without_dependencies, FAILURE),
+        (without_the_notarys_signature, FAILURE),
+        (with_a_forged_signature_of_the_notary, FAILURE),
+        (with_another_state, FAILURE),
+        (without_a_signatory, "notary-invalid-signature"),
+        (with_a_forged_signatory, "notary-invalid-signature"),
+        (under_another_id, FAILURE),
+        (with_more_fields, FAILURE),
+        (as_of_the_other_protocol, FAILURE),
+        (with_one_changed_output, FAILURE),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_request_that_lies_is_refused_and_spends_nothing(network_of, monkeypatch, tamper, code):
+    network, alice, bob = network_of("contract-verifying")
+    coin = pay(alice)
+    handlers = network.parts.ledger._handlers
+    honest = handlers["protocol.notary-request"]
+
+    def lie(context, request):
+        made = copy.deepcopy(honest(context, request))
+        tamper(made["payload"])
+        return made
+
+    with monkeypatch.context() as lying:
+        lying.setitem(handlers, "protocol.notary-request", lie)
+        assert pay(alice, coin=coin).startswith(f"{code}: Unable to notarize transaction ")
+    assert pay(alice, coin=coin, to=BOB).startswith("SHA-256D:")
+    assert (coins(alice), coins(bob)) == ([], [5])
+
+
+def test_a_notary_without_the_contracts_decides_nothing(network_of, monkeypatch):
+    network, alice, _ = network_of("contract-verifying")
+    catalogue = network.parts.catalogue
+    (server,) = [cpi for cpi in catalogue.all() if cpi != catalogue.cpi]
+    bare = server.workflow_cpks()
+    monkeypatch.setitem(
+        catalogue._cpis,
+        server.file_checksum,
+        type(server)(**{**_fields(server), "cpks": bare}),
+    )
+    assert pay(alice).startswith("finality-undecided")
+
+
+def _fields(record):
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
