@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FOLDER = ".cordbox-dev"
 _MEMBERS = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
+_NOTARY = "O=Notary, L=London, C=GB"
 
 
 @click.command("dev", cls=PrettyCommand)
@@ -32,6 +33,12 @@ _MEMBERS = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
     help="X.500 name of a member; repeatable. Default: Alice and Bob.",
 )
 @click.option(
+    "--notary",
+    "has_notary",
+    is_flag=True,
+    help=f"Run a notary, too: {_NOTARY}, of the service O=Notary Service, L=London, C=GB.",
+)
+@click.option(
     "--dir",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -45,12 +52,20 @@ _MEMBERS = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
     metavar="HOST:PORT",
     help="Address of the host's REST interface; port 0 takes a free one.",
 )
-def command(*, directory: Path, members: tuple[str, ...], folder: Path | None, listen: str) -> None:
+def command(
+    *,
+    directory: Path,
+    members: tuple[str, ...],
+    has_notary: bool,
+    folder: Path | None,
+    listen: str,
+) -> None:
     """Run the CorDapp in DIRECTORY on a network of its own, and reload it when its files change.
 
     Starts a host with a static network, builds and uploads the CorDapp, makes and registers a
     virtual node for each member, and watches the sources. A forced upload replaces the code; nodes,
-    their data and their flows stay. Errors are told and waited out. Ctrl-C stops the host.
+    their data and their flows stay. Errors are told and waited out. Ctrl-C stops the host. In a
+    network with a notary each transaction must name it.
     """
     from host.runtime.plugin_loading import make_plugin_manager
     from host.tools.cache import default_cache_dir
@@ -60,7 +75,11 @@ def command(*, directory: Path, members: tuple[str, ...], folder: Path | None, l
     from host.tools.toolchains import component_builder
     from sandbox.runtime import Sandbox
 
-    network = DevFolder(folder or directory / _FOLDER, members or _MEMBERS)
+    network = DevFolder(
+        folder or directory / _FOLDER,
+        members or _MEMBERS,
+        notary=_NOTARY if has_notary else None,
+    )
     cache = default_cache_dir()
     host = HostProcess.start(
         data=network.data,

@@ -48,6 +48,16 @@ def test_a_watch_tells_changed_added_and_removed_files(project):
     assert watch.changes() == (source,)
 
 
+def test_a_network_with_a_notary_is_one_of_its_own(tmp_path):
+    notary = "O=Notary, L=London, C=GB"
+    folder = DevFolder(tmp_path / "dev", (ALICE, BOB), notary=notary)
+    assert (set(folder.members), folder.notary) == ({ALICE, BOB}, notary)
+    assert notary in folder.group_policy
+    with pytest.raises(MembersChangedError, match="holds a network of"):
+        DevFolder(tmp_path / "dev", (ALICE, BOB))
+    assert DevFolder(tmp_path / "dev", (BOB, ALICE), notary=notary).group_id == folder.group_id
+
+
 def test_a_touched_file_has_not_changed(project):
     watch = SourceWatch(project)
     source = project / "src" / "tiny.py"

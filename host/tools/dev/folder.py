@@ -40,11 +40,12 @@ class DevFolder:
         key: signs packages.
         group_policy: of the network, JSON text.
         group_id: of the network.
-        members: X.500 names.
+        members: X.500 names of those that run the CorDapp.
+        notary: X.500 name of the notary; None: the network has none.
     """
 
-    def __init__(self, root: Path, members: Sequence[str]) -> None:
-        """Open the folder, or create it for `members`.
+    def __init__(self, root: Path, members: Sequence[str], *, notary: str | None = None) -> None:
+        """Open the folder, or create it for `members` and a member that is the notary, if any.
 
         Raises:
             MembersChangedError: the folder holds a network of other members.
@@ -61,14 +62,17 @@ class DevFolder:
         self.password_file = root / "admin-password"
         _write_once(self.password_file, secrets.token_urlsafe(18) + "\n")
         self.key = self._key()
-        self.group_policy = self._policy(members)
+        self.notary = None if notary is None else str(MemberX500Name.parse(notary))
+        everybody = (*members, *(() if notary is None else (notary,)))
+        self.group_policy = self._policy(everybody)
         policy = parse_group_policy(self.group_policy)
         self.group_id = policy.group_id
-        self.members = tuple(member.name for member in policy.static_members)
-        asked = {str(MemberX500Name.parse(name)) for name in members}
-        if asked != set(self.members):
+        names = tuple(member.name for member in policy.static_members)
+        self.members = tuple(name for name in names if name != self.notary)
+        asked = {str(MemberX500Name.parse(name)) for name in everybody}
+        if asked != set(names):
             raise MembersChangedError(
-                f"{root} holds a network of {'; '.join(self.members)}, expected"
+                f"{root} holds a network of {'; '.join(names)}, expected"
                 f" {'; '.join(sorted(asked))}: give another --dir, or delete it"
             )
 

@@ -19,11 +19,13 @@ from host.tools.flows.client import FlowPlace, HostFlows
 from host.tools.flows.replay import replay
 from host.tools.flows.replay_code import code_of_cpi
 from host.tools.host_client import HostClient, HostConflictError
+from host.tools.notary_server import NON_VALIDATING, notary_context, server_project
 from host.tools.refusals import faults_of
 from host.tools.toolchains import ComponentBuilder
 from sandbox.errors import SandboxError
 from sandbox.runtime import Sandbox
 
+NOTARY_SERVICE = "O=Notary Service, L=London, C=GB"
 CPI_VERSION = "dev"
 """Every build has the same version: a forced upload replaces the previous one."""
 CHECKED_MAX = 20
@@ -90,12 +92,13 @@ class DevLoop:
         """Build, upload, and make the nodes that are missing; False if something was refused."""
         begun = time.monotonic()
         try:
-            built = self._build()
+            built = self._build(self._project)
             if built.checksum == self._uploaded:
                 self._tell("nothing that is packaged has changed")
                 return True
             self._warn_of_running_flows(built)
             short = self._upload(built)
+            self._make_notary()
             self._uploaded = built.checksum
             self._folder.cpi.write_bytes(built.data)
             self.nodes = self._made_nodes(short)
@@ -110,9 +113,19 @@ class DevLoop:
         self._tell(f"{built.name} runs as CPI {short} after {time.monotonic() - begun:.1f} s")
         return True
 
-    def _build(self) -> BuiltCpi:
+    def _make_notary(self) -> None:
+        """Make the notary's node, unless it is there or the network has none."""
+        notary = self._folder.notary
+        existing = nodes_by_name(self._client, self._folder.group_id)
+        if notary is None or notary in existing:
+            return
+        checksum = self._upload(self._build(server_project(NON_VALIDATING)))
+        context = notary_context(NOTARY_SERVICE, NON_VALIDATING)
+        make_nodes(self._client, checksum, [notary], existing, self._tell, context=context)
+
+    def _build(self, project: Path) -> BuiltCpi:
         built = build_cordapp(
-            self._project,
+            project,
             keys=[self._folder.key],
             out_dir=self._folder.packages,
             sandbox=self._sandbox,

@@ -1,7 +1,7 @@
 """Sets up a static network on a running host: trusts the signer, uploads the CPI, creates nodes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from host.domain.errors import UnavailableError
@@ -63,10 +63,21 @@ def make_nodes(
     client: HostClient,
     checksum: str,
     names: Sequence[str],
-    existing: dict[str, str],
+    existing: Mapping[str, str],
     tell: Callable[[str], None],
+    *,
+    context: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Create and register the missing virtual nodes; returns all nodes by name."""
+    """Create and register the missing virtual nodes; returns all nodes by name.
+
+    Args:
+        client: of the host.
+        checksum: short, of the CPI.
+        names: of the nodes.
+        existing: nodes by name.
+        tell: called with a line for each node that is made.
+        context: entries of the registration beside the key scheme.
+    """
     nodes = dict(existing)
     for name in names:
         if name in nodes:
@@ -75,13 +86,14 @@ def make_nodes(
         request_id = client.post("/virtualnode", body)["requestId"]
         status = _until_done(client, f"/virtualnode/status/{request_id}")
         nodes[name] = str(status["resourceId"])
-        _register(client, nodes[name])
+        _register(client, nodes[name], context or {})
         tell(f"virtual node {nodes[name]} for {name}")
     return nodes
 
 
-def _register(client: HostClient, node: str) -> None:
-    reply = client.post(f"/membership/{node}", {"context": dict(_REGISTRATION)})
+def _register(client: HostClient, node: str, context: Mapping[str, str]) -> None:
+    request = {"context": {**_REGISTRATION, **context}}
+    reply = client.post(f"/membership/{node}", request)
     if reply.get("registrationStatus") != "SUBMITTED":
         raise HostRefusedError(f"virtual node {node} was not registered: {reply.get('reason')}")
     path = f"/membership/{node}/{reply['registrationId']}"
