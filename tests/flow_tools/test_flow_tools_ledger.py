@@ -85,6 +85,22 @@ def test_a_whole_ledger_is_exported_in_the_order_of_recording(ledger, issued):
     assert "more than 1 transactions: see --limit" in cut.err
 
 
+def test_a_transaction_shows_that_both_nodes_came_to_one_outcome_by_one_code(ledger, issued):
+    """Real runs in real sandboxes: their digests are what finality compares."""
+    done = ledger("show", ALICE, issued[0], "--output", "json")
+    assert (done.code, done.err) == (0, "")
+    shown = done.json
+    assert (shown["status"], shown["parties"]) == ("V", [BOB])
+    own, other = shown["verifications"]
+    assert (own["party"], other["party"]) == (None, BOB)
+    assert own["fuel"] > 0
+    assert {**own, "party": BOB} == other
+    assert other["differs"] is False
+    assert f"accepted     by {BOB}" in ledger("show", ALICE, issued[0]).out.splitlines()
+    there = ledger("show", BOB, issued[0], "--output", "json").json
+    assert [v["outcome"] for v in there["verifications"]] == [own["outcome"]]
+
+
 def test_what_is_unknown_has_a_code_and_writes_no_file(ledger, issued, tmp_path):
     file = tmp_path / "new.jsonl"
     for words, code in (
