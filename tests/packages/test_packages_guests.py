@@ -20,6 +20,7 @@ from host.guests.library import GuestLibrary
 from host.guests.metered import MeteredContracts
 from host.guests.source import GuestSource
 from host.guests.warm_up import warm_up
+from host.ledger.core.digests import verification_of
 from host.ports.directory import UNDECIDED
 from host.ports.guest import (
     Finished,
@@ -390,6 +391,29 @@ def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
     lost = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "other"), read=bench.read)
     with pytest.raises(StorageError):  # no verdict: the platform's failure is not the contract's
         SandboxedContracts(library=lost, limits=Limits()).judge(contracts_of(record), transaction)
+
+
+def test_the_code_of_a_replaced_package_still_judges_what_was_made_with_it(
+    bench: Any, make: Any, key: Any, tmp_path: Any
+) -> None:
+    """A chain names its contract CPKs by checksum, also those of packages that are gone."""
+    bench.trust(key)
+    bench.upload(make.contract_cpi())
+    (old,) = bench.service.all()
+    bench.upload(make.contract_cpi(refusal="no longer"), force=True)
+    (current,) = bench.service.all()
+    found = bench.service._catalogue.find_cpk(old.cpks[0].file_checksum)
+    assert found.cpi == old != current
+    library = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "empty"), read=bench.read)
+    contracts = SandboxedContracts(library=library, limits=Limits())
+    transaction = {"outputs": [{"type": "wat.State", "contract": "wat.Contract"}]}
+    then = contracts.judge([found], transaction).judged()
+    now = contracts.judge(contracts_of(current), transaction).judged()
+    assert (then.failures, now.failures[0]["message"]) == ((), "no longer")
+    of_then, of_now = (verification_of(*judged.receipts[0]) for judged in (then, now))
+    assert (of_then.verdict, of_now.verdict) == ("accepted", "refused")
+    assert of_then.code == old.cpks[0].code_digest != of_now.code
+    assert of_then.outcome != of_now.outcome
 
 
 @pytest.mark.slow
