@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from cordapp.contracts import Command, ContractState
 from cordapp_testkit import FlowFailedError, FlowRefusedError, Network
 from host.domain.errors import HostError
 from host.flow.core.events import GuestLogged
@@ -220,3 +221,30 @@ def test_what_the_sandboxs_code_prints_is_shown_where_plain_python_prints(native
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == (("a\n", "") if stream == "stdout" else ("", "a\n"))
     assert alice.log == ["INFO a"]
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (
+            lambda n: n.node(ALICE).start(7),
+            "start takes a class, such as start(Issue), not an object",
+        ),
+        (lambda n: n.node(ALICE).states("Iou"), "such as states(Iou), not 'Iou'"),
+        (
+            lambda n: n.node(ALICE).stored(b""),
+            "such as stored(CreditLimit), not an object of bytes",
+        ),
+        (lambda n: n.verify(outputs=[ContractState]), "outputs[0] is the class ContractState, not"),
+        (
+            lambda n: n.verify(inputs=[{"a": 1}]),
+            "inputs[0] is {'a': 1}, not an object of a Contract",
+        ),
+        (lambda n: n.verify(references=["x"]), "references[0] is 'x', not an object of a Contract"),
+        (lambda n: n.verify(commands=[Command]), "commands[0] is the class Command, not an object"),
+    ],
+)
+def test_a_class_in_the_place_of_an_object_is_told_in_the_kits_words(native, act, said):
+    with pytest.raises(TypeError) as refused:
+        act(native)
+    assert said in str(refused.value)

@@ -21,6 +21,7 @@ from host.ports.bus import Record
 from host.ports.capability import CallContext
 from host.rest.json_body import JsonInvalidError, json_or_text
 from host.settings.sections import CORDA_EXTERNAL_MESSAGING
+from host.tools.testkit.arguments import class_given
 from host.tools.testkit.errors import FlowFailedError, FlowRefusedError
 from host.tools.testkit.flows import FlowRecord
 
@@ -113,7 +114,7 @@ class Node:
             FlowRefusedError: the host does not start it.
         """
         __tracebackhide__ = True
-        name = flow if isinstance(flow, str) else name_of(flow)
+        name = flow if isinstance(flow, str) else name_of(class_given(flow, "start", "Issue"))
         self._requests += 1
         request_id = f"test-{self._requests}"
         try:
@@ -143,7 +144,9 @@ class Node:
 
     def states(self, cls: type[S]) -> list[S]:
         """Unconsumed states of exactly this class that the node can see, oldest first."""
-        query: JsonObject = {"op": "unconsumed", "type": name_of(cls)}
+        __tracebackhide__ = True
+        wanted = name_of(class_given(cls, "states", "Iou"))
+        query: JsonObject = {"op": "unconsumed", "type": wanted}
         states: list[Any] = [
             state_from_json(dict(entry["state"])) for entry in self._pages("ledger", query)
         ]
@@ -151,7 +154,9 @@ class Node:
 
     def stored(self, cls: type[T]) -> list[T]:
         """Entities of a class, ordered by key."""
-        query: JsonObject = {"op": "find-all", "type": name_of(cls)}
+        __tracebackhide__ = True
+        wanted = name_of(class_given(cls, "stored", "CreditLimit"))
+        query: JsonObject = {"op": "find-all", "type": wanted}
         return [from_json(cls, value) for value in self._pages("persistence", query)]
 
     def transaction(self, transaction_id: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from host.ledger.core.metadata import make_metadata
 from host.ledger.core.model import Resolved, State, StateAndRef, StateRef
 from host.ledger.core.rules import BUILDER, check_content
 from host.ports.public_keys import PublicKeys
+from host.tools.testkit.arguments import objects_given
 
 _ID = f"SHA-256D:{0xC0DE:064X}"
 _INPUTS, _REFERENCES = 1, 2
@@ -34,7 +35,12 @@ def ledger_transaction(
     Raises:
         CapabilityError: `transaction-invalid`.
         InvalidInputError: a key.
+        TypeError: an argument holds something else than states or commands.
     """
+    __tracebackhide__ = True
+    for name, states in (("inputs", inputs), ("outputs", outputs), ("references", references)):
+        objects_given(states, ContractState, name)
+    objects_given(commands, Command, "commands")
     consumed, shown = _as_resolved(inputs, _INPUTS), _as_resolved(references, _REFERENCES)
     builder: dict[str, Any] = {
         "notary": None,
