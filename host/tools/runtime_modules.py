@@ -7,7 +7,7 @@ from sandbox.module_table import ENCODINGS, INTERNAL, MODULES, find_module
 
 _PINNING = (
     "pin its wheel (vendor-lock, vendor-wheels), or add the module to the sources; those of a"
-    " contract need [contract] in cordapp.toml"
+    " contract need [contract] in cordapp.toml, and a contract cannot import those of the workflow"
 )
 
 

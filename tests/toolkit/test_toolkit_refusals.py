@@ -227,3 +227,19 @@ def test_a_build_shows_its_progress_but_not_beside_json(tmp_path, capsys, store)
     assert "Preparing" not in out
     _code, out, err = run(capsys, "cordapp", "build", str(folder), *store, "--output", "json")
     assert "Preparing" not in out + err
+
+
+def test_a_contract_that_imports_the_workflow_is_told_that_it_cannot(tmp_path, capsys, store):
+    for part in ("contracts", "workflows"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "contracts" / "c.py").write_text("import w\n")
+    (tmp_path / "workflows" / "w.py").write_text("")
+    (tmp_path / "cordapp.toml").write_text(
+        '[cordapp]\nname = "a"\nversion = "1.0.0"\nvendor = "v"\nlicence = "l"\n'
+        '[contract]\nname = "com.c"\nsource = "contracts"\nmodules = ["c"]\nversion = 1\n'
+        '[workflow]\nname = "com.w"\nsource = "workflows"\nmodules = ["w"]\nversion = 1\n'
+    )
+    code, _out, err = run(capsys, "cordapp", "build", str(tmp_path), *store)
+    assert code == 1
+    assert "c.py:1: import of 'w'" in err
+    assert "a contract cannot import those of the workflow" in err
