@@ -12,7 +12,6 @@ import structlog
 
 from host.domain.call_time import call_time_paused
 from host.domain.capability_error import CapabilityError
-from host.domain.errors import HostError
 from host.domain.json import JsonObject, canonical_json
 from host.domain.packages import StateInVault
 from host.ledger.core.amounts import AmountInvalidError, amount_text
@@ -59,6 +58,10 @@ class OutputRecorder:
         """The outputs that concern the node; runs a guest if the packages have functions.
 
         Never within a transaction on the vault.
+
+        Raises:
+            UnavailableError, StorageError: a run was lost for a reason outside the code; the
+                caller's step is tried again.
         """
         node = context.holding.short_hash
         participants = sorted({key for state in content.outputs for key in state.participants})
@@ -80,7 +83,7 @@ class OutputRecorder:
             with call_time_paused():
                 answer = self._functions.record(context.cpi, request, node=node)
             said = _said(content, indexes, answer)
-        except (CapabilityError, HostError) as failed:
+        except CapabilityError as failed:
             _log.warning(
                 "vault-function-failed",
                 holding_id=node,

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection
 
 from host.database.query_time import limited_time
+from host.domain.accounts import QuotaExceededError
 from host.domain.call_time import call_time_paused
 from host.domain.capability_error import CapabilityError
 from host.domain.ids import Checksum, EpochMs, ShortHash
@@ -125,8 +126,11 @@ class NamedQueries:
         with self._vaults.read(node) as connection:
             is_indexed = has_indexes(connection, declared.indexes)
         if not is_indexed:
-            with call_time_paused():  # one call pays for all that follow
-                self._vaults.transact(node, lambda c: set_indexes(c, declared.indexes))
+            try:
+                with call_time_paused():  # one call pays for all that follow
+                    self._vaults.transact(node, lambda c: set_indexes(c, declared.indexes))
+            except QuotaExceededError:
+                return  # a full vault is queried all the same, if slowly
         with self._lock:
             _keep(self._indexed, node, cpi.file_checksum)
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from host.domain.capability_error import CapabilityError
-from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.domain.ids import EpochMs
 from host.domain.json import JsonObject, JsonValue
 from host.domain.linear_pattern import linear_pattern
 from host.ledger.core.amounts import AmountInvalidError, amount_of, plain
@@ -58,8 +59,9 @@ class TokenClaims:
                 answered: JsonValue = json.loads(known)
                 return answered
             tokens.release_expired(connection, criteria, context.now)
-            found = tokens.candidates(connection, criteria, strategy, spread_of(request_id))
-            taken = _selected(found, target)
+            begin = spread_of(request_id)
+            with closing(tokens.candidates(connection, criteria, strategy, begin)) as found:
+                taken = _selected(found, target)
             answer: JsonValue = None
             if taken is not None:
                 number = tokens.claim(
@@ -83,14 +85,6 @@ class TokenClaims:
         with self._vaults.read(context.holding.short_hash) as connection:
             available, total = tokens.balance(connection, criteria, context.now)
         return {"available": plain(available), "total": plain(total)}
-
-
-def release_claims(vaults: VaultAccess, node: ShortHash, flow_id: FlowId) -> None:
-    """End the claims of a flow that has ended."""
-    with vaults.read(node) as connection:
-        has_claims = tokens.holds_claims(connection, flow_id)
-    if has_claims:
-        vaults.transact(node, lambda connection: tokens.release(connection, flow_id))
 
 
 def _selected(found: Iterable[Candidate], target: Decimal) -> Sequence[Candidate] | None:

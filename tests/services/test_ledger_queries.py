@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from host.adapters.sqlite.vaults import Vaults
 from host.database.sql import dialect_of
 from host.domain.capability_error import CapabilityError
 from host.domain.instants import instant_text
 from host.domain.packages import QueryDeclaration, StateInVault
+from host.ledger import SCHEMA as LEDGER
 from host.ledger.queries import NamedQueries
 from host.ledger.query.typing import CONTRACT_STATE
+from host.vault.idempotency import REQUESTS
 from tests.services.ledger_support import IOU
 from tests.services.support import (
     ALICE,
@@ -237,6 +240,18 @@ def test_declared_indexes_are_made_used_and_dropped(ledger):
     assert indexes(ledger) == set()
     assert amounts(ask(ledger, "of-amount", parameters={"amount": "7"})) == [7]
     assert indexes(ledger) == {index}
+
+
+def test_a_full_vault_is_queried_without_its_indexes(net, tmp_path):
+    net.cpi = cpi_of()
+    net.issue(*range(1, 20))
+    full = Vaults(tmp_path / "vnodes", [REQUESTS, LEDGER], bytes_max_of=lambda _: 1)
+    queries = NamedQueries(full)
+    request = {"op": "named", "name": "of-amount", "parameters": {"amount": "7"}, "limit": 10}
+    answer = queries.answer(context(ALICE, 900, cpi_record=net.cpi), request)
+    full.close()
+    assert amounts(answer) == [7]
+    assert indexes(net) == set()
 
 
 def test_a_query_that_takes_too_long_names_what_it_compares(ledger):

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
 
 from host.domain.capability_error import CapabilityError
+from host.domain.errors import UnavailableError
 from host.domain.packages import StateInVault
-from host.ledger.tokens import CLAIM_MS, TokenClaims, release_claims
+from host.ledger.tokens import CLAIM_MS, TokenClaims
 from host.ledger.vault.tables import CLAIM, OUTPUT, POOL
+from host.runtime.wiring.services import VaultAnswers
 from tests.services.ledger_support import IOU
 from tests.services.support import (
     ALICE,
@@ -123,6 +126,19 @@ def test_a_function_that_fails_holds_up_no_transaction(ledger, answer):
     ]
 
 
+def test_a_run_that_is_lost_leaves_the_transaction_to_the_next_attempt(ledger):
+    def lose(*_):
+        raise UnavailableError("the worker has gone")
+
+    ledger.functions.answer = lose
+    with pytest.raises(UnavailableError):
+        issue(ledger, 5)
+    assert rows(ledger, select(OUTPUT.c.seq)) == []
+    ledger.functions.answer = said
+    issue(ledger, 5)
+    assert balance(ledger) == ("5", "5")
+
+
 def test_packages_without_functions_are_not_run(net):
     net.issue(5)
     assert net.functions.asked == []
@@ -210,9 +226,10 @@ def test_a_token_that_is_consumed_leaves_its_pool_and_its_claim(ledger):
 def test_a_claim_ends_with_its_flow(ledger):
     issue(ledger, 5)
     claim(ledger, 5)
-    release_claims(ledger.vaults, NODE, "another flow")
+    answers = VaultAnswers(ledger.vaults, SimpleNamespace(now_ms=lambda: NOW))
+    answers.forget(NODE, "another flow")
     assert balance(ledger) == ("0", "5")
-    release_claims(ledger.vaults, NODE, context(ALICE, 1).flow_id)
+    answers.forget(NODE, context(ALICE, 1).flow_id)
     assert balance(ledger) == ("5", "5")
     assert rows(ledger, select(CLAIM)) == []
 

@@ -5,7 +5,7 @@ added up. A claim reserves tokens for one flow; it never outlives its tokens.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -90,7 +90,7 @@ def consumed(connection: Connection, output_seq: int) -> None:
 
 def candidates(
     connection: Connection, criteria: Criteria, strategy: Strategy, begin: int
-) -> Iterator[Candidate]:
+) -> Generator[Candidate]:
     """Tokens that no flow has claimed, in the order in which they are taken.
 
     Args:
@@ -143,12 +143,6 @@ def release_expired(connection: Connection, criteria: Criteria, now: EpochMs) ->
     pool = _find_pool(connection, criteria)
     if pool is not None:
         _release(connection, and_(CLAIM.c.pool == pool, CLAIM.c.expires_at <= now))
-
-
-def holds_claims(connection: Connection, flow_id: FlowId) -> bool:
-    """Whether a flow has claims."""
-    found = connection.execute(select(CLAIM.c.claim).where(CLAIM.c.flow_id == flow_id).limit(1))
-    return found.first() is not None
 
 
 def release(connection: Connection, flow_id: FlowId) -> None:

@@ -7,13 +7,15 @@ sides read the same catalogue.
 import time
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
 from host.domain.call_time import limited_call
 from host.domain.errors import NotFoundError, UnavailableError
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord, CpkOfCpi, contracts_of
 from host.domain.workers import WorkerKind
-from host.ledger.tokens import release_claims
+from host.ledger.vault.tokens import release as release_claims
 from host.network.membership import MembershipService
 from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
@@ -154,14 +156,16 @@ class VaultAnswers:
         """Delete those of an ended flow, if any."""
         if not self._vaults.is_made(holding):
             return
-        release_claims(self._vaults, holding, flow_id)
         with self._vaults.read(holding) as connection:
-            is_kept = holds_answers(connection, flow_id)
-        if is_kept:
-            self._vaults.transact(
-                holding,
-                lambda connection: forget_answers(connection, flow_id, self._clock.now_ms()),
-            )
+            is_kept = holds_answers(connection, flow_id)  # each claim has one
+        if not is_kept:
+            return
+
+        def forget(connection: Connection) -> None:
+            release_claims(connection, flow_id)
+            forget_answers(connection, flow_id, self._clock.now_ms())
+
+        self._vaults.transact(holding, forget)
 
 
 KEYS = Interface(
