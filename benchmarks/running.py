@@ -19,6 +19,7 @@ from benchmarks.measure import Measurement
 from benchmarks.suites import Part
 
 PART_SECONDS_MAX = 7_200
+_NO_BYTECODE = frozenset({"PYTHONDONTWRITEBYTECODE"})
 _MESSAGE_CHARACTERS_MAX = 300
 
 Words = Callable[[Part, Path], Sequence[str]]
@@ -101,10 +102,19 @@ def run_parts(
 
 
 def _run(words: Sequence[str], log: Path, seconds_max: float) -> str | None:
-    """Run a command with its output in a file; why it failed, None if it did not."""
+    """Run a command with its output in a file; why it failed, None if it did not.
+
+    Its processes write and read compiled modules, as those of an installed product read them:
+    compiling the sources at each start would be measured otherwise.
+    """
+    environment = {name: os.environ[name] for name in os.environ if name not in _NO_BYTECODE}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            words, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            words,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             code = process.wait(seconds_max)

@@ -50,6 +50,14 @@ def test_a_failing_part_is_reported_and_the_others_go_on(kind: str, tmp_path: Pa
     assert [each["part"] for each in written["failures"]] == [kind]
 
 
+def test_parts_keep_compiled_modules_as_an_installation_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    program = f"import sys; assert not sys.dont_write_bytecode; {GOOD}"
+    assert Part("suite", "part") in run({"part": program}, tmp_path).figures
+
+
 def test_a_part_without_an_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     child = tmp_path / "child"
     endless = textwrap.dedent(f"""
