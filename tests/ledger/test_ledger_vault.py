@@ -217,7 +217,7 @@ def test_unconsumed_states_are_paged_by_their_place_however_many_are_consumed(va
     with vault.read() as connection:
         early = outputs.unconsumed(connection, "iou.Iou", limit=10, before=NOW + 1)
         assert [str(each.ref) for each in early.states] == expected[:1]
-        (first,) = outputs.states_of(connection, [1])
+        ((_, first, _),) = outputs.each_state(connection, [1])
         assert (str(first.ref), first.state.value) == (expected[0], {"amount": 0})
 
 
@@ -245,7 +245,7 @@ def test_states_of_filtered_transactions_are_found_until_the_whole_one_is_there(
         filtered.keep(connection, shown, (), now=NOW)
         (found,) = filtered.find(connection, signed.id)
         assert (found.filtered, found.signatures) == (shown, notarised)
-        states = outputs.resolve(connection, [StateRef(signed.id, 2)], by="x")
+        states = outputs.find(connection, [StateRef(signed.id, 2)])
         assert states[0].state.value == {"amount": 2}
         with pytest.raises(CapabilityError) as refused:
             outputs.find(connection, [StateRef(signed.id, 1)])

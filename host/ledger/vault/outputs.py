@@ -64,21 +64,6 @@ def find(connection: Connection, refs: Sequence[StateRef]) -> list[StateAndRef]:
     return [StateAndRef(ref=ref, state=found[ref]) for ref in refs]
 
 
-def resolve(
-    connection: Connection, refs: Sequence[StateRef], *, by: str
-) -> tuple[StateAndRef, ...]:
-    """The states of `refs`, none of them consumed by another transaction than `by`.
-
-    Raises:
-        StateNotFoundError: one is not in this vault.
-        StateConsumedError: one is consumed.
-        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
-    """
-    found = tuple(find(connection, refs))
-    check_unconsumed(connection, refs, by=by)
-    return found
-
-
 def check_unconsumed(connection: Connection, refs: Sequence[StateRef], *, by: str) -> None:
     """Check that no verified transaction but `by` consumes one of `refs`.
 
@@ -177,22 +162,6 @@ def unconsumed(
 def newest(connection: Connection) -> int:
     """The greatest number of an output that concerns this node; 0 if there is none."""
     return connection.execute(select(func.max(OUTPUT.c.seq))).scalar_one() or 0
-
-
-def states_of(connection: Connection, seqs: Sequence[int]) -> list[StateAndRef]:
-    """The states of outputs that concern this node, in the order of their rising numbers.
-
-    Raises:
-        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
-    """
-    found: list[StateAndRef] = []
-    size = 0
-    for _, state, length in each_state(connection, seqs):
-        size += length
-        if size > STATES_BYTES_MAX:
-            raise StatesTooLargeError(f"the {len(seqs)} states exceed {STATES_BYTES_MAX} bytes")
-        found.append(state)
-    return found
 
 
 def each_state(
