@@ -31,8 +31,11 @@ def _workflow(name: str, about: str, run: str, stops: frozenset[str]) -> BinaryA
 
 def machine_code() -> tuple[BinaryAttack, ...]:
     """All of them."""
-    answer = "(i32.store8 (i32.const 64) (i32.const {tag})) (i32.store (i32.const 68) (i32.const {at})) (i32.store (i32.const 72) (i32.const {size})) (i32.const 64)"
-    call = "(call $now (local.get 0) (local.get 1) (i32.const 64))"
+    return (*_endless(), *_broken())
+
+
+def _endless() -> tuple[BinaryAttack, ...]:
+    """Time, memory, tables and stack."""
     return (
         _contract("spin", "loops for ever", _FOREVER, LIMITS),
         _contract("spin-at-start", "loops before it is ever called", "(i32.const 80)", LIMITS,
@@ -59,6 +62,14 @@ def machine_code() -> tuple[BinaryAttack, ...]:
                   LIMITS),
         _contract("recursion", "calls itself for ever", "(call $verify (local.get 0) (local.get 1))",
                   LIMITS),
+    )  # fmt: skip
+
+
+def _broken() -> tuple[BinaryAttack, ...]:
+    """Traps, memory of others, results and calls that are none."""
+    answer = "(i32.store8 (i32.const 64) (i32.const {tag})) (i32.store (i32.const 68) (i32.const {at})) (i32.store (i32.const 72) (i32.const {size})) (i32.const 64)"
+    call = "(call $now (local.get 0) (local.get 1) (i32.const 64))"
+    return (
         _contract("unreachable", "traps", "unreachable", _TRAP),
         _contract("divide-by-zero", "divides by zero", "(i32.div_u (local.get 0) (i32.const 0))",
                   _TRAP),
