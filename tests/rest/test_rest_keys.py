@@ -63,13 +63,18 @@ def test_an_hsm_is_assigned_and_found(api, node):
         ("/key/p2p?orderby=SIZE", 400, "request-invalid"),
         ("/key/p2p?createdafter=yesterday", 400, "request-invalid"),
         ("/key/p2p?take=1001", 400, "request-invalid"),
-        ("/wrappingkey/rotation/p2p", 404, "not-found"),
         (f"/wrappingkey/rotation/{UNKNOWN}", 404, "not-found"),
     ],
 )
 def test_what_is_unknown_or_malformed_is_refused(api, path, status, code):
     reply = api.get(f"{BASE}{path}")
     assert (reply.status_code, code_of(reply)) == (status, code)
+
+
+def test_a_tenant_whose_keys_were_never_rotated_has_no_rotation(api, node_of):
+    node = node_of("O=Never rotated, L=London, C=GB")
+    reply = api.get(f"{BASE}/wrappingkey/rotation/{node}")
+    assert (reply.status_code, code_of(reply)) == (404, "not-found")
 
 
 def test_a_key_is_made_listed_and_given_in_pem(api, ledger):
