@@ -82,3 +82,34 @@ def create_cpb(
     result = opened.check(data, PackageType.CPB, str(file))
     write_new(file, data)
     show_written(file, len(data), result, output, warned=warned)
+
+
+@command.command("resume")
+@click.argument("node")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="Data directory of the stopped host.",
+)
+@click.option(
+    "--uniqueness-current",
+    "is_current",
+    is_flag=True,
+    help="You know that the notary signed nothing after the backup was made.",
+)
+def resume(*, node: str, data_dir: Path, is_current: bool) -> None:
+    """Let the notary of NODE serve again after a restore.
+
+    A backup lacks the states that were spent after it: a notary that goes on from an older one
+    signs double spends. NODE is a short hash.
+    """
+    from host.domain.ids import ShortHash
+    from host.tools.backup.restored_notaries import resume_notary
+
+    if not is_current:
+        raise click.UsageError(
+            "say --uniqueness-current if you know that the notary signed nothing after the backup"
+        )
+    resume_notary(data_dir, ShortHash(node))
+    click.echo(f"{node} serves again when its host is started")

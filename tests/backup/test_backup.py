@@ -18,7 +18,8 @@ from host.adapters.files.data_directory import DataDirectory, DataDirectoryLocke
 from host.adapters.files.identity import DataFileMissingError, inspect, read_directory_id
 from host.adapters.files.identity.files import file_state
 from host.adapters.os.system import SystemClock
-from host.domain.errors import DiskFullError, StorageError
+from host.adapters.sqlite.errors import UniquenessRestoredError
+from host.domain.errors import DiskFullError, NotFoundError, StorageError
 from host.nodes.audit_log import NodeAuditLogs
 from host.nodes.audit_log.verification import read_entries, verify_log
 from host.ports.live import Fixed
@@ -36,6 +37,7 @@ from host.tools.backup.errors import (
     RestoreTargetError,
 )
 from host.tools.backup.layout import MAGIC, is_name
+from host.tools.backup.restored_notaries import resume_notary
 from host.tools.container import (
     ContainerDamagedError,
     ContainerInvalidError,
@@ -79,13 +81,22 @@ def names(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-def test_spent_states_of_a_notary_are_in_the_backup(folder, tmp_path, keys):
+def test_a_restored_notary_decides_nothing_until_its_states_are_said_to_be_current(
+    folder, tmp_path, keys
+):
     with parts_of(folder) as parts:
         notarise(parts, ALICE, 1)
     back(folder, tmp_path / "b", keys)
     bring(tmp_path / "b", tmp_path / "new", keys)
     name = f"vnodes/{ALICE.short_hash}/uniqueness.sqlite"
     assert rows(tmp_path / "new" / name, "notarised") == rows(folder / name, "notarised") != []
+    with parts_of(tmp_path / "new") as parts, pytest.raises(UniquenessRestoredError):
+        notarise(parts, ALICE, 2)
+    with pytest.raises(NotFoundError, match="no notary that came from a backup"):
+        resume_notary(tmp_path / "new", BOB.short_hash)
+    with parts_of(tmp_path / "new"), pytest.raises(DataDirectoryLockedError):
+        resume_notary(tmp_path / "new", ALICE.short_hash)
+    resume_notary(tmp_path / "new", ALICE.short_hash)
     with parts_of(tmp_path / "new") as parts:
         notarise(parts, ALICE, 2)
 

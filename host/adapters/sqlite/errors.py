@@ -65,6 +65,12 @@ class UniquenessOlderError(StorageError):
     code = "uniqueness-older"
 
 
+class UniquenessRestoredError(StorageError):
+    """A notary's spent states are of a backup: what it accepted later would be unspent again."""
+
+    code = "uniqueness-restored"
+
+
 _REASONS = {
     "SQLITE_READONLY": "it is read-only",
     "SQLITE_CANTOPEN": "it cannot be opened",

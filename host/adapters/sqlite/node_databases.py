@@ -280,6 +280,9 @@ class NodeDatabases:
                 f" {path} has 0 bytes",
                 path=str(path),
             )
+        unconfirmed = self._file.unconfirmed(path.parent)
+        if unconfirmed is not None:
+            raise unconfirmed
         return self._open_file(short_hash, noted=noted)
 
     def _open_file(self, short_hash: ShortHash, *, noted: int) -> Database:

@@ -1,6 +1,7 @@
 """The kinds of database that a virtual node has: how its file is named, counted and refused."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from host.adapters.files.identity import table
 from host.adapters.sqlite.errors import (
@@ -8,6 +9,7 @@ from host.adapters.sqlite.errors import (
     UniquenessForeignError,
     UniquenessMissingError,
     UniquenessOlderError,
+    UniquenessRestoredError,
     VaultEmptyError,
     VaultForeignError,
     VaultMissingError,
@@ -29,6 +31,8 @@ class NodeFile:
         counted: the table of which each new row raises the file's generation.
         counted_when: SQL condition on the row; empty: every row counts.
         missing, empty, foreign, older: why a file is refused.
+        restored: why one is refused that came from a backup and has not been confirmed; None: such
+            a file is used.
     """
 
     kind: str
@@ -41,6 +45,21 @@ class NodeFile:
     empty: type[StorageError]
     foreign: type[StorageError]
     older: type[StorageError]
+    restored: type[StorageError] | None = None
+
+    def mark_of_restore(self, folder: Path) -> Path:
+        """The file in a node's folder that says that the database came from a backup."""
+        return (folder / self.name).with_suffix(".restored")
+
+    def unconfirmed(self, folder: Path) -> StorageError | None:
+        """Why the database of the node whose folder this is may not be used after a restore."""
+        if self.restored is None or not self.mark_of_restore(folder).exists():
+            return None
+        return self.restored(
+            f"the {self.called} of virtual node {folder.name} came from a backup: nobody has said"
+            " that it is current (cordbox notary resume)",
+            path=str(folder / self.name),
+        )
 
 
 VAULT = NodeFile(
@@ -66,5 +85,6 @@ UNIQUENESS = NodeFile(
     empty=UniquenessEmptyError,
     foreign=UniquenessForeignError,
     older=UniquenessOlderError,
+    restored=UniquenessRestoredError,
 )
 NODE_FILES = (VAULT, UNIQUENESS)

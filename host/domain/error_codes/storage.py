@@ -30,6 +30,8 @@ REMEDIES: Mapping[str, str] = {
     "uniqueness-foreign": "Put back the file of this node and cluster.",
     "uniqueness-missing": _RESTORE_NOTARY,
     "uniqueness-older": _RESTORE_NOTARY,
+    "uniqueness-restored": "Find out that the notary signed nothing after the backup, then confirm"
+    " it with `cordbox notary resume`.",
     "vault-empty": _RESTORE,
     "vault-foreign": "Put back the file of this node and cluster.",
     "vault-missing": _RESTORE,

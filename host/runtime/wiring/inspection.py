@@ -61,4 +61,4 @@ def _problem(parts: Wiring, file: NodeFile, node: ShortHash) -> HostError | None
         return file.missing(f"{whose} is gone: there is no {path}", path=str(path))
     if size == 0:
         return file.empty(f"{whose} is empty: {path} has 0 bytes", path=str(path))
-    return None
+    return file.unconfirmed(path.parent)

@@ -20,6 +20,7 @@ from host.runtime.wiring.offline_acts import offline_act
 from host.tools.backup.audit_entries import add_restored_entries
 from host.tools.backup.errors import BackupContentError, RestoreTargetError
 from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
+from host.tools.backup.restored_notaries import mark_restored
 from host.tools.backup.staging import working_folder
 from host.tools.container import (
     ContainerInvalidError,
@@ -83,6 +84,7 @@ def restore(
             except OSError as exc:
                 raise _not_written(folder, exc) from exc
             store_id = _begin_anew(content, manifest)
+            mark_restored(content)
             facts: dict[str, JsonValue] = {"of": manifest.facts["at"], "backup": manifest.header}
             with offline_act(content, "host restore", parameters=facts):
                 add_restored_entries(
