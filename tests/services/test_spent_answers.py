@@ -10,6 +10,7 @@ from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId
 from host.entities import SCHEMA, EntityCapability
 from host.flow.core.events import FlowEnded, FlowStarted
+from host.ledger import SCHEMA as LEDGER
 from host.runtime.wiring.services import VaultAnswers
 from host.vault.idempotency import ENDED_KEPT_MS, REQUEST, REQUESTS, holds_answers
 from host.vault.idempotency_cleanup import IdempotencyCleanup
@@ -24,7 +25,7 @@ def facts(flow_id):
 
 
 def test_the_answers_of_a_flow_go_when_it_has_ended_and_no_sooner(tmp_path):
-    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA])
+    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA, LEDGER])
     vaults.create(ME)
     entities = EntityCapability(vaults)
     for flow_id in (ENDED, RUNNING):
@@ -51,7 +52,7 @@ def test_the_answers_of_a_flow_go_when_it_has_ended_and_no_sooner(tmp_path):
 
 def test_an_ended_flow_has_no_effect_any_more_and_is_forgotten_in_time(tmp_path):
     """A worker that was taken for dead makes the call late: another worker has made it."""
-    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA])
+    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA, LEDGER])
     vaults.create(ME)
     clock, entities = SimClock(), EntityCapability(vaults)
     answers = VaultAnswers(vaults, clock)
