@@ -387,3 +387,53 @@ def test_a_proposal_that_is_changed_on_its_way(nodes):
         assert made.receivers[BOB].result.code == code
         assert nodes.status(BOB, made.id) is None
     assert nodes.finality(signed, BOB).result["id"] == signed["id"]
+
+
+def test_a_flow_signs_only_what_its_counterparty_proposed_and_this_node_examined(nodes):
+    """A guest names what it likes: another counterparty's proposal, or one that was not examined."""
+    signed = nodes.build(5)
+    made = Finality(nodes, signed, [BOB], by=ALICE)
+    bob = made.receivers[BOB]
+    while getattr(bob.pending, "function", None) != "examine":
+        made.initiator.step_one()
+        bob.step_one()
+
+    def sign(party):
+        with pytest.raises(CapabilityError) as refused:
+            nodes.call(BOB, "protocol.sign", {"id": signed["id"], "party": party})
+        return refused.value.code
+
+    assert sign(ALICE) == "proposal-unknown"
+    bob.step_one()
+    assert sign(CAROL) == "proposal-unknown"
+    refusal = {"id": signed["id"], "party": CAROL, "invalid": True}
+    with pytest.raises(CapabilityError):
+        nodes.call(BOB, "protocol.refuse", refusal)
+    assert nodes.status(BOB, signed["id"]) == ("U", None)
+    answer = nodes.call(BOB, "protocol.sign", {"id": signed["id"], "party": ALICE})
+    assert [each["key"] for each in answer["signatures"]] == [nodes.keys[BOB]]
+
+
+def test_messages_that_are_repeated_or_early_are_refused(nodes):
+    """The notary's signature before the others', a proposal instead of it, a second answer."""
+    signed = nodes.build(5, signatories=(ALICE, BOB, CAROL))
+    early = {"cordbox": "finality", "v": 1, "kind": "notarised", "signatures": []}
+    made = changed(nodes, signed, BOB, "more", lambda _: early, BOB, CAROL)
+    assert made.receivers[BOB].result.code == "protocol-mismatch"
+    again = nodes.build(6)
+    first = []
+    made = changed(nodes, again, BOB, "proposal", lambda p: first.append(p) or p)
+    assert made.result["id"] == again["id"]
+    third = nodes.build(7)
+    made = changed(nodes, third, BOB, "notarised", lambda _: first[0])
+    assert made.receivers[BOB].result.code == "protocol-mismatch"
+    assert nodes.status(BOB, third["id"]) == ("U", None)
+
+
+def test_a_proposal_that_is_repeated_is_signed_again_and_final_once(nodes):
+    """The same proposal by another session: the transaction is the same."""
+    signed = nodes.build(5)
+    nodes.finality(signed, BOB)
+    made = nodes.finality(signed, BOB)
+    assert made.receivers[BOB].result["visible"] == [0]
+    assert nodes.unconsumed(BOB) == [5]
