@@ -8,7 +8,7 @@ from msgspec import Meta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerValues:
-    """Section `cordbox.ledger`: which backchains a node resolves, and how long claims last."""
+    """Section `cordbox.ledger`: which backchains a node resolves, how a notary is asked, claims."""
 
     backchain_batch_size: Annotated[
         int,
@@ -29,6 +29,17 @@ class LedgerValues:
         int,
         Meta(ge=1, le=86_400, description="Seconds in which a counterparty gives a backchain."),
     ] = 1800
+    notary_attempts: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="How often a notary is asked before a transaction stays undecided.",
+        ),
+    ] = 10
+    notary_answer_seconds: Annotated[
+        int, Meta(ge=1, le=3_600, description="Seconds in which a notary answers.")
+    ] = 60
     token_claim_timeout_seconds: Annotated[
         int,
         Meta(

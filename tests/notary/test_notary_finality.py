@@ -140,3 +140,39 @@ def test_a_notary_that_stays_away_leaves_the_coin_undecided(network, nodes, monk
         refused = pay(alice, coin=coin, to=BOB)
     assert refused.startswith("finality-undecided")
     assert (coins(alice), coins(bob)) == ([5], [])
+
+
+def test_of_two_flows_that_spend_a_coin_at_once_one_is_notarised(network, nodes, monkeypatch):
+    """Neither vault nor flow knows of the other's payment when it is built."""
+    alice, bob, carol = nodes
+    moved = []
+    for _ in range(10):
+        coin = pay(alice)
+        payments = [{"notary": SERVICE, "amount": 5, "coin": coin, "to": to} for to in (BOB, CAROL)]
+        with monkeypatch.context() as together:
+            together.setattr(network, "drain", lambda: None)
+            begun = [alice.begin("coins_flows.PayCoin", payment) for payment in payments]
+        network.run()
+        results = [alice.flow(each).result for each in begun]
+        accepted = [each for each in results if each.startswith("SHA-256D:")]
+        (refused,) = [each for each in results if each not in accepted]
+        assert refused.startswith(("notary-input-state-conflict: ", "state-consumed: "))
+        moved += accepted
+    assert len(moved) == 10
+    assert coins(alice) == []
+    assert len(coins(bob)) + len(coins(carol)) == 10
+
+
+def test_how_often_a_notary_is_asked_is_a_setting(coins_code, monkeypatch):
+    with Network(coins_code, settings={"ledger_notary_attempts": 2}) as network:
+        network.notary(NODE, service=SERVICE)
+        alice = network.node(ALICE)
+        asked = []
+
+        def fail(node, work):
+            asked.append(node)
+            raise StorageError("the disk is away")
+
+        monkeypatch.setattr(network.parts.notary_databases, "transact", fail)
+        assert pay(alice).startswith("finality-undecided")
+        assert len(asked) == 2

@@ -1,6 +1,7 @@
 """What a program needs that has a transaction notarised: whom to ask, what, and the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -27,19 +28,33 @@ from host.ports.public_keys import PublicKeys
 from host.ports.requests import take_text
 from host.ports.vaults import VaultAccess
 
-ATTEMPTS = 10
-ANSWER_MS = 60_000
 SERVICE_NAME = "corda.notary.service.name"
 _PAGE = 1_000
 _SERVICES_KEPT_MAX = 64
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotaryPatience:
+    """How often a notary is asked, and how long an answer may take."""
+
+    attempts: int = 10
+    answer_ms: int = 60_000
+
+
 class NotaryClientFunctions:
     """The functions `notary-plan`, `notary-request` and `take-notary-answer`. Thread-safe."""
 
-    def __init__(self, *, vaults: VaultAccess, members: Members, public_keys: PublicKeys) -> None:
+    def __init__(
+        self,
+        *,
+        vaults: VaultAccess,
+        members: Members,
+        public_keys: PublicKeys,
+        patience: Callable[[], NotaryPatience] = NotaryPatience,
+    ) -> None:
         self._vaults = vaults
         self._public_keys = public_keys
+        self._patience = patience
         self._services = NotaryServices(members)
 
     def handlers(self) -> Mapping[str, Function]:
@@ -61,14 +76,15 @@ class NotaryClientFunctions:
                 f"notary {notary.name} serves {info.protocol} in versions {served} by"
                 f" {len(nodes)} active members; this host knows {', '.join(VERSIONS)}"
             )
+        patience = self._patience()
         plan = NotaryPlan(
             service=notary.name,
             protocol=info.protocol,
             versions=versions,
             nodes=nodes,
             backchain_required=info.backchain_required,
-            attempts=ATTEMPTS,
-            answer_ms=ANSWER_MS,
+            attempts=patience.attempts,
+            answer_ms=patience.answer_ms,
         )
         made: JsonValue = msgspec.to_builtins(plan)
         return made

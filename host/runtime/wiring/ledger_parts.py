@@ -20,7 +20,7 @@ from host.ports.directory import ContractVerifier
 from host.ports.vault_functions import VaultFunctions
 from host.runtime.wiring import services
 from host.runtime.wiring.network_parts import NetworkParts
-from host.runtime.wiring.sections import chain_limits, claim_ms
+from host.runtime.wiring.sections import chain_limits, claim_ms, notary_patience
 from host.runtime.wiring.services import (
     RemoteCapability,
     RemoteContracts,
@@ -80,7 +80,10 @@ class LedgerParts(NetworkParts):
 
     def _notary_functions(self) -> tuple[ProtocolFunctions, ...]:
         client = NotaryClientFunctions(
-            vaults=self.vaults, members=self.members, public_keys=self.public_keys
+            vaults=self.vaults,
+            members=self.members,
+            public_keys=self.public_keys,
+            patience=notary_patience(self.config).get,
         )
         server = NotaryServerFunctions(
             members=self.members,

@@ -2,6 +2,7 @@
 
 from host.flow.engine.sticky_cache import StickyCache
 from host.ledger.core.answers import ChainLimits
+from host.ledger.functions.notary_client import NotaryPatience
 from host.nodes.audit_log.administrative import Retention
 from host.ports.live import Derived, Live
 from host.runtime.plugin_loading import plugin_settings
@@ -44,6 +45,16 @@ def body_bytes_max(config: LiveConfig) -> Live[int]:
 def answer_bytes_per_second(config: LiveConfig) -> Live[int]:
     """Bytes of the answers of one virtual node in a second."""
     return Derived(lambda rest: rest.answer_bytes_per_second_max, config.section(REST))
+
+
+def notary_patience(config: LiveConfig) -> Live[NotaryPatience]:
+    """How this host's nodes ask notaries."""
+    return Derived(
+        lambda ledger: NotaryPatience(
+            attempts=ledger.notary_attempts, answer_ms=ledger.notary_answer_seconds * 1000
+        ),
+        config.section(LEDGER),
+    )
 
 
 def chain_limits(config: LiveConfig) -> Live[ChainLimits]:
