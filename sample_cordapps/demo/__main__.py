@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sample_cordapps.demo import attacks, flows, network, packages
+from sample_cordapps.demo import attacks, flows, ledger, network, packages
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
 from sample_cordapps.demo.processes import CommandLine, HostProcess
 from sample_cordapps.demo.rest import RestClient
@@ -78,6 +78,7 @@ def _run_on_host(
         identifiers["virtualNodes"] = nodes
         transaction_id = flows.issue_and_settle(console, runner, nodes)
         flows.break_contract(console, runner, nodes)
+        ledger.run(console, shell, workshop=workshop, rest=rest, runner=runner)
         attacks.run(
             console,
             shell,

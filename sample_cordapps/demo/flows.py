@@ -13,6 +13,7 @@ from sample_cordapps.demo.rest import RestClient
 ALICE, BOB, CHARLIE = MEMBERS
 ISSUE = "iou_flows.IssueIou"
 SETTLE = "iou_flows.SettleIou"
+SELL = "iou_flows.TransferIou"
 LIST = "iou_flows.ListIous"
 _FINAL = ("COMPLETED", "FAILED", "KILLED")
 _PAUSE_MILLIS = 2500
@@ -78,7 +79,7 @@ class FlowRunner:
 
 def issue_and_settle(console: DemoConsole, runner: FlowRunner, nodes: dict[str, str]) -> str:
     """Returns the id of the first transaction."""
-    with console.step("Issue an IOU from Alice to Bob, query it, settle part of it") as record:
+    with console.step("Issue an IOU from Alice to Bob, settle part of it, sell the rest") as record:
         issued = runner.run(
             nodes[ALICE], ISSUE, {"counterparty": BOB, "amount": 10_000, "currency": "GBP"}
         )
@@ -91,7 +92,12 @@ def issue_and_settle(console: DemoConsole, runner: FlowRunner, nodes: dict[str, 
         _expect([i["outstanding"] for i in held] == [6_000], f"Bob holds {held}")
         seen = runner.run(nodes[CHARLIE], LIST, {})
         _expect(seen == [], f"Charlie sees {seen}")
-        record.facts |= {"issued": issued, "settled": settled, "charlieSees": seen}
+        sold = runner.run(nodes[BOB], SELL, {"linear_id": linear_id, "new_lender": CHARLIE})
+        held = runner.run(nodes[CHARLIE], LIST, {})
+        _expect([i["outstanding"] for i in held] == [6_000], f"Charlie holds {held}")
+        held = runner.run(nodes[BOB], LIST, {})
+        _expect(held == [], f"Bob still holds {held}")
+        record.facts |= {"issued": issued, "settled": settled, "sold": sold}
         return str(issued["transaction_id"])
 
 

@@ -4,11 +4,18 @@ from pathlib import Path
 from typing import Any
 
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
-from sample_cordapps.demo.packages import MEMBERS, Workshop
+from sample_cordapps.demo.packages import MEMBERS, NOTARY, SERVICE, Workshop
 from sample_cordapps.demo.processes import HostProcess
 from sample_cordapps.demo.rest import RestClient
 
 _KEY_SCHEME = "CORDA.ECDSA.SECP256R1"
+_NOTARY_CONTEXT = {
+    "corda.roles.0": "notary",
+    "corda.notary.service.name": SERVICE,
+    "corda.notary.service.flow.protocol.name": "com.r3.corda.notary.plugin.nonvalidating",
+    "corda.notary.service.flow.protocol.version.0": "1",
+    "corda.notary.service.backchain.required": "true",
+}
 
 
 def start_host(console: DemoConsole, host: HostProcess) -> dict[str, str]:
@@ -19,16 +26,19 @@ def start_host(console: DemoConsole, host: HostProcess) -> dict[str, str]:
 
 
 def form_network(console: DemoConsole, rest: RestClient, workshop: Workshop) -> dict[str, str]:
-    """Upload the CPI, create and register the members; returns short hashes by name."""
-    with console.step("Over REST: trust the signer, upload the CPI, make three nodes") as record:
+    """Upload the CPIs, create and register notary and members; returns members' short hashes."""
+    title = "Over REST: trust the signer, upload the CPIs, make a notary and three nodes"
+    with console.step(title) as record:
         trust_signer(rest, workshop.certificate)
+        notary = create_node(rest, upload(rest, workshop.cpi("notary")), NOTARY)
+        register(rest, notary, _NOTARY_CONTEXT)
         checksum = upload(rest, workshop.cpi("iou"))
         nodes = {name: create_node(rest, checksum, name) for name in MEMBERS}
         for node in nodes.values():
             register(rest, node)
         for node in nodes.values():
             _expect_members(rest, node)
-        record.facts |= {"cpiFileChecksum": checksum, "virtualNodes": nodes}
+        record.facts |= {"cpiFileChecksum": checksum, "virtualNodes": nodes, "notary": notary}
         return nodes
 
 
@@ -69,9 +79,18 @@ def create_node(rest: RestClient, checksum: str, x500_name: str) -> str:
     return str(status["resourceId"])
 
 
-def register(rest: RestClient, node: str) -> None:
+def join(rest: RestClient, cpi: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Upload a CPI, and make and register nodes that run it; returns short hashes by name."""
+    checksum = upload(rest, cpi)
+    nodes = {name: create_node(rest, checksum, name) for name in names}
+    for node in nodes.values():
+        register(rest, node)
+    return nodes
+
+
+def register(rest: RestClient, node: str, more: dict[str, str] | None = None) -> None:
     """Register a member of the static network and poll until it is approved."""
-    context = {"corda.key.scheme": _KEY_SCHEME}
+    context = {"corda.key.scheme": _KEY_SCHEME, **(more or {})}
     answer = rest.post(f"/membership/{node}", {"memberRegistrationRequest": {"context": context}})
     rest.poll(
         f"/membership/{node}/{answer['registrationId']}",
@@ -83,5 +102,6 @@ def register(rest: RestClient, node: str) -> None:
 def _expect_members(rest: RestClient, node: str) -> None:
     answer: dict[str, Any] = rest.get(f"/members/{node}")
     names = sorted(m["memberContext"]["corda.name"] for m in answer["members"])
-    if names != sorted(MEMBERS):
-        raise StepFailedError(f"node {node} sees {names}, expected {sorted(MEMBERS)}")
+    expected = sorted((*MEMBERS, NOTARY))
+    if names != expected:
+        raise StepFailedError(f"node {node} sees {names}, expected {expected}")
