@@ -164,6 +164,18 @@ def test_a_final_transaction_that_cannot_be_delivered():
     assert deal.alice_knows.status == deal.knows["carol"].status == "V"
 
 
+@pytest.mark.parametrize("has_notary", [True, False])
+def test_an_initiator_that_cannot_record_it(has_notary):
+    """Its vault is full: with a notary the transaction is final, and the others are told."""
+    deal = Deal("bob", "carol", notary=has_notary)
+    deal.alice_knows.refuses["finish"] = CapabilityError("quota-exceeded", "the vault is full")
+    assert deal.run().code == "quota-exceeded"
+    assert deal.statuses() == (["U", "V", "V"] if has_notary else ["U", "U", "U"])
+    assert bool(deal.alice.later) == has_notary
+    if not has_notary:
+        assert deal.others["bob"].result.code == "finality-failed"
+
+
 def test_a_signature_that_is_missing():
     deal = Deal("bob")
     deal.alice_knows.signatories.add("nobody")

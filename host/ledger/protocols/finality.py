@@ -116,7 +116,7 @@ def finalize(request: JsonObject) -> Steps[JsonValue]:
     except CapabilityError as refused:
         yield from _tell(peers, _GivenUpError("UNKNOWN", refused))
         raise
-    finished = yield from ask("finish", {"id": begun.id, "signatures": notarised}, Finished)
+    finished = yield from _finish(begun, peers, notarised)
     if begun.until is not None:
         yield from forget(begun.id)
     undelivered = yield from _deliver(peers, notarised)
@@ -227,6 +227,25 @@ def _notarise(begun: BegunFinality) -> Steps[list[Content]]:
         yield from call("refused", {"id": begun.id, "reason": "notary"})
         yield from forget(begun.id)
         raise _GivenUpError("FATAL", refused) from refused
+
+
+def _finish(
+    begun: BegunFinality, peers: Mapping[str, _Peer], notarised: list[Content]
+) -> Steps[Finished]:
+    """Record the transaction; if this node cannot, the others get what makes it final all the same.
+
+    Raises:
+        CapabilityError: it is not recorded here; a repair tries again.
+    """
+    request: JsonObject = {"id": begun.id, "signatures": notarised}
+    try:
+        return (yield from ask("finish", request, Finished))
+    except CapabilityError as refused:
+        if begun.notary:
+            yield from _deliver(peers, notarised)
+        else:
+            yield from _tell(peers, _GivenUpError("UNKNOWN", refused))
+        raise
 
 
 def _tell(peers: Mapping[str, _Peer], given_up: _GivenUpError) -> Steps[None]:
