@@ -47,9 +47,12 @@ def packages(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def host(tmp_path, packages):
-    """A host whose flow workers can be killed by the plugin, with a network of three nodes."""
+@pytest.fixture(params=["flow=2", "flow=2,crypto=1,persistence=1"])
+def host(request, tmp_path, packages):
+    """A host with a network of three nodes, whose process with the keys the plugin kills.
+
+    That process is the one that has decided, or the one that was asked for the signature.
+    """
     plugin = tmp_path / "plugin"
     info = plugin / "killer-1.0.dist-info"
     info.mkdir(parents=True)
@@ -61,7 +64,7 @@ def host(tmp_path, packages):
         "CORDBOX_PLUGINS": "embedded,killer",
         "CORDBOX_PLUGIN_ENTRY_POINTS": "true",
     }
-    host = KillableHost(tmp_path, ("--workers", "flow=2"), environment=environment)
+    host = KillableHost(tmp_path, ("--workers", request.param), environment=environment)
     host.start()
     try:
         form_network(host, packages)
