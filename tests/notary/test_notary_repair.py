@@ -42,7 +42,7 @@ def test_a_decision_that_nobody_heard_is_heard_by_the_repair(network, nodes, una
     coin = pay(alice)
     unanswered.append(True)
     assert pay(alice, coin=coin, to=BOB).startswith("finality-undecided")
-    assert statuses(network, BOB) in (["V", "U"], ["U", "V"])
+    assert "U" in statuses(network, BOB)  # beside it, the backchain if the notary requires one
     assert (coins(alice), coins(bob)) == ([5], [])
     unanswered.clear()
     network.advance(2 * 60 * MINUTE)
