@@ -26,7 +26,7 @@ _WORDS = ("draft", "unverified", "verified", "invalid")
 
 @click.group("ledger", cls=PrettyGroup)
 def command() -> None:
-    """List, show and export the transactions of a node.
+    """List, show, repair and export the transactions of a node.
 
     NODE is a virtual node's short hash or X.500 name.
     """
@@ -133,6 +133,31 @@ def _lines(found: "Shown") -> Iterator[str]:
         for name in ("cpk", "code", "engine", "outcome", "run"):
             yield f"  {name:9}  {each[name]}"
         yield f"  {'fuel':9}  {each['fuel']}"
+
+
+@command.command("repair")
+@click.argument("node")
+@click.argument("transaction")
+@host_options
+@output_option
+def repair(*, connect: Connect, node: str, transaction: str, output: str) -> None:
+    """Have NODE ask the notary now what came of TRANSACTION.
+
+    For a transaction that is unverified, or that a counterparty refused. A node does so by itself,
+    at growing intervals, until five days after the end of the transaction's time window. `ledger
+    show` tells what came of it.
+    """
+    from host.domain.printable import printable
+    from host.tools.ledgers import STATUSES, repaired
+
+    with connect() as client:
+        made = repaired(client, node, transaction)
+    if output == "json":
+        click.echo(json.dumps(made, indent=2))
+        return
+    word = STATUSES.get(made["status"], made["status"])
+    outcome = "its notary is asked now" if made["isDue"] else "nothing is to be repaired"
+    click.echo(printable(f"transaction {made['id']} is {word}: {outcome}"))
 
 
 @command.command("export")

@@ -1,13 +1,19 @@
 """Refusals of the ledger: those that are capability errors are answers to guests."""
 
 from host.domain.capability_error import CapabilityError
-from host.domain.errors import InvalidInputError
+from host.domain.errors import ConflictError, InvalidInputError
 
 
 class TransactionIdInvalidError(InvalidInputError):
     """The text is not the identifier of a transaction."""
 
     code = "transaction-id-invalid"
+
+
+class TransactionNotRepairableError(ConflictError):
+    """No notary can be asked what came of the transaction, or its answer is known."""
+
+    code = "transaction-not-repairable"
 
 
 class TransactionInvalidError(CapabilityError):

@@ -1,4 +1,4 @@
-"""Recorded transactions of virtual nodes: list them, and give them for `contract verify`.
+"""Transactions of virtual nodes: list them, repair them, give them for `contract verify`.
 
 Corda has no such resource.
 """
@@ -90,6 +90,18 @@ class TransactionOverview:
     verifications: list[VerificationInfo]
 
 
+@wire
+class RepairInfo:
+    """What is done about a transaction; `status` is the one before.
+
+    `is_due` is false for a verified transaction: nothing is to be repaired.
+    """
+
+    id: str
+    status: str
+    is_due: bool
+
+
 _INFO_JSON = as_json(TransactionInfo)
 _VERIFIED = "V"
 
@@ -136,6 +148,21 @@ def get_transaction(
     """Show a transaction of any status, who signed it, and who verified it with which code."""
     node = services.virtual_node(holdingidentityshorthash).holding.short_hash
     return _overview(services.transactions.overview(node, transactionid))
+
+
+@router.post("/ledger/{holdingidentityshorthash}/transaction/{transactionid}/repair")
+def post_transaction_repair(
+    holdingidentityshorthash: NodeHash, transactionid: TransactionId, services: Services
+) -> RepairInfo:
+    """Ask the notary now what came of a transaction that is unverified, or that was refused.
+
+    A node does so by itself, at growing intervals. The answer does not wait for the notary: the
+    transaction's status tells what came of it. A transaction that is a draft, that is invalid for
+    ever or that names no notary is refused with `transaction-not-repairable`.
+    """
+    vnode = services.virtual_node(holdingidentityshorthash)
+    made = services.repairs.make_due(vnode, transactionid)
+    return RepairInfo(id=made.id, status=made.status.value, is_due=made.is_due)
 
 
 @router.get(

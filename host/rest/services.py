@@ -14,6 +14,7 @@ from host.domain.packages import CpiRecord
 from host.domain.vnode import VirtualNode
 from host.flow.engine.service import FlowService
 from host.ledger.recorded import RecordedTransactions
+from host.ledger.repairs import Repairs
 from host.network.membership import MembershipService
 from host.nodes.audit_log.administrative import AdministrativeLog
 from host.nodes.packages.service import PackageService
@@ -42,6 +43,7 @@ class RestServices:
     clock: Clock
     administrative_log: AdministrativeLog
     transactions: RecordedTransactions
+    repairs: Repairs
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

@@ -106,6 +106,26 @@ def shown(client: HostClient, node: str, transaction: str) -> Shown:
     return shaped(client.get(path), Shown, path)
 
 
+class Repair(TypedDict):
+    """What a host does about a transaction; not `isDue`: nothing is to be repaired."""
+
+    id: str
+    status: str
+    isDue: bool
+
+
+def repaired(client: HostClient, node: str, transaction: str) -> Repair:
+    """Have a node ask the notary now what came of a transaction.
+
+    Raises:
+        TransactionIdInvalidError: `transaction` is no identifier.
+        HostError: see `HostClient.post` and `node_named`.
+    """
+    identifier = parse_transaction_id(transaction)
+    path = f"/ledger/{node_named(client, node)}/transaction/{identifier}/repair"
+    return shaped(client.post(path), Repair, path)
+
+
 def exported(
     client: HostClient, node: str, wanted: Sequence[str], chosen: Chosen
 ) -> Iterator[bytes]:

@@ -54,6 +54,8 @@ def answering(answers):
             self.end_headers()
             self.wfile.write(body)
 
+        do_POST = do_GET
+
         def log_message(self, *_):
             pass
 
@@ -127,8 +129,26 @@ def test_transactions_of_the_statuses_asked_for_are_listed(ledger):
     assert "status=V" in asked[1]
 
 
-def test_what_is_no_identifier_is_refused_before_the_host_is_asked(ledger):
+@pytest.mark.parametrize(
+    ("status", "is_due", "line"),
+    [
+        ("U", True, f"transaction {ID} is unverified: its notary is asked now"),
+        ("V", False, f"transaction {ID} is verified: nothing is to be repaired"),
+    ],
+)
+def test_a_repair_is_asked_for(ledger, status, is_due, line):
+    answer = {"id": ID, "status": status, "isDue": is_due}
+    with answering({"repair": answer}) as (url, asked):
+        code, out, err = ledger(url, "repair", NODE, ID.lower())
+        as_json = ledger(url, "repair", NODE, ID, "--output", "json")
+    assert (code, out.splitlines(), err) == (0, [line], "")
+    assert json.loads(as_json[1]) == answer
+    assert asked[0].endswith(f"/ledger/{NODE}/transaction/{ID}/repair")
+
+
+@pytest.mark.parametrize("command", ["show", "repair"])
+def test_what_is_no_identifier_is_refused_before_the_host_is_asked(ledger, command):
     with answering({}) as (url, asked):
-        code, _, err = ledger(url, "show", NODE, "x")
+        code, _, err = ledger(url, command, NODE, "x")
     assert (code, asked) == (1, [])
     assert "transaction-id-invalid" in err

@@ -1,8 +1,15 @@
 """What a finality leaves undecided is repaired by flows of the platform, on the flow engine."""
 
+from dataclasses import replace
+
 import pytest
 
-from host.domain.errors import StorageError
+from host.domain.errors import NotAllowedError, StorageError
+from host.domain.vnode import OperationalStatus
+from host.flow.engine.system_starts import SystemStarts
+from host.ledger.core.statuses import Status
+from host.ledger.recorded import RecordedTransactions
+from host.ledger.repairs import Repairs
 from host.ledger.vault import transactions
 from host.ports.keys import KeyCategory
 from tests.notary.conftest import ALICE
@@ -26,6 +33,28 @@ def unanswered(network, monkeypatch):
 
     monkeypatch.setattr(keys, "sign", sign_or_fail)
     return away
+
+
+@pytest.fixture
+def repairs(network):
+    """Repairs on request, as REST has them."""
+    parts = network.parts
+    starts = SystemStarts(
+        units=parts.store,
+        clock=parts.store.time,
+        entropy=parts.base.entropy,
+        quotas=parts.quotas,
+    )
+    return Repairs(RecordedTransactions(parts.vaults), starts)
+
+
+def undecided(network, node):
+    """The identifier of the node's only unverified transaction."""
+    with network.parts.vaults.read(network.node(node).holding.short_hash) as connection:
+        ((_, found),) = transactions.list_page(
+            connection, limit=2, beyond=None, newest_first=True, statuses=("U",)
+        )
+    return found
 
 
 def statuses(network, node):
@@ -76,3 +105,63 @@ def test_repairs_are_no_flows_of_clients(network, nodes, unanswered):
     assert pay(alice).startswith("finality-undecided")
     network.advance(DAY)
     assert len([f for f in alice.flows[before:] if "cordbox:" not in f.flow_class]) == 1
+
+
+@pytest.mark.parametrize("nodes", ["non-validating"], indirect=True)
+def test_a_repair_on_request_does_not_wait_for_its_time(network, nodes, unanswered, repairs):
+    alice, bob, _ = nodes
+    unanswered.clear()
+    coin = pay(alice)
+    unanswered.append(True)
+    assert pay(alice, coin=coin, to=BOB).startswith("finality-undecided")
+    named = undecided(network, BOB)
+    for _ in range(2):  # the notary does not answer yet; each request is an attempt
+        before = len(network.parts.store.scan("later/"))
+        assert repairs.make_due(vnode(network, ALICE), named).is_due
+        network.run()
+        assert (coins(alice), len(network.parts.store.scan("later/"))) == ([5], before)
+    unanswered.clear()
+    for name in (ALICE, BOB):
+        requested = repairs.make_due(vnode(network, name), named)
+        assert (requested.status, requested.is_due) == (Status.UNVERIFIED, True)
+    network.run()
+    assert (coins(alice), coins(bob)) == ([], [5])
+    assert set(statuses(network, ALICE)) == set(statuses(network, BOB)) == {"V"}
+    assert network.parts.store.scan("later/") == []
+    again = repairs.make_due(vnode(network, ALICE), named)
+    assert (again.status, again.is_due) == (Status.VERIFIED, False)
+    assert network.parts.store.scan("later/") == []
+
+
+@pytest.mark.parametrize("nodes", ["non-validating"], indirect=True)
+def test_a_repair_that_was_given_up_is_made_on_request(network, nodes, unanswered, repairs):
+    alice, bob, _ = nodes
+    unanswered.clear()
+    coin = pay(alice)
+    unanswered.append(True)
+    assert pay(alice, coin=coin, to=BOB).startswith("finality-undecided")
+    named = undecided(network, BOB)
+    network.advance(8 * DAY)
+    assert network.parts.store.scan("later/") == []
+    assert undecided(network, ALICE) == undecided(network, BOB) == named
+    unanswered.clear()
+    for name in (ALICE, BOB):
+        repairs.make_due(vnode(network, name), named)
+    network.run()
+    assert (coins(alice), coins(bob)) == ([], [5])
+    assert network.parts.store.scan("later/") == []
+
+
+@pytest.mark.parametrize("nodes", ["non-validating"], indirect=True)
+def test_a_node_that_runs_no_flows_repairs_nothing(network, nodes, unanswered, repairs):
+    alice, _, _ = nodes
+    assert pay(alice).startswith("finality-undecided")
+    before = network.parts.store.scan("later/")
+    stopped = replace(vnode(network, ALICE), flow_status=OperationalStatus.INACTIVE)
+    with pytest.raises(NotAllowedError):
+        repairs.make_due(stopped, undecided(network, ALICE))
+    assert network.parts.store.scan("later/") == before
+
+
+def vnode(network, name):
+    return network.parts.nodes.get(network.node(name).holding.short_hash)

@@ -1,6 +1,7 @@
 """Recorded transactions over REST: pages, filters, whose rights, and damage that is told."""
 
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +11,7 @@ from host.access import Effect, Permission
 from host.domain.ids import EpochMs
 from host.ledger.core.components import to_groups
 from host.ledger.core.digests import Verification
-from host.ledger.core.model import Command, State, StateRef, Transaction
+from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow, Transaction
 from host.ledger.core.signed import unsigned
 from host.ledger.core.statuses import Reason, Status
 from host.ledger.vault import parties, verifications
@@ -189,6 +190,79 @@ def test_a_transaction_shows_who_verified_it_with_which_code(api, bob, services,
         (ALICE, "SHA-256:1", False),
         ("O=Carol, L=London, C=GB", "SHA-256:9", True),
     ]
+
+
+NOTARY = Notary(name="O=Notary Service, L=London, C=GB", key="a notary's key")
+WINDOW = TimeWindow(starts=None, until="2099-01-01T00:00:00.000000Z")
+
+
+def kept(services, node, number, status, reason=None, notary=NOTARY):
+    """Identifier of a transaction that the node stores with a status."""
+    content = replace(transaction(number), notary=notary, time_window=WINDOW)
+    signed = unsigned(bytes([number]) * 32, to_groups(content))
+    options = {"origin": Origin.FINALITY, "now": EpochMs(START), "reason": reason}
+    services.transactions._vaults.transact(
+        node, lambda c: keep(c, signed, status=status, **options)
+    )
+    return signed.id
+
+
+def test_a_repair_is_started_at_once_in_every_version(api, node_of, services, polled):
+    carol = node_of("O=Carol, L=London, C=GB")
+    named = kept(services, carol, 30, Status.UNVERIFIED)
+    refused = kept(services, carol, 31, Status.INVALID, Reason.REFUSED)
+    for version, wanted, status in (
+        ("v5_1", named, "U"),
+        ("v5_2", named.lower(), "U"),
+        ("v5_3", refused, "I"),
+    ):
+        reply = api.post(f"/api/{version}/ledger/{carol}/transaction/{wanted}/repair")
+        asked = {"id": wanted.upper(), "status": status, "isDue": True}
+        assert (reply.status_code, reply.json()) == (200, asked)
+
+    def has_run(answer):
+        found = [f for f in answer["flowStatusResponses"] if "ledger-repair" in str(f)]
+        return len(found) == 3 and all(f["flowStatus"] == "COMPLETED" for f in found)
+
+    polled(f"{API}/flow/{carol}", has_run)
+    acts = api.get(f"{API}/administrativelog", params={"resource": f"{refused}/repair"}).json()
+    assert [(act["user"], act["code"]) for act in acts["acts"]] == [("admin", "ok")]
+
+
+def test_what_cannot_be_repaired_is_refused_or_told(api, bob, services, recorded):
+    def asked(transaction_id, node=bob):
+        return api.post(f"{API}/ledger/{node}/transaction/{transaction_id}/repair")
+
+    final = asked(recorded[bob][0])
+    assert final.json() == {"id": recorded[bob][0], "status": "V", "isDue": False}
+    for number, status, reason, notary, why in (
+        (40, Status.INVALID, Reason.CONTRACT, NOTARY, "invalid for ever, reason contract"),
+        (41, Status.INVALID, Reason.NOTARY, NOTARY, "invalid for ever, reason notary"),
+        (42, Status.DRAFT, None, NOTARY, "it is a draft"),
+        (43, Status.UNVERIFIED, None, None, "it names no notary"),
+    ):
+        named = kept(services, bob, number, status, reason, notary)
+        reply = asked(named)
+        details = reply.json()["details"]
+        assert (reply.status_code, details["code"]) == (409, "transaction-not-repairable")
+        assert why in details["reason"]
+        assert named in details["reason"]
+    for named, status, code in (
+        (UNKNOWN, 404, "not-found"),
+        ("x", 400, "transaction-id-invalid"),
+    ):
+        reply = asked(named)
+        assert (reply.status_code, reply.json()["details"]["code"]) == (status, code)
+    assert asked(UNKNOWN, "0123456789AB").status_code == 404
+
+
+def test_a_repair_needs_its_right(host, services, client_of, bob, recorded):
+    path = f"{API}/ledger/{bob}/transaction/{recorded[bob][0]}/repair"
+    for user, method, status in (("reader", "GET", 403), ("mender", "POST", 200)):
+        right = Permission(effect=Effect.ALLOW, pattern=f"{method}:{API}/ledger/{bob}/.*")
+        services.users.create(user, "first", full_name="Some User", permissions=(right,))
+        with client_of(host, auth=(user, "first")) as client:
+            assert client.post(path).status_code == status
 
 
 def test_one_transaction_is_named_in_any_letter_case(api, bob, recorded):

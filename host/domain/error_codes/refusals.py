@@ -38,6 +38,8 @@ REMEDIES: Mapping[str, str] = {
     "short-hash-invalid": "Give the 12 hexadecimal digits that `GET /virtualnode` lists.",
     "transaction-id-invalid": "Give `SHA-256D:` and 64 hexadecimal digits, as flows answer it and"
     " `cordbox ledger list` shows it.",
+    "transaction-not-repairable": "A draft is submitted, and one that names no notary completed, by"
+    " its flow; in place of one that is invalid for ever, build another.",
     "url-invalid": "Give scheme, host and port, such as `https://127.0.0.1:8888`; ids and texts"
     " of a request have limits, too.",
     "x500-name-invalid": "Write the name as Corda does, for example `O=Alice, L=London, C=GB`.",

@@ -6,7 +6,7 @@ that is lost, fails, or finds the node's flows switched off is repeated.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Struct
@@ -77,6 +77,26 @@ def remembered(
     return _write(key, flow, expected=before.version if before else 0, due=due)
 
 
+def begun(
+    wanted: Remember, holding: Party, *, before: StateRecord | None, now: EpochMs, request_id: str
+) -> Fired:
+    """A flow that is started now, and each `again_ms` until it is forgotten.
+
+    Args:
+        wanted: the flow; its `after_ms` is not used.
+        holding: the node.
+        before: the state with the same key, which is replaced.
+        now: the time.
+        request_id: of the flow, which the node has had none of.
+
+    Raises:
+        CapabilityError: `request-invalid`: the key.
+    """
+    made = remembered(replace(wanted, after_ms=wanted.again_ms), holding, before=before, now=now)
+    flow = _decoder.decode(made.value or b"")
+    return Fired(state=made, record=_start(flow, request_id, now))
+
+
 def fired(state: StateRecord, now: EpochMs) -> Fired:
     """What a due state does: it starts the flow, and waits for its next time.
 
@@ -87,6 +107,14 @@ def fired(state: StateRecord, now: EpochMs) -> Fired:
     key = state.key.rpartition("/")[2]
     # Two starts of one state differ by its version, so that each has a flow of its own.
     request_id = f"{flow.flow_class}-{key}-{state.version}"
+    due = EpochMs(now + flow.again_ms)
+    return Fired(
+        state=_write(state.key, flow, expected=state.version, due=due),
+        record=_start(flow, request_id, now),
+    )
+
+
+def _start(flow: RememberedFlow, request_id: str, now: EpochMs) -> NewRecord:
     start = StartFlow(
         client_request_id=request_id,
         holding=flow.holding,
@@ -95,15 +123,11 @@ def fired(state: StateRecord, now: EpochMs) -> Fired:
         body=flow.request,
         requested_at=now,
     )
-    due = EpochMs(now + flow.again_ms)
-    return Fired(
-        state=_write(state.key, flow, expected=state.version, due=due),
-        record=NewRecord(
-            topic=EVENT_TOPIC,
-            key=_flow_id(f"{flow.holding.node()}/{request_id}/{now}"),
-            value=encode(start),
-            node=flow.holding.node(),
-        ),
+    return NewRecord(
+        topic=EVENT_TOPIC,
+        key=_flow_id(f"{flow.holding.node()}/{request_id}/{now}"),
+        value=encode(start),
+        node=flow.holding.node(),
     )
 
 

@@ -36,6 +36,15 @@ class Reason(StrEnum):
 REVOCABLE = frozenset({Reason.REFUSED, Reason.NOTARY})
 """Reasons that the transaction's id does not commit to."""
 
+
+def is_decided(status: Status, reason: Reason | None) -> bool:
+    """Whether nothing is left to ask a notary.
+
+    A notary's refusal is the last word, a counterparty's is not.
+    """
+    return status is Status.VERIFIED or reason not in {None, Reason.REFUSED}
+
+
 _FOLLOWING = {
     None: frozenset(Status),
     Status.DRAFT: frozenset(Status),

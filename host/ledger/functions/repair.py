@@ -9,7 +9,7 @@ from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import RepairPlan
 from host.ledger.core.messages import SIGNATURES_MAX, RepairAnswer, message_json
 from host.ledger.core.signed import check_signature, read_signature
-from host.ledger.core.statuses import Reason, Status
+from host.ledger.core.statuses import is_decided
 from host.ledger.functions.judged import to_json
 from host.ledger.functions.stored import content_of, end_of, stored_transaction, unsigned_of
 from host.ledger.parts import Function, LedgerParts
@@ -35,17 +35,16 @@ class RepairFunctions:
         }
 
     def _plan(self, context: CallContext, request: JsonObject) -> JsonValue:
-        """What is to be repaired: a notary's refusal is the last word, a counterparty's is not."""
+        """What is to be repaired."""
         transaction_id = take_text(request, "id")
         with self._parts.read(context) as connection:
             stored = stored_transaction(connection, transaction_id)
             names = parties.names(connection, transaction_id)
         content = content_of(stored.signed)
         signed = {each.key for each in stored.signed.signatures}
-        is_decided = stored.status is Status.VERIFIED or stored.reason not in {None, Reason.REFUSED}
         plan = RepairPlan(
             status=stored.status.value,
-            done=is_decided,
+            done=is_decided(stored.status, stored.reason),
             until=end_of(content),
             incomplete=not signed.issuperset(content.signatories),
             parties=names,

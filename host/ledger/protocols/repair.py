@@ -49,7 +49,12 @@ class AnswerRequest(Struct, frozen=True, kw_only=True):
 
 def remember(transaction_id: str, after_ms: int = FIRST_MS, attempt: int = 0) -> Steps[None]:
     """Repair a transaction later, unless `forget` comes first."""
-    yield Remember(
+    yield repair_of(transaction_id, after_ms, attempt)
+
+
+def repair_of(transaction_id: str, after_ms: int, attempt: int = 0) -> Remember:
+    """The repair of a transaction, as flows and operators have it made."""
+    return Remember(
         flow=REPAIR.name,
         key=_key(transaction_id),
         request={"id": transaction_id, "attempt": attempt},

@@ -18,7 +18,9 @@ from host.adapters.os.system import SteadyClock
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.flow.engine.service import FlowService
+from host.flow.engine.system_starts import SystemStarts
 from host.ledger.recorded import RecordedTransactions
+from host.ledger.repairs import Repairs
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.clock import Clock
 from host.ports.live import Derived, Live
@@ -128,6 +130,10 @@ def make_rest(
 
 def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -> RestServices:
     base = parts.base
+    recorded = RecordedTransactions(parts.vaults)
+    starts = SystemStarts(
+        units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
+    )
     return RestServices(
         packages=parts.packages,
         certificates=parts.packages.certificates,
@@ -149,7 +155,8 @@ def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -
         ),
         clock=base.clock,
         administrative_log=parts.administrative_log,
-        transactions=RecordedTransactions(parts.vaults),
+        transactions=recorded,
+        repairs=Repairs(recorded, starts),
     )
 
 
