@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
+from host.domain.packages import CodeWorld
+from host.runtime.plugin_loading import make_plugin_manager
+from host.tools.toolchains import ComponentBuilder, ToolchainMissingError, component_builder
 from sandbox.guest import Guest
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.placing import Apart
@@ -183,3 +186,17 @@ def admit_text(sandbox: Sandbox, placed: Placed) -> Callable[[World, str], Guest
         return placed(world, sandbox.admit(world, bytes(wat2wasm(text))).digest)
 
     return admit
+
+
+@pytest.fixture(scope="session")
+def builder() -> ComponentBuilder:
+    """Builds from source, or skips where the language's tools are not installed."""
+    build = cache(component_builder(make_plugin_manager(("toolchains",))))
+
+    def built(language: str, world: CodeWorld, source: Path) -> bytes:
+        try:
+            return build(language, world, source)
+        except ToolchainMissingError as missing:
+            pytest.skip(missing.message)
+
+    return built

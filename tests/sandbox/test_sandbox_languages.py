@@ -1,6 +1,5 @@
 """Contracts in other languages: built from source, and judged beside the Python contract."""
 
-import functools
 import json
 import shutil
 from pathlib import Path
@@ -32,20 +31,6 @@ SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 TRANSACTIONS = SAMPLES / "iou" / "receipts" / "transactions.jsonl"
 CONTRACTS = {"c": "iou_c", "rust": "iou_rust", "javascript": "iou_js"}
 REPRODUCIBLE = ("c", "rust")
-
-
-@pytest.fixture(scope="module")
-def builder():
-    """Builds from source, or skips where the language's tools are not installed."""
-    build = functools.cache(component_builder(make_plugin_manager(("toolchains",))))
-
-    def built(language: str, world: CodeWorld, source: Path) -> bytes:
-        try:
-            return build(language, world, source)
-        except ToolchainMissingError as missing:
-            pytest.skip(missing.message)
-
-    return built
 
 
 @pytest.fixture(scope="module")

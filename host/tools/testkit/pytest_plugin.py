@@ -137,9 +137,11 @@ def native(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> "Ne
 
 def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> "Network":
     """A sandboxed network for the test of `request`; its code is made once a session."""
+    from host.runtime.plugin_loading import make_plugin_manager  # noqa: PLC0415  # see above
     from host.tools.cache import default_cache_dir  # noqa: PLC0415  # see above
     from host.tools.testkit.code import sandboxed_code  # noqa: PLC0415  # see above
     from host.tools.testkit.network import Network  # noqa: PLC0415  # see above
+    from host.tools.toolchains import component_builder  # noqa: PLC0415  # see above
     from sandbox.runtime import Sandbox  # noqa: PLC0415  # see above
 
     project = _project(request)
@@ -147,7 +149,8 @@ def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> 
     if project.root not in codes:
         tell = announce(request.config)
         sandbox = Sandbox(cache_dir=default_cache_dir(), progress=tell)
-        codes[project.root] = sandboxed_code(project, sandbox)
+        build = component_builder(make_plugin_manager(("toolchains",)))
+        codes[project.root] = sandboxed_code(project, sandbox, build_component=build)
     return Network(codes[project.root], settings=settings)
 
 

@@ -29,39 +29,17 @@ function wrapped(call) {
   };
 }
 
-const receive = wrapped(sessions.receive);
-const send = wrapped(sessions.send);
+const open = wrapped(sessions.open);
 
+export const now = wrapped(flow.now);
 export const random = wrapped(flow.random);
 export const lookup = wrapped(membership.lookup);
 export const build = wrapped(ledger.build);
 export const verify = wrapped(ledger.verify);
 export const record = wrapped(ledger.record);
 export const query = wrapped(ledger.query);
-const open = wrapped(sessions.open);
 
-// One end of a session with another node.
-export class Session {
-  constructor(id, counterparty) {
-    this.id = id;
-    this.counterparty = counterparty;
-  }
-
-  static open(counterparty) {
-    const { session } = open({ counterparty, requireClose: true, timeoutMillis: null });
-    return new Session(session, counterparty);
-  }
-
-  send(payload) {
-    send({ messages: [{ session: this.id, payload }] });
-  }
-
-  receive() {
-    return receive({ sessions: [this.id] })[0];
-  }
-
-  sendAndReceive(payload) {
-    this.send(payload);
-    return this.receive();
-  }
+// The id of a new session with another node.
+export function openSession(counterparty) {
+  return open({ counterparty, requireClose: true, timeoutMillis: null }).session;
 }
