@@ -104,7 +104,7 @@ def test_what_is_refused_before_a_test_runs_is_told_without_a_traceback(tmp_path
         name: run(tmp_path, "-m", "pytest", "-q", "-rN", *plugin, name).stdout for name in mistakes
     }
     for name, expected in {
-        "capability": "cordapp.toml: workflow.capabilities: 'ledgers', 'session' unknown, expected some of",
+        "capability": "cordapp.toml: line 13: workflow.capabilities: 'ledgers', 'session' unknown, expected some of",
         "module": "error[cordapp-source-refused]: workflows: entry module 'shop_flow' is not there:"
         " `modules` of cordapp.toml names it; did you mean shop_flows?\n",
         "types": "shop_flows.py:6: Sell.call: list has no JSON form: say what it contains",
