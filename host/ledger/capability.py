@@ -42,6 +42,7 @@ from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
 from host.ledger.tokens import CLAIM_MS, TokenClaims
+from host.ledger.trust import Distrusted, nobody
 from host.ledger.vault import outputs, transactions, verifications
 from host.ledger.vault.finish import finish
 from host.ledger.vault.transactions import Origin
@@ -88,6 +89,7 @@ class LedgerCapability:
         functions: Sequence[ProtocolFunctions] = (),
         chain_limits: Callable[[], ChainLimits] = lambda: CHAIN_LIMITS,
         claim_ms: Callable[[], int] = lambda: CLAIM_MS,
+        distrusted: Callable[[], Distrusted] = nobody,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
@@ -100,6 +102,7 @@ class LedgerCapability:
             members=members,
             cpks=cpks,
             contracts=contracts,
+            distrusted=distrusted,
         )
         self._monotonic = monotonic
         parts = LedgerParts(

@@ -115,6 +115,13 @@ class NotarySignatureInvalidError(CapabilityError):
         super().__init__("notary-signature-invalid", message)
 
 
+class NotaryDistrustedError(CapabilityError):
+    """The notary's key is distrusted on this host, and the node did not know this in time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("notary-distrusted", message)
+
+
 class TransactionIsInvalidError(CapabilityError):
     """This node knows the transaction as invalid: it broke a rule, or a contract refused it."""
 

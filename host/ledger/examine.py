@@ -5,7 +5,7 @@ they were at its time. What its identifier commits to is judged once and for all
 commit to (signatures, states that are not here, code that is not here) leaves it undecided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -44,6 +44,7 @@ from host.ledger.errors import (
     SignatureMissingError,
     TransactionInvalidError,
 )
+from host.ledger.trust import Distrusted, NotaryTrust, nobody
 from host.ledger.vault import outputs
 from host.ledger.verdicts import Verdicts
 from host.ports.directory import UNDECIDED, ContractVerifier, Cpks, Members
@@ -104,7 +105,13 @@ def reason_of(error: CapabilityError) -> Reason | None:
 
 
 class Examiner:
-    """Judges transactions for the nodes of a host. Thread-safe."""
+    """Judges transactions for the nodes of a host. Thread-safe.
+
+    Attributes:
+        trust: whose notarisations count. All purposes ask it about the transaction's own notary,
+            and all but `NOTARISE` about those of its inputs and references: a notary's register,
+            not its vault, tells which transactions it has seen.
+    """
 
     def __init__(
         self,
@@ -114,7 +121,9 @@ class Examiner:
         members: Members,
         cpks: Cpks,
         contracts: ContractVerifier,
+        distrusted: Callable[[], Distrusted] = nobody,
     ) -> None:
+        self.trust = NotaryTrust(vaults=vaults, public_keys=public_keys, distrusted=distrusted)
         self._vaults = vaults
         self._public_keys = public_keys
         self._members = members
@@ -130,7 +139,7 @@ class Examiner:
         *,
         purpose: Purpose,
     ) -> Checked:
-        """Check everything but states and contracts; reads no vault.
+        """Check everything but states and contracts.
 
         Args:
             holding: the node that judges.
@@ -140,8 +149,9 @@ class Examiner:
 
         Raises:
             CapabilityError: `transaction-invalid`, `signature-invalid`, `signature-missing`,
-                `cpk-unknown`, `group-parameters-not-current`; for `CHAIN` `notary-required` and
-                `notary-signature-invalid`. `reason_of` tells whether it is invalid for ever.
+                `cpk-unknown`, `group-parameters-not-current`, `notary-distrusted`; for `CHAIN`
+                `notary-required` and `notary-signature-invalid`. `reason_of` tells whether it is
+                invalid for ever.
             GroupParametersUnknownError: the parameters that it names are not stored.
         """
         content = from_groups(signed.groups)
@@ -158,6 +168,7 @@ class Examiner:
             check_complete(signed, content, self._public_keys)
         if purpose is Purpose.CHAIN:
             check_notarised(signed, content, self._public_keys)
+        self.trust.check(holding.short_hash, signed.id, content.notary)
         return Checked(content=content, parameters=parameters, cpks=cpks)
 
     def examine(
@@ -201,6 +212,9 @@ class Examiner:
         """What `examine` does after `check`."""
         resolved = self._resolved(holding, signed, checked, purpose, states)
         check_resolved(resolved)
+        if purpose is not Purpose.NOTARISE:
+            named = (*resolved.inputs, *resolved.references)
+            self.trust.check_states(holding.short_hash, named)
         return Examined(
             signed=signed,
             content=checked.content,

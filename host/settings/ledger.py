@@ -1,9 +1,14 @@
 """Sections of our own about the ledger. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
+
+from host.settings.errors import SettingsInvalidError
+
+_DISTRUSTED_KEY = r"^[0-9A-F]{12}@[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +53,26 @@ class LedgerValues:
             description="Seconds after which a claim on tokens ends, if its flow has not ended.",
         ),
     ] = 600
+    distrusted_notary_keys: Annotated[
+        tuple[Annotated[str, Meta(pattern=_DISTRUSTED_KEY, max_length=33)], ...],
+        Meta(
+            max_length=100,
+            description="Notaries' keys that were given away, each as `KEYID@CUTOFF`, such as"
+            " `0A1B2C3D4E5F@2026-11-21T05:00:00Z`: what such a key has signed counts only at nodes"
+            " that recorded it before that instant.",
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        seen = set()
+        for entry in self.distrusted_notary_keys:
+            key, _, cut_off = entry.partition("@")
+            try:
+                datetime.fromisoformat(cut_off)
+            except ValueError as exc:
+                raise SettingsInvalidError(
+                    f"distrusted_notary_keys: {cut_off} of key {key} is no instant"
+                ) from exc
+            if key in seen:
+                raise SettingsInvalidError(f"distrusted_notary_keys: key {key} is there twice")
+            seen.add(key)

@@ -23,6 +23,7 @@ from host.ledger.protocols.receive_finality import (
     refuse_finality,
 )
 from host.ledger.protocols.repair import PROTOCOL, answer_repair, repair
+from host.ledger.trust import Distrusted
 from host.ledger.vault import outputs, transactions
 from host.ports.keys import FLOW_CATEGORIES
 from tests.ledger.program_network import Party, join, run
@@ -109,6 +110,7 @@ class Nodes:
     Attributes:
         notarised: transactions are built with a notary.
         refusals: errors by (node, function), raised instead of the function's answer.
+        distrusting: cut-offs of distrusted keys by node, as if each was on a host of its own.
     """
 
     def __init__(self, vaults: Any, keys: Any, *, backchain: bool = True, notary: bool = True):
@@ -129,6 +131,8 @@ class Nodes:
             self.group.add_notary(self.keys[NOTARY], backchain_required=backchain)
         self.notary = Notary(self)
         self.refusals: dict[tuple[str, str], CapabilityError] = {}
+        self.distrusting: dict[str, Distrusted] = {}
+        self._distrusted: Distrusted = {}
         self.count = 0
         self.chain_limits, self.monotonic = CHAIN_LIMITS, time.monotonic
         self.ledger = LedgerCapability(
@@ -140,6 +144,7 @@ class Nodes:
             contracts=self.contracts,
             chain_limits=lambda: self.chain_limits,
             monotonic=self.seconds,
+            distrusted=lambda: self._distrusted,
             vault_functions=ScriptedFunctions(),
         )
 
@@ -148,6 +153,7 @@ class Nodes:
 
     def call(self, name: str, function: str, request: Any, flow: str | None = None) -> Any:
         self.count += 1
+        self._distrusted = self.distrusting.get(name, {})
         call = context(name, self.count, cpi_record=self.cpi, flow_id=flow or FlowId("test"))
         return json.loads(json.dumps(self.ledger.call(call, function, request)))
 

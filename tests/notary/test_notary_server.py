@@ -16,6 +16,8 @@ from host.ledger.core.model import Notary
 from host.ledger.core.signed import check_signature, read_signature
 from host.ledger.notary.requests import FOR_NOTARY
 from host.ports.keys import KeyCategory
+from host.settings.live import StoredSection
+from host.settings.section import SchemaVersion
 from tests.notary.conftest import ALICE
 from tests.notary.requests import HOUR_MS, NODE, SERVICE, Notaries, refs
 
@@ -182,6 +184,34 @@ def test_a_notary_without_its_key_is_refused(network, notaries, monkeypatch):
     monkeypatch.setattr(network.parts.keys, "find_mine", none_of_notaries)
     with pytest.raises(FlowFailedError):
         notaries.ask(notaries.transaction())
+
+
+def test_a_key_that_the_operator_distrusts_signs_nothing_more(network, notaries):
+    signed, later = notaries.transaction(), notaries.transaction(outputs=2)
+    key = notaries.named().key
+    assert accepted(network, notaries.ask(signed), signed, key)
+    key_id = network.parts.public_keys.key_id(key)
+    distrust(network, f"{key_id}@2036-11-21T05:00:00Z")
+    assert refused(notaries.ask(later), "General", f"whose key {key_id} is distrusted")
+    distrust(network)
+    assert accepted(network, notaries.ask(later), later, key)
+
+
+def distrust(network, *entries):
+    """Have another version of the setting in force."""
+    config, section = network.parts.config, "cordbox.ledger"
+    config.take(
+        [
+            StoredSection(
+                name=section,
+                version=config.versions()[section] + 1,
+                schema_version=SchemaVersion(),
+                config={"distrusted_notary_keys": list(entries)},
+                changed_at=0,
+                changed_by="alice",
+            )
+        ]
+    )
 
 
 def test_notaries_share_no_states(network, notaries):

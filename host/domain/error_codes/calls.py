@@ -195,6 +195,13 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A filtered transaction is not what its identifier commits to, or lacks a part it needs.",
         "Ask its sender for a filtered transaction made from the transaction itself.",
     ),
+    "notary-distrusted": (
+        (
+            "The operator distrusts the key of the notary (`distrusted_notary_keys`), and this node"
+            " did not record the transaction, or the one that made the state, before the cut-off."
+        ),
+        "Use another notary; ask the operator whether the key was given away.",
+    ),
     "notary-required": (
         "The transaction names a notary that has not signed it, so it is not final.",
         "Have it notarised before it is recorded.",

@@ -38,7 +38,9 @@ _M = TypeVar("_M", ChainTransactions, ChainParameters)
 IDS_MAX = 1000
 STEP_SECONDS = 0.2
 """A call that verifies for so long answers how far it came: other flows of its partition go on."""
-_UNDECIDED = frozenset({"contract-undecided", "cpk-unknown", "group-parameters-unknown"})
+_UNDECIDED = frozenset(
+    {"contract-undecided", "cpk-unknown", "group-parameters-unknown", "notary-distrusted"}
+)
 """No verdict of this node: another one, or a later attempt, may come to one."""
 
 

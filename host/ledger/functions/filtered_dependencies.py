@@ -18,7 +18,7 @@ from host.ledger.core.filtered import FilteredTransaction, Selection, filter_tra
 from host.ledger.core.filtered_content import FilteredContent, filtered_content
 from host.ledger.core.filtered_json import filtered_json, read_filtered
 from host.ledger.core.messages import Dependency
-from host.ledger.core.model import Notary, StateRef, Transaction
+from host.ledger.core.model import Notary, StateAndRef, StateRef, Transaction
 from host.ledger.core.signed import Signature, check_signature, read_signature
 from host.ledger.vault import filtered as filtered_table
 from host.ledger.vault import transactions
@@ -89,6 +89,16 @@ def read_dependencies(
         _check_notary(content, each, members.parameters(holding, _hash(each)).parameters)
         _check_signed(each, public_keys)
     return found
+
+
+def states_of(shown: Sequence[Shown]) -> list[StateAndRef]:
+    """The states that filtered transactions show."""
+    return [
+        StateAndRef(ref=StateRef(each.filtered.id, index), state=state)
+        for each in shown
+        if each.content.outputs is not None
+        for index, state in (each.content.outputs.values or {}).items()
+    ]
 
 
 def _indexes(content: Transaction) -> dict[str, list[int]]:

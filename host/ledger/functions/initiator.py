@@ -184,6 +184,7 @@ class FinalityFunctions:
         signed = stored.signed.signed_by(added)
         check_complete(signed, content, self._parts.public_keys)
         check_notarised(signed, content, self._parts.public_keys)
+        self._parts.examiner.trust.check(context.holding.short_hash, signed.id, content.notary)
         if not stored.examined:
             examine(self._parts, context, signed, stored.origin, Purpose.RECEIVED)
         facts = self._parts.facts(context, transaction_id, content)

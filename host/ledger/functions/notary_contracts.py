@@ -21,11 +21,11 @@ from host.domain.json import JsonValue
 from host.ledger.core.components import from_groups
 from host.ledger.core.messages import Content, Dependency
 from host.ledger.core.metadata import parameters_hash
-from host.ledger.core.model import Notary, StateAndRef, StateRef, Transaction
+from host.ledger.core.model import Notary, Transaction
 from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.core.signed import SignedTransaction, read_signed
 from host.ledger.examine import Examiner, Purpose
-from host.ledger.functions.filtered_dependencies import Shown, read_dependencies
+from host.ledger.functions.filtered_dependencies import read_dependencies, states_of
 from host.ledger.notary.model import Check, UniquenessRequest
 from host.ledger.notary.requests import Asked, RequestRefusedError
 from host.ports.capability import CallContext
@@ -35,7 +35,13 @@ from host.ports.public_keys import PublicKeys
 _DEPENDENCIES_MAX = 2_000
 _SIGNATURES = frozenset({"signature-invalid", "signature-missing"})
 _UNDECIDED = frozenset(
-    {"contract-undecided", "cpk-unknown", "group-parameters-unknown", "states-too-large"}
+    {
+        "contract-undecided",
+        "cpk-unknown",
+        "group-parameters-unknown",
+        "notary-distrusted",
+        "states-too-large",
+    }
 )
 """What the transaction's identifier does not commit to: a later attempt may succeed."""
 
@@ -129,7 +135,7 @@ class WholeVerifier:
             raise _refusal(exc, signatures_of_it=False) from exc
         except (NotFoundError, InvalidInputError) as exc:
             raise RequestRefusedError(ErrorKind.GENERAL, exc.message) from exc
-        states = _states(shown)
+        states = {each.ref: each for each in states_of(shown)}
         content = whole.content
         try:
             self._examiner.examine(
@@ -146,16 +152,6 @@ class WholeVerifier:
             raise _refusal(exc, signatures_of_it=True) from exc
         except (NotFoundError, InvalidInputError) as exc:
             raise RequestRefusedError(ErrorKind.GENERAL, exc.message) from exc
-
-
-def _states(shown: Sequence[Shown]) -> dict[StateRef, StateAndRef]:
-    found: dict[StateRef, StateAndRef] = {}
-    for each in shown:
-        outputs = each.content.outputs
-        for index, state in (outputs.values or {}).items() if outputs is not None else ():
-            ref = StateRef(each.filtered.id, index)
-            found[ref] = StateAndRef(ref=ref, state=state)
-    return found
 
 
 def _refusal(error: CapabilityError, *, signatures_of_it: bool) -> RequestRefusedError:

@@ -17,6 +17,7 @@ from host.ledger.core.metadata import signing_properties
 from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.core.notary_protocol import CONTRACT_VERIFYING, NON_VALIDATING
 from host.ledger.core.signed import Signature
+from host.ledger.errors import NotaryDistrustedError
 from host.ledger.functions.notary_client import service_of
 from host.ledger.functions.notary_contracts import (
     AskedWhole,
@@ -32,6 +33,7 @@ from host.ledger.notary.requests import (
 )
 from host.ledger.notary.signer import NotaryKey, NotarySigner
 from host.ledger.parts import Function
+from host.ledger.trust import NotaryTrust
 from host.ports.capability import CallContext
 from host.ports.directory import Members
 from host.ports.keys import KeyCategory, KeyStore
@@ -58,6 +60,7 @@ class NotaryServerFunctions:
         verifier: of requests to notaries that verify contracts.
         uniqueness: decides, once the request is found right.
         signer: signs what is accepted.
+        trust: names the keys that sign nothing any more.
     """
 
     def __init__(
@@ -68,12 +71,14 @@ class NotaryServerFunctions:
         verifier: WholeVerifier,
         uniqueness: Uniqueness,
         signer: NotarySigner,
+        trust: NotaryTrust,
     ) -> None:
         self._members = members
         self._keys = keys
         self._verifier = verifier
         self._uniqueness = uniqueness
         self._signer = signer
+        self._trust = trust
 
     def handlers(self) -> Mapping[str, Function]:
         return {"check-notary": self._check, "notarise": self._notarise}
@@ -136,6 +141,10 @@ class NotaryServerFunctions:
         tenant = context.holding.short_hash
         keys = self._keys.find_mine(tenant, listed, (KeyCategory.NOTARY,))
         key = check_notary(asked.notary, service=role.service, keys=keys)
+        try:
+            self._trust.check(tenant, asked.uniqueness.id, asked.notary)
+        except NotaryDistrustedError as refused:
+            raise RequestRefusedError(ErrorKind.GENERAL, refused.message) from refused
         properties = tuple(signing_properties(context.cpi).items())
         return NotaryKey(node=tenant, key=key, properties=properties)
 

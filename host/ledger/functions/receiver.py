@@ -16,6 +16,7 @@ from host.ledger.functions.filtered_dependencies import (
     Shown,
     needs_backchain,
     read_dependencies,
+    states_of,
 )
 from host.ledger.functions.judged import (
     examine,
@@ -104,13 +105,15 @@ class ReceiverFunctions:
     ) -> Sequence[Shown]:
         if proposal.dependencies is None:
             raise DependenciesMismatchError("the proposal shows no dependencies")
-        return read_dependencies(
+        shown = read_dependencies(
             found.content,
             proposal.dependencies,
             members=self._parts.members,
             holding=context.holding,
             public_keys=self._parts.public_keys,
         )
+        self._parts.examiner.trust.check_states(context.holding.short_hash, states_of(shown))
+        return shown
 
     def _examine(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Examine a proposed transaction whose dependencies are there; answers its content."""

@@ -15,6 +15,7 @@ from host.ledger.functions.filtered_dependencies import (
     DependenciesMismatchError,
     read_dependencies,
     shown_dependencies,
+    states_of,
 )
 from host.ledger.functions.judged import examine, refuse_invalid, to_json
 from host.ledger.functions.stored import content_of, dependencies_of, stored_transaction
@@ -102,6 +103,7 @@ class TransferFunctions:
             holding=context.holding,
             public_keys=self._parts.public_keys,
         )
+        self._parts.examiner.trust.check_states(context.holding.short_hash, states_of(shown))
         return tuple(
             filtered.StoredFiltered(filtered=each.filtered, signatures=each.signatures)
             for each in shown

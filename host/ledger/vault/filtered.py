@@ -12,7 +12,7 @@ from host.domain.json import canonical_json
 from host.ledger.core.components import Group, read_output
 from host.ledger.core.filtered import FilteredTransaction, Shown
 from host.ledger.core.filtered_json import filtered_json, read_filtered
-from host.ledger.core.model import State
+from host.ledger.core.model import State, StateRef
 from host.ledger.core.signed import Signature, read_signature
 from host.ledger.vault.tables import FILTERED
 
@@ -66,6 +66,16 @@ def find(connection: Connection, transaction_id: str) -> list[StoredFiltered]:
         )
         for filtered, signatures in texts
     ]
+
+
+def stored_at(connection: Connection, ref: StateRef) -> EpochMs | None:
+    """When the proof of this output was first stored."""
+    at = connection.execute(
+        select(FILTERED.c.stored_at).where(
+            FILTERED.c.transaction_id == ref.transaction_id, FILTERED.c.output_index == ref.index
+        )
+    ).scalar_one_or_none()
+    return None if at is None else EpochMs(at)
 
 
 def states(

@@ -20,7 +20,12 @@ from host.ports.directory import ContractVerifier
 from host.ports.vault_functions import VaultFunctions
 from host.runtime.wiring import services
 from host.runtime.wiring.network_parts import NetworkParts
-from host.runtime.wiring.sections import chain_limits, claim_ms, notary_patience
+from host.runtime.wiring.sections import (
+    chain_limits,
+    claim_ms,
+    distrusted_notaries,
+    notary_patience,
+)
 from host.runtime.wiring.services import (
     RemoteCapability,
     RemoteContracts,
@@ -70,6 +75,7 @@ class LedgerParts(NetworkParts):
             functions=self._notary_functions(),
             chain_limits=chain_limits(self.config).get,
             claim_ms=claim_ms(self.config).get,
+            distrusted=distrusted_notaries(self.config).get,
             vault_functions=self.vault_functions,
         )
 
@@ -85,22 +91,25 @@ class LedgerParts(NetworkParts):
             public_keys=self.public_keys,
             patience=notary_patience(self.config).get,
         )
+        examiner = Examiner(
+            vaults=self.vaults,
+            public_keys=self.public_keys,
+            members=self.members,
+            cpks=self.catalogue,
+            contracts=self.contracts,
+            distrusted=distrusted_notaries(self.config).get,
+        )
         server = NotaryServerFunctions(
             members=self.members,
             keys=self.keys,
             verifier=WholeVerifier(
-                examiner=Examiner(
-                    vaults=self.vaults,
-                    public_keys=self.public_keys,
-                    members=self.members,
-                    cpks=self.catalogue,
-                    contracts=self.contracts,
-                ),
+                examiner=examiner,
                 members=self.members,
                 public_keys=self.public_keys,
             ),
             uniqueness=self.uniqueness,
             signer=NotarySigner(keys=self.keys, public_keys=self.public_keys),
+            trust=examiner.trust,
         )
         return client, server
 

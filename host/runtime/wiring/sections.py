@@ -1,8 +1,12 @@
 """The sections of settings of a process, and values derived from them."""
 
+from datetime import datetime
+
+from host.domain.ids import EpochMs, ShortHash
 from host.flow.engine.sticky_cache import StickyCache
 from host.ledger.core.answers import ChainLimits
 from host.ledger.functions.notary_client import NotaryPatience
+from host.ledger.trust import Distrusted
 from host.nodes.audit_log.administrative import Retention
 from host.ports.live import Derived, Live
 from host.runtime.plugin_loading import plugin_settings
@@ -73,6 +77,17 @@ def chain_limits(config: LiveConfig) -> Live[ChainLimits]:
 def claim_ms(config: LiveConfig) -> Live[int]:
     """How long a claim on tokens lasts at most, in milliseconds."""
     return Derived(lambda ledger: ledger.token_claim_timeout_seconds * 1000, config.section(LEDGER))
+
+
+def distrusted_notaries(config: LiveConfig) -> Live[Distrusted]:
+    """The notaries' keys that are distrusted, with their cut-offs."""
+    return Derived(
+        lambda ledger: {
+            ShortHash(key): EpochMs(int(datetime.fromisoformat(cut_off).timestamp()) * 1000)
+            for key, _, cut_off in (entry.partition("@") for entry in ledger.distrusted_notary_keys)
+        },
+        config.section(LEDGER),
+    )
 
 
 def segment_bytes(config: LiveConfig) -> Live[int]:
