@@ -275,6 +275,7 @@ INTERFACES: tuple[Interface, ...] = (
             ops=(
                 Op(None),
                 Op("filtered"),
+                Op("receive-builder", _PROGRAM),
                 Op("receive-finality", _PROGRAM),
                 Op("receive-transaction", _PROGRAM),
                 Op("signatories"),
@@ -290,8 +291,10 @@ INTERFACES: tuple[Interface, ...] = (
                 Op("accept-finality", _PROGRAM),
                 Op("claim-tokens", _WRITES),
                 Op("draft", _WRITES),
+                Op("exchange-builder", _PROGRAM),
                 Op("finalize", _PROGRAM),
                 Op("refuse-finality", _PROGRAM),
+                Op("send-builder", _PROGRAM),
                 Op("send-transaction", _PROGRAM),
                 Op("serve-notarisation", _PROGRAM),
             ),

@@ -4,6 +4,7 @@ Whoever changes the order or content of the operations of a released revision ad
 keeps the old one for two minor releases (decision 0055).
 """
 
+from host.ledger.protocols.builders import exchange_builder, receive_builder, send_builder
 from host.ledger.protocols.finality import finalize
 from host.ledger.protocols.receive_finality import (
     accept_finality,
@@ -26,6 +27,9 @@ PROGRAMS = ProgramTable(
         ("serve-notarisation", 1): serve_notarisation,
         ("send-transaction", 1): send_transaction,
         ("receive-transaction", 1): receive_transaction,
+        ("exchange-builder", 1): exchange_builder,
+        ("receive-builder", 1): receive_builder,
+        ("send-builder", 1): send_builder,
     },
     {
         ("ledger.record", "finalize"): "finalize",
@@ -35,6 +39,9 @@ PROGRAMS = ProgramTable(
         ("ledger.record", "serve-notarisation"): "serve-notarisation",
         ("ledger.record", "send-transaction"): "send-transaction",
         ("ledger.verify", "receive-transaction"): "receive-transaction",
+        ("ledger.record", "exchange-builder"): "exchange-builder",
+        ("ledger.verify", "receive-builder"): "receive-builder",
+        ("ledger.record", "send-builder"): "send-builder",
     },
     (REPAIR, ANSWER),
 )

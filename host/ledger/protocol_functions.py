@@ -1,5 +1,6 @@
 """All functions that programs of the ledger call."""
 
+from host.ledger.functions.builders import BuilderFunctions
 from host.ledger.functions.chain_resolver import ChainResolverFunctions
 from host.ledger.functions.chain_server import ChainServerFunctions
 from host.ledger.functions.initiator import FinalityFunctions
@@ -18,4 +19,5 @@ def protocol_functions(parts: LedgerParts) -> tuple[ProtocolFunctions, ...]:
         ChainServerFunctions(parts),
         RepairFunctions(parts),
         TransferFunctions(parts),
+        BuilderFunctions(parts),
     )

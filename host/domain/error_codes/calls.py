@@ -254,6 +254,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "The counterparty's host speaks a version of the protocol that this one does not know.",
         "Upgrade the older host.",
     ),
+    "builder-not-received": (
+        "A builder is sent back that is not one that was received, with nothing but additions.",
+        "Add to what `receive_transaction_builder` answers; change and leave out nothing of it.",
+    ),
     "transfer-refused": (
         "A counterparty does not take a transaction that was sent to it; it says why.",
         "See the message; send what the counterparty can verify.",

@@ -59,6 +59,23 @@ class TakenTransfer(Struct, frozen=True, kw_only=True):
     resolve: list[str]
 
 
+class CheckedBuilder(Struct, frozen=True, kw_only=True):
+    """A builder with canonical keys and names."""
+
+    builder: Content
+
+
+class TakenBuilder(Struct, frozen=True, kw_only=True):
+    """A builder with what a counterparty has added.
+
+    Attributes:
+        resolve: ids of the transactions of which the backchain is to be resolved.
+    """
+
+    builder: Content
+    resolve: list[str]
+
+
 class RepairPlan(Struct, frozen=True, kw_only=True):
     """What is to be repaired of a transaction.
 

@@ -46,8 +46,33 @@ def read_builder(
         CapabilityError: `request-invalid`, or `transaction-invalid` for an unknown notary.
         InvalidInputError: a name or a key.
     """
+    return _content(request, metadata, _notary(request, notaries), public_keys)
+
+
+def canonical_builder(request: JsonObject, public_keys: PublicKeys) -> JsonObject:
+    """The builder with all fields, and with keys, names and instants in their canonical form.
+
+    Raises:
+        CapabilityError: `request-invalid`, `transaction-invalid`.
+        InvalidInputError: a name or a key.
+    """
+    content = _content(request, {}, None, public_keys)
+    name, window = take_text_or_null(request, "notary"), content.time_window
+    return {
+        "notary": None if name is None else str(MemberX500Name.parse(name)),
+        "timeWindow": None if window is None else window.to_json(),
+        "inputs": [str(ref) for ref in content.inputs],
+        "references": [str(ref) for ref in content.references],
+        "outputs": [state.to_json() for state in content.outputs],
+        "commands": [command.to_json() for command in content.commands],
+        "signatories": list(content.signatories),
+    }
+
+
+def _content(
+    request: JsonObject, metadata: JsonObject, notary: Notary | None, public_keys: PublicKeys
+) -> Transaction:
     check_fields(request, _FIELDS)
-    notary = _notary(request, notaries)
     signatories = _keys(request, "signatories", public_keys)
     return Transaction(
         metadata=metadata,

@@ -168,6 +168,29 @@ class TransferRefused(_Transfer, frozen=True, kw_only=True, tag="refused"):
     message: Message
 
 
+class _Builder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    cordbox: Literal["builder"] = "builder"
+    v: Literal[1] = 1
+
+
+class BuilderOffered(_Builder, frozen=True, kw_only=True, tag="builder"):
+    """A builder that the receiver may add to."""
+
+    builder: Content
+
+
+class BuilderProposed(_Builder, frozen=True, kw_only=True, tag="proposed"):
+    """What was added to a builder that was offered, as a builder.
+
+    Attributes:
+        filtered: shows the added inputs and references; None where the receiver resolves their
+            backchain.
+    """
+
+    builder: Content
+    filtered: Annotated[list[Dependency], Meta(max_length=_DEPENDENCIES_MAX)] | None
+
+
 class _Repair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     cordbox: Literal["repair"] = "repair"
     v: Literal[1] = 1
@@ -198,11 +221,15 @@ TransferReply: TypeAlias = (
     TransferReceived | TransferRefused | ChainGet | ChainGetParameters | ChainStop
 )
 """What the receiver of a transferred transaction may send."""
+ChainQuestion: TypeAlias = ChainGet | ChainGetParameters | ChainStop
+"""What the resolver of a backchain sends."""
 _BYTES_MAX: Mapping[str, int] = {
     "transaction": PAYLOAD_BYTES_MAX,
     "proposal": PAYLOAD_BYTES_MAX,
     "transactions": PAYLOAD_BYTES_MAX,
     "parameters": PAYLOAD_BYTES_MAX,
+    "builder": PAYLOAD_BYTES_MAX,
+    "proposed": PAYLOAD_BYTES_MAX,
     "get": _ASKED_BYTES_MAX,
     "get-parameters": _ASKED_BYTES_MAX,
     "stop": _ASKED_BYTES_MAX,
@@ -288,6 +315,25 @@ def read_transfer_reply(payload: JsonValue) -> TransferReply:
     with _reading(payload):
         reply: TransferReply = msgspec.convert(payload, TransferReply)
     return reply
+
+
+def read_builder_offered(payload: JsonValue) -> BuilderOffered:
+    """Read a builder that a counterparty offers."""
+    with _reading(payload):
+        return msgspec.convert(payload, BuilderOffered)
+
+
+def read_builder_proposed(payload: JsonValue) -> BuilderProposed:
+    """Read what a counterparty has added to a builder."""
+    with _reading(payload):
+        return msgspec.convert(payload, BuilderProposed)
+
+
+def read_chain_question(payload: JsonValue) -> ChainQuestion:
+    """Read what the resolver of a backchain asks for."""
+    with _reading(payload):
+        question: ChainQuestion = msgspec.convert(payload, ChainQuestion)
+    return question
 
 
 def read_repair_ask(payload: JsonValue) -> RepairAsk:

@@ -1,8 +1,9 @@
 """The UTXO ledger as flows use it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cordapp.contracts import (
@@ -13,7 +14,9 @@ from cordapp.contracts import (
     StateRef,
     TimeWindow,
     UtxoLedgerTransaction,
+    command_from_json,
     state_and_ref_from_json,
+    state_from_json,
     state_to_json,
 )
 from cordapp.errors import CordaRuntimeError, HostApi
@@ -84,15 +87,59 @@ class FinalizationResult:
 class UtxoTransactionBuilder:
     """Collects the parts of a transaction. Every `add` answers the builder itself."""
 
-    def __init__(self, api: HostApi) -> None:
+    def __init__(self, api: HostApi, content: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._api = api
-        self._notary: str | None = None
-        self._window = TimeWindow()
-        self._inputs: list[str] = []
-        self._references: list[str] = []
-        self._outputs: list[dict[str, Any]] = []
-        self._commands: list[dict[str, Any]] = []
-        self._signatories: list[PublicKey] = []
+        self._notary: str | None = content.get("notary")
+        self._window: TimeWindow = from_json(TimeWindow, content.get("timeWindow") or {})
+        self._inputs: list[str] = list(content.get("inputs", ()))
+        self._references: list[str] = list(content.get("references", ()))
+        self._outputs: list[dict[str, Any]] = list(content.get("outputs", ()))
+        self._commands: list[dict[str, Any]] = list(content.get("commands", ()))
+        self._signatories: list[PublicKey] = list(content.get("signatories", ()))
+
+    @property
+    def notary(self) -> str | None:
+        """The X.500 name of the notary service."""
+        return self._notary
+
+    @property
+    def time_window(self) -> TimeWindow:
+        """When the transaction may be notarised; without bounds if it is not set."""
+        return self._window
+
+    @property
+    def input_state_refs(self) -> list[StateRef]:
+        """The states to be consumed."""
+        return [StateRef.parse(ref) for ref in self._inputs]
+
+    @property
+    def reference_state_refs(self) -> list[StateRef]:
+        """The states that contracts see beside those."""
+        return [StateRef.parse(ref) for ref in self._references]
+
+    @property
+    def output_states(self) -> list[ContractState]:
+        """The states to be created.
+
+        Raises:
+            ValueError: a counterparty has added one that this package does not declare, or that
+                does not fit its declaration.
+        """
+        return [state_from_json(entry) for entry in self._outputs]
+
+    @property
+    def commands(self) -> list[Command]:
+        """What the transaction does.
+
+        Raises:
+            ValueError: as for `output_states`.
+        """
+        return [command_from_json(entry) for entry in self._commands]
+
+    @property
+    def signatories(self) -> list[PublicKey]:
+        """The keys that are to sign."""
+        return list(self._signatories)
 
     def set_notary(self, name: str) -> "UtxoTransactionBuilder":
         """Name the notary service; needed where the group has one."""
@@ -142,8 +189,14 @@ class UtxoTransactionBuilder:
             ContractVerificationError: a contract refuses; its own message.
             CordaRuntimeError: a structural rule is broken (`transaction-invalid`).
         """
+        signed: UtxoSignedTransaction = from_json(
+            UtxoSignedTransaction, self._api.call("ledger", "build", self._content())
+        )
+        return signed
+
+    def _content(self) -> dict[str, Any]:
         window = self._window
-        request = {
+        return {
             "notary": self._notary,
             "timeWindow": None if window == TimeWindow() else to_json(window, TimeWindow),
             "inputs": self._inputs,
@@ -152,10 +205,14 @@ class UtxoTransactionBuilder:
             "commands": self._commands,
             "signatories": self._signatories,
         }
-        signed: UtxoSignedTransaction = from_json(
-            UtxoSignedTransaction, self._api.call("ledger", "build", request)
-        )
-        return signed
+
+
+class UtxoBaselinedTransactionBuilder(UtxoTransactionBuilder):
+    """A counterparty's builder, to be added to and sent back."""
+
+    def __init__(self, api: HostApi, content: Mapping[str, Any]) -> None:
+        super().__init__(api, content)
+        self._baseline = dict(content)
 
 
 class UtxoLedgerService(Service):
@@ -276,6 +333,43 @@ class UtxoLedgerService(Service):
         transaction_id: str = answer["id"]
         return transaction_id
 
+    def send_and_receive_transaction_builder(
+        self, builder: UtxoTransactionBuilder, session: "FlowSession"
+    ) -> UtxoTransactionBuilder:
+        """Let the counterparty add to a transaction; answer a new builder with what it has added.
+
+        It calls `receive_transaction_builder`, then `send_updated_transaction_builder`. Notary and
+        time window stay as they are if they are set, duplicates go, what was there comes first.
+        What added inputs and references depend on is resolved and verified. Look at the result:
+        the counterparty may have added anything.
+
+        Raises:
+            BackchainError: what added inputs and references depend on could not be resolved.
+            CordaRuntimeError: `dependencies-mismatch`, `protocol-mismatch`.
+        """
+        request = {"op": "exchange-builder", "builder": builder._content(), "session": session.id}  # noqa: SLF001
+        return UtxoTransactionBuilder(self._api, self._call("ledger", "record", request))
+
+    def receive_transaction_builder(
+        self, session: "FlowSession"
+    ) -> UtxoBaselinedTransactionBuilder:
+        """The builder that the counterparty sends, to be added to and sent back."""
+        request = {"op": "receive-builder", "session": session.id}
+        return UtxoBaselinedTransactionBuilder(self._api, self._call("ledger", "verify", request))
+
+    def send_updated_transaction_builder(
+        self, builder: UtxoBaselinedTransactionBuilder, session: "FlowSession"
+    ) -> None:
+        """Send back what was added to a received builder, and what that depends on.
+
+        Raises:
+            CordaRuntimeError: `builder-not-received`: it was not received, or something of it was
+                changed; `state-not-found`: an added input or reference is not verified here;
+                `request-invalid`: an added output is equal to another one.
+        """
+        request = {"op": "send-builder", **_sent_back(builder), "session": session.id}
+        self._call("ledger", "record", request)
+
     def _send_transaction(
         self,
         transaction: UtxoSignedTransaction,
@@ -330,3 +424,9 @@ class UtxoLedgerService(Service):
 def _finalized(answer: dict[str, Any], undelivered: list[Undelivered]) -> FinalizationResult:
     visible = [StateRef(answer["id"], index) for index in answer["visible"]]
     return FinalizationResult(answer["id"], answer["signatures"], visible, undelivered)
+
+
+def _sent_back(builder: UtxoTransactionBuilder) -> dict[str, Any]:
+    if not isinstance(builder, UtxoBaselinedTransactionBuilder):
+        raise CordaRuntimeError("builder-not-received", "The builder was not received")
+    return {"received": builder._baseline, "builder": builder._content()}  # noqa: SLF001
