@@ -11,6 +11,7 @@ from host.ledger.protocols.receive_finality import (
     receive_finality,
     refuse_finality,
 )
+from host.ledger.protocols.release import RELEASE, release_claims
 from host.ledger.protocols.repair import ANSWER, REPAIR, answer_repair, repair
 from host.ledger.protocols.serve_notarisation import serve_notarisation
 from host.ledger.protocols.transfer import receive_transaction, send_transaction
@@ -24,6 +25,7 @@ PROGRAMS = ProgramTable(
         ("refuse-finality", 1): refuse_finality,
         ("repair", 1): repair,
         ("answer-repair", 1): answer_repair,
+        ("release-claims", 1): release_claims,
         ("serve-notarisation", 1): serve_notarisation,
         ("send-transaction", 1): send_transaction,
         ("receive-transaction", 1): receive_transaction,
@@ -43,5 +45,6 @@ PROGRAMS = ProgramTable(
         ("ledger.verify", "receive-builder"): "receive-builder",
         ("ledger.record", "send-builder"): "send-builder",
     },
-    (REPAIR, ANSWER),
+    (REPAIR, ANSWER, RELEASE),
+    {("ledger.record", "claim-tokens"): RELEASE},
 )

@@ -5,6 +5,7 @@ from host.ledger.functions.chain_resolver import ChainResolverFunctions
 from host.ledger.functions.chain_server import ChainServerFunctions
 from host.ledger.functions.initiator import FinalityFunctions
 from host.ledger.functions.receiver import ReceiverFunctions
+from host.ledger.functions.release import ReleaseFunctions
 from host.ledger.functions.repair import RepairFunctions
 from host.ledger.functions.transfer import TransferFunctions
 from host.ledger.parts import LedgerParts, ProtocolFunctions
@@ -18,6 +19,7 @@ def protocol_functions(parts: LedgerParts) -> tuple[ProtocolFunctions, ...]:
         ChainResolverFunctions(parts),
         ChainServerFunctions(parts),
         RepairFunctions(parts),
+        ReleaseFunctions(parts),
         TransferFunctions(parts),
         BuilderFunctions(parts),
     )

@@ -8,6 +8,7 @@ operations, and no state but its own locals.
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
 from host.domain.json import JsonObject, JsonValue
@@ -240,6 +241,15 @@ class Programs(Protocol):
         """The system flow that responds to this protocol; None if this release has none."""
         ...
 
+    def cleanup_after(self, function: str, request: JsonObject) -> str | None:
+        """The class of the system flow that releases what a host call holds for its flow.
+
+        Args:
+            function: `interface.function`.
+            request: the request of the call.
+        """
+        ...
+
 
 class NoPrograms:
     """No host call is performed by a program."""
@@ -259,6 +269,9 @@ class NoPrograms:
     def responder(self, protocol: str) -> SystemFlow | None:  # noqa: ARG002
         return None
 
+    def cleanup_after(self, function: str, request: JsonObject) -> str | None:  # noqa: ARG002
+        return None
+
 
 class ProgramTable:
     """Programs by name and revision, and the host calls that they perform.
@@ -267,6 +280,8 @@ class ProgramTable:
         programs: all revisions.
         calls: program names by host function and the request's `op`; None stands for no `op`.
         system_flows: flows whose root is a program.
+        cleanups: classes of those that release what a host call holds, as `calls`. They take
+            `{"flow"}`, and start after the end of the flow unless the end was reported.
     """
 
     def __init__(
@@ -274,6 +289,7 @@ class ProgramTable:
         programs: Mapping[tuple[str, int], Program],
         calls: Mapping[tuple[str, str | None], str],
         system_flows: Sequence[SystemFlow] = (),
+        cleanups: Mapping[tuple[str, str | None], SystemFlow] = MappingProxyType({}),
     ) -> None:
         self._programs = dict(programs)
         self._calls = dict(calls)
@@ -282,6 +298,7 @@ class ProgramTable:
             self._newest[name] = max(revision, self._newest.get(name, 0))
         self._system_flows = {flow.name: flow for flow in system_flows}
         self._responders = {flow.protocol: flow for flow in system_flows if flow.protocol}
+        self._cleanups = {call: flow.name for call, flow in cleanups.items()}
 
     def begun_by(self, function: str, request: JsonObject) -> ProgramId | None:
         op = request.get("op")
@@ -299,3 +316,7 @@ class ProgramTable:
 
     def responder(self, protocol: str) -> SystemFlow | None:
         return self._responders.get(protocol)
+
+    def cleanup_after(self, function: str, request: JsonObject) -> str | None:
+        op = request.get("op")
+        return self._cleanups.get((function, op if isinstance(op, str) else None))

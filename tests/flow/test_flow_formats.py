@@ -128,12 +128,12 @@ def test_checkpoints_of_version_1() -> None:
         b'{"type":"asleep","until":9}},"ending":null,"timer":null}'
     )
     assert decode_checkpoint(stored) == checkpoint
-    newest = stored.replace(b'{"v":1', b'{"v":4').removesuffix(b"}")
+    newest = stored.replace(b'{"v":1', b'{"v":5').removesuffix(b"}")
     newest = newest.replace(
         b'"failure":null', b'"failure":null,"partial":[],"payload_max":16777216,"platform":{}'
     )
     newest = newest.replace(b'"until":9}', b'"until":9},"since":0') + b',"idle_at":null,"notes":[]'
-    newest += b',"body_bytes":0,"program":null,"lent":[],"gone":{},"gone_count":0}'
+    newest += b',"body_bytes":0,"program":null,"lent":[],"gone":{},"gone_count":0,"cleanups":[]}'
     assert encode(checkpoint) == newest
     assert decode_checkpoint(newest) == checkpoint
 

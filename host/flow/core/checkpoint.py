@@ -12,7 +12,7 @@ from host.flow.core.messages import Party
 from host.flow.core.session import Session, is_readable
 from host.flow.core.versioned_codec import read_stored
 
-CHECKPOINT_VERSIONS = (1, 2, 3, 4)
+CHECKPOINT_VERSIONS = (1, 2, 3, 4, 5)
 """Versions that can be read; fields of later versions have defaults that suit earlier ones."""
 
 
@@ -118,9 +118,11 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     `lent` are sessions that programs opened. Those that are over leave `sessions`, so that a flow
     may call programs without end: `gone` has the last sequence number received in the newest of
     them, and `gone_count` says how many there were.
+
+    `cleanups` are the classes of system flows that release what the flow's calls hold.
     """
 
-    v: int = 4
+    v: int = 5
     flow_id: FlowId
     holding: Party
     cpi_checksum: str
@@ -142,6 +144,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     lent: tuple[str, ...] = ()
     gone: dict[str, int] = {}
     gone_count: int = 0
+    cleanups: tuple[str, ...] = ()
 
     def with_session(self, session: Session) -> "Checkpoint":
         return replace(self, sessions={**self.sessions, session.id: session})

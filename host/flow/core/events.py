@@ -22,7 +22,10 @@ class FlowStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowEnded:
-    """`trace` is the guest's, for flows that failed with an error of their own."""
+    """`trace` is the guest's, for flows that failed with an error of their own.
+
+    `cleanups` are the keys of the states that stand for what is to be released now.
+    """
 
     flow_id: FlowId
     holding_id: ShortHash
@@ -31,6 +34,7 @@ class FlowEnded:
     status: FlowStatusName
     error: FlowError | None
     trace: tuple[str, ...] = ()
+    cleanups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from host.domain.accounts import Account, Charge
 from host.domain.capability_error import CapabilityError
 from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.flow.core.checkpoint import Checkpoint
 from host.flow.core.messages import EVENT_TOPIC, Party, StartFlow, due_place, encode
 from host.flow.core.versioned_codec import read_stored
 from host.ports.bus import NewRecord
@@ -23,6 +24,8 @@ from host.ports.state import StateRecord, StateWrite
 LATER = "later"
 """Begins the keys of these states."""
 AGAIN_MS_MIN = 1_000
+CLEANUP_MS = 60_000
+"""From the end of a flow to a cleanup that its report has not made needless."""
 _KEY = re.compile(r"[-._:A-Za-z0-9]{1,128}")
 
 
@@ -56,6 +59,29 @@ def later_key(node: ShortHash, key: str) -> str:
     if not _KEY.fullmatch(key):
         raise CapabilityError("request-invalid", f"{key!r} is no key of a remembered flow")
     return f"{LATER}/{node}/{key}"
+
+
+def cleanup_writes(checkpoint: Checkpoint, now: EpochMs) -> dict[str, StateWrite]:
+    """By key, what remembers the system flows that release what an ended flow holds.
+
+    They start only if the process stops between the end of the flow and its report, which releases
+    the same at once and deletes the states.
+    """
+    found = (
+        remembered(_cleanup(name, checkpoint.flow_id), checkpoint.holding, before=None, now=now)
+        for name in checkpoint.cleanups
+    )
+    return {write.key: write for write in found}
+
+
+def _cleanup(flow_class: str, flow_id: FlowId) -> Remember:
+    return Remember(
+        flow=flow_class,
+        key=f"{flow_class}:{flow_id}",
+        request={"flow": flow_id, "key": f"{flow_class}:{flow_id}"},
+        after_ms=CLEANUP_MS,
+        again_ms=CLEANUP_MS,
+    )
 
 
 def remembered(

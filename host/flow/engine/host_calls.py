@@ -182,10 +182,11 @@ class HostCalls:
                     outcome = self._service_calls.perform(call, name, value, request)
             sent = Sent.all(outcome.outbox)
             self._room.check_bus(sent, outcome.records)
+            cleanup = self._services.programs.cleanup_after(name, value)
         except CapabilityError as exc:
             if exc.account is not None:
                 self._services.quotas.hit(self._flow.holding_id, hit_of(exc.account))
-            outcome, sent = Refused(self._flow.checkpoint, exc), []
+            outcome, sent, cleanup = Refused(self._flow.checkpoint, exc), [], None
         if outcome.checkpoint is not self._flow.checkpoint:
             self._room.changed()
         self._flow.checkpoint = outcome.checkpoint
@@ -196,6 +197,7 @@ class HostCalls:
                 call=call, function=name, digest=digest, condition=outcome.condition, since=since
             )
             raise SuspendRun
+        self._note_cleanup(cleanup)
         if name in PRIVILEGED:
             ending = outcome.error.code if isinstance(outcome, Refused) else SUCCEEDED
             self.audit(name, request, ending)
@@ -215,6 +217,13 @@ class HostCalls:
         if self._room.is_step_full:
             self._write()
         return entry
+
+    def _note_cleanup(self, cleanup: str | None) -> None:
+        """Note in the checkpoint what releases that which a call holds for the flow."""
+        before = self._flow.checkpoint
+        if cleanup is not None and cleanup not in before.cleanups:
+            self._flow.checkpoint = replace(before, cleanups=(*before.cleanups, cleanup))
+            self._room.changed()
 
     def _check_granted(self, name: str, request: JsonObject) -> None:
         """Refuse an operation whose sub-capability is not granted.

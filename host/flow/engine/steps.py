@@ -37,6 +37,7 @@ from host.flow.core.messages import (
     flow_state_key,
 )
 from host.flow.core.offloaded_payloads import offloaded_keys, result_apart
+from host.flow.core.remembered import cleanup_writes
 from host.flow.core.room import NodeBalances
 from host.flow.core.system_flows import is_system
 from host.flow.core.taken import Taken
@@ -207,6 +208,8 @@ class FlowSteps:
         if end.status is FlowStatusName.COMPLETED and end.result is None:
             end = replace(end, result=result_apart(flow.flow_id, self._store))
         flow.ended = True
+        cleanups = cleanup_writes(flow.checkpoint, self._services.clock.now_ms())
+        flow.later |= cleanups
         flow.status = status_of_step(flow, end, self._services.wall.now_ms())
         flow.events.append(
             FlowEnded(
@@ -217,6 +220,7 @@ class FlowSteps:
                 status=end.status,
                 error=end.error,
                 trace=flow.trace,
+                cleanups=tuple(cleanups),
             )
         )
 

@@ -12,6 +12,7 @@ from host.domain.packages import CpiRecord
 from host.flow.core.config import FlowConfig
 from host.flow.core.events import EventSink
 from host.flow.core.messages import GROUP
+from host.flow.engine.cleanups import CleanupsDone
 from host.flow.engine.engine import FlowEngine
 from host.flow.engine.flow_time import FlowTime
 from host.flow.engine.upkeep import Upkeep
@@ -97,7 +98,9 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
         clock=clock,
         time_of_day=base.clock,
         entropy=base.entropy,
-        events=IdempotencyCleanup(parts.answers.forget, then=events),
+        events=CleanupsDone(
+            parts.store, then=IdempotencyCleanup(parts.answers.forget, then=events)
+        ),
         config=flow_config(parts.config),
         history=history_limits(parts.config),
         quotas=parts.quotas,

@@ -15,7 +15,7 @@ from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHas
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord, CpkOfCpi, contracts_of
 from host.domain.workers import WorkerKind
-from host.ledger.vault.tokens import release as release_claims
+from host.ledger.functions.release import forget_flow
 from host.network.membership import MembershipService
 from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
@@ -25,7 +25,7 @@ from host.ports.requests import refusing_misfits
 from host.ports.vault_functions import VaultFunctions
 from host.ports.vaults import VaultAccess
 from host.runtime.rpc import Interface
-from host.vault.idempotency import forget_answers, holds_answers
+from host.vault.idempotency import holds_answers
 
 
 class RemoteCapability:
@@ -162,8 +162,7 @@ class VaultAnswers:
             return
 
         def forget(connection: Connection) -> None:
-            release_claims(connection, flow_id)
-            forget_answers(connection, flow_id, self._clock.now_ms())
+            forget_flow(connection, flow_id, self._clock.now_ms())
 
         self._vaults.transact(holding, forget)
 
