@@ -169,3 +169,34 @@ def test_states_that_are_shown_without_their_chain(filtered):
     assert nodes.status(CAROL, again["id"]) is None
     signed = nodes.build(9, by=CAROL, inputs=[f"{made.id}:0"], signatories=(CAROL, ALICE))
     assert nodes.finality(signed, ALICE, by=CAROL).result["id"] == signed["id"]
+
+
+def test_a_proof_that_was_stored_before_counts_when_its_transaction_is_examined(filtered):
+    """The key is distrusted between the proposal and its examination."""
+    nodes = filtered
+    (ref,) = nodes.final(5)
+    old = change_key(nodes, backchain_required=False)
+    signed = nodes.build(7, inputs=[ref], signatories=(ALICE, CAROL))
+    nodes.call(ALICE, "protocol.begin-finality", {"transaction": signed, "parties": [CAROL]})
+    made = nodes.call(ALICE, "protocol.make-proposal", {"id": signed["id"], "more": False})
+    proposal = {"payload": made["payload"], "counterparty": ALICE}
+    nodes.call(CAROL, "protocol.take-proposal", proposal)
+    nodes.distrusting = {CAROL: {old: BEFORE}}
+    assert f"state {ref}" in refused(nodes, CAROL, "protocol.examine", {"id": signed["id"]})
+    nodes.distrusting = {CAROL: {old: AFTER}}
+    assert nodes.call(CAROL, "protocol.examine", {"id": signed["id"]})["id"] == signed["id"]
+
+
+def test_a_transfer_shows_no_states_of_such_a_notary(filtered):
+    """What is refused is not stored, so that it does not count later."""
+    nodes = filtered
+    (ref,) = nodes.final(5)
+    old = change_key(nodes, backchain_required=False)
+    (spent,) = nodes.final(6, inputs=[ref])
+    transaction_id = spent.rpartition(":")[0]
+    signed = nodes.stored(ALICE, transaction_id).signed.to_json()
+    nodes.distrusting = {CAROL: {old: AFTER}}
+    _, others = transfer(nodes, signed, CAROL, backchain=False)
+    assert others[CAROL].result.code == "notary-distrusted"
+    assert f"state {ref}" in others[CAROL].result.message
+    assert nodes.status(CAROL, transaction_id) is None

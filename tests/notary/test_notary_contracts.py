@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from host.ledger.core.notary_errors import ErrorKind
+from host.ledger.errors import NotaryDistrustedError
+from host.ledger.functions.notary_contracts import _refusal
 from host.tools.project import load_project
 from host.tools.testkit.code import native_code
 from host.tools.testkit.network import Network
@@ -154,3 +157,9 @@ def test_a_notary_without_the_contracts_decides_nothing(network_of, monkeypatch)
 
 def _fields(record):
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def test_a_key_that_becomes_distrusted_in_the_middle_decides_nothing():
+    """A fatal refusal would make the transaction invalid at its clients for ever."""
+    refusal = _refusal(NotaryDistrustedError("its key is distrusted"), signatures_of_it=True)
+    assert refusal.rejection.kind is ErrorKind.GENERAL

@@ -6,6 +6,7 @@ from datetime import timedelta
 from coins_contracts import Coin, Pay
 
 from cordapp.contracts import StateRef
+from cordapp.errors import NotaryError
 from cordapp.flows import (
     ClientStartableFlow,
     CordaRuntimeError,
@@ -25,6 +26,14 @@ class Payment:
     coin: str | None = None
     to: str | None = None
     seconds: int = 3600
+
+
+@dataclass(frozen=True)
+class StrictPayment(Payment):
+    """`require_close`: of the session with the payee. `closes`: the flow does so by itself."""
+
+    require_close: bool = True
+    closes: bool = False
 
 
 @initiating_flow(protocol="pay", versions=(1,))
@@ -57,6 +66,37 @@ class TakeCoin(ResponderFlow):
             self.ledger_service.receive_finality(session, lambda transaction: None)
         except CordaRuntimeError as failed:
             self.log.info("not taken: %s", failed.code)
+
+
+@initiating_flow(protocol="pay-strictly", versions=(1,))
+class PayStrictly(ClientStartableFlow[StrictPayment, str]):
+    """As `PayCoin`, to a payee whose flow fails where the payment does."""
+
+    def call(self, payment: StrictPayment) -> str:
+        me = self.member_lookup.my_info()
+        payee = self.member_lookup.lookup(payment.to or me.name)
+        builder = self.ledger_service.create_transaction_builder()
+        builder.set_notary(payment.notary)
+        builder.set_time_window(until=self.clock.now() + timedelta(seconds=payment.seconds))
+        builder.add_output_states(Coin(amount=payment.amount, owner=payee.ledger_keys[0]))
+        builder.add_commands(Pay()).add_signatories(me.ledger_keys[0])
+        session = self.flow_messaging.initiate_flow(payee.name, require_close=payment.require_close)
+        try:
+            return self.ledger_service.finalize(builder.to_signed_transaction(), [session]).id
+        except NotaryError as refused:
+            if not payment.closes:
+                return refused.kind
+        try:
+            session.close()
+        except CordaRuntimeError as failed:
+            return f"closed: {failed.code}"
+        return "closed"
+
+
+@initiated_by(protocol="pay-strictly", versions=(1,))
+class TakeStrictly(ResponderFlow):
+    def call(self, session: FlowSession) -> None:
+        self.ledger_service.receive_finality(session, lambda transaction: None)
 
 
 class Coins(ClientStartableFlow[None, list[int]]):
