@@ -1,5 +1,8 @@
 """Builders that two parties add to, in turn."""
 
+import base64
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +97,7 @@ def builder(nodes, *amounts, **more):
     return made | {"commands": [{"type": "iou.Issue", "value": {}}]} | more
 
 
-def exchange(nodes, offered, update, *, by=CAROL, to=ALICE, change=None, answers=None):
+def parties(nodes, offered, update, *, by=CAROL, to=ALICE):
     """`by` sends a builder, to which `to` adds by `update`."""
 
     def responder(request):
@@ -106,8 +109,14 @@ def exchange(nodes, offered, update, *, by=CAROL, to=ALICE, change=None, answers
     one = Party(by, exchange_builder, request, Functions(nodes, by, "exchange"))
     other = Party(to, responder, {}, Functions(nodes, to, "respond"))
     join(one, to, other, "r")
+    return one, other
+
+
+def exchange(nodes, offered, update, *, change=None, answers=None):
+    """As `parties`, to the end; `change` and `answers` change what either of them receives."""
+    one, other = parties(nodes, offered, update)
     if change is not None:
-        one.ends[to].inbox = Changed(change)
+        one.ends[ALICE].inbox = Changed(change)
     if answers is not None:
         other.ends["r"].inbox = Changed(answers)
     run(one, other)
@@ -165,6 +174,22 @@ def test_an_added_reference_is_resolved(nodes):
     assert nodes.call(CAROL, "find", {"stateRefs": [ref]})
 
 
+def test_crashes_at_every_operation_change_nothing(nodes):
+    ref = held(nodes)
+    both = parties(nodes, builder(nodes, 1), adding(inputs=[ref]))
+    going = True
+    while going:
+        going = False
+        for party in both:
+            while party.step_one():
+                going = True
+                if not party.is_over:
+                    party.crash()
+    one, other = both
+    assert (one.result, other.result) == (builder(nodes, 1) | {"inputs": [ref]}, None)
+    assert nodes.call(CAROL, "find", {"stateRefs": [ref]})
+
+
 def test_what_was_resolved_before_is_not_asked_for_again(nodes):
     ref = held(nodes)
     first, _ = exchange(nodes, builder(nodes, 1), adding(inputs=[ref]))
@@ -194,6 +219,23 @@ def test_keys_and_names_become_canonical(nodes):
     one, _ = exchange(nodes, offered, adding(signatories=[nodes.keys[ALICE]] * 2))
     assert one.result["notary"] == NOTARY
     assert one.result["signatories"] == [nodes.keys[ALICE]]
+
+
+def test_who_adds_may_set_the_notary_and_window(nodes):
+    ref, whole = held(nodes), builder(nodes, 1)
+    unset = {"notary": None, "timeWindow": None}
+    missing = {name: whole[name] for name in unset}
+    one, other = exchange(
+        nodes, whole | unset, lambda received: received | missing | {"inputs": [ref]}
+    )
+    assert (one.result, other.result) == (whole | {"inputs": [ref]}, None)
+
+
+def test_without_a_notary_all_is_resolved_if_the_other_has_it(nodes):
+    ref, unset = held(nodes), builder(nodes, 1) | {"notary": None}
+    one, other = exchange(nodes, unset, adding(inputs=[ref]))
+    assert (one.result, other.result) == (unset | {"inputs": [ref]}, None)
+    assert nodes.status(CAROL, ref.rpartition(":")[0]) == ("V", None)
 
 
 def test_a_notary_that_was_set_stays(nodes):
@@ -275,6 +317,23 @@ def test_shown_states_are_those_that_were_added(node_stores, notary):
 
     one, _ = exchange(nodes, builder(nodes, 1), adding(inputs=[ref]), change=unsigned)
     assert one.result.code == "dependencies-mismatch"
+
+    def signed_by_nobody(payload):
+        (shown,) = payload["filtered"]
+        (signature,) = shown["signatures"]
+        wrong = signature | {"signature": base64.b64encode(b"wrong").decode()}
+        return payload | {"filtered": [shown | {"signatures": [wrong]}]}
+
+    one, _ = exchange(nodes, builder(nodes, 1), adding(inputs=[ref]), change=signed_by_nobody)
+    assert one.result.code == "signature-invalid"
+
+    def of_another_amount(payload):
+        text = json.dumps(payload["filtered"])
+        assert '{\\"amount\\":6}' in text
+        return payload | {"filtered": json.loads(text.replace('amount\\":6', 'amount\\":7'))}
+
+    one, _ = exchange(nodes, builder(nodes, 1), adding(inputs=[ref]), change=of_another_amount)
+    assert one.result.code == "filtered-invalid"
     with pytest.raises(CapabilityError) as error:
         nodes.call(CAROL, "find", {"stateRefs": [ref]})
     assert error.value.code == "state-not-found"

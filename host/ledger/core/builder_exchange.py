@@ -2,8 +2,9 @@
 
 Builders are objects of docs/reference/host-api.md with all fields, keys and names canonical.
 Source: corda-runtime-os `UtxoLedgerService.sendAndReceiveTransactionBuilder`: the original notary
-and time window are kept, duplicates are discarded, original components come first. Difference: an
-added output that the merge would discard is refused where it is added.
+and time window are kept, duplicates are discarded, original components come first. Difference:
+corda-runtime-os keeps repeated commands and outputs. Here a merge that is repeated changes nothing,
+and an added output that the merge would discard is refused where it is added.
 """
 
 from collections.abc import Sequence
