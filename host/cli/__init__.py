@@ -38,7 +38,7 @@ _COMMANDS = {
     "flow": ("host.cli.flow", "Start, follow, show and replay flows."),
     "host": ("host.cli.host", "Run a host and look at it."),
     "keystore": ("host.cli.keystore", "Make signing keys."),
-    "ledger": ("host.cli.ledger", "List and export recorded transactions."),
+    "ledger": ("host.cli.ledger", "List, show, repair and export transactions."),
     "mgm": ("host.cli.network", "Alias of `network`, as corda-cli has it."),
     "network": ("host.cli.network", "Write group policies."),
     "node": ("host.cli.node", "Limit and watch virtual nodes."),
@@ -46,6 +46,7 @@ _COMMANDS = {
     "package": ("host.cli.package", "Create, sign, verify and inspect CPBs and CPIs."),
     "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
     "user": ("host.cli.user", "Look after the users of a host that does not run."),
+    "vault": ("host.cli.vault", "Rebuild vaults of virtual nodes."),
     "worker": ("host.cli.worker", "Start one more worker process for a running host."),
 }
 """Command name -> (module that exposes it as `command`, one-line help)."""

@@ -63,9 +63,31 @@ class OutputRecorder:
             UnavailableError, StorageError: a run was lost for a reason outside the code; the
                 caller's step is tried again.
         """
-        node = context.holding.short_hash
+        mine = self._mine(context, content)
+        try:
+            return self._said(context, transaction_id, content, mine)
+        except CapabilityError as failed:
+            _log_failure(context, transaction_id, failed)
+            return default_facts(content, mine)
+
+    def facts_again(
+        self, context: CallContext, transaction_id: str, content: Transaction
+    ) -> tuple[OutputFacts, ...] | None:
+        """As `facts`; None if the functions fail: what the vault keeps is not to be replaced."""
+        try:
+            return self._said(context, transaction_id, content, self._mine(context, content))
+        except CapabilityError as failed:
+            _log_failure(context, transaction_id, failed)
+            return None
+
+    def _mine(self, context: CallContext, content: Transaction) -> set[str]:
+        """The participants' keys that are the node's."""
         participants = sorted({key for state in content.outputs for key in state.participants})
-        mine = set(self._keys.find_mine(node, participants, FLOW_CATEGORIES))
+        return set(self._keys.find_mine(context.holding.short_hash, participants, FLOW_CATEGORIES))
+
+    def _said(
+        self, context: CallContext, transaction_id: str, content: Transaction, mine: set[str]
+    ) -> tuple[OutputFacts, ...]:
         defaults = default_facts(content, mine)
         declared = _declared(context)
         indexes = [i for i, state in enumerate(content.outputs) if state.type in declared]
@@ -79,19 +101,9 @@ class OutputRecorder:
             "outputs": indexes,
             "myKeys": sorted(mine | self._own_keys(context)),
         }
-        try:
-            with call_time_paused():
-                answer = self._functions.record(context.cpi, request, node=node)
-            said = _said(content, indexes, answer)
-        except CapabilityError as failed:
-            _log.warning(
-                "vault-function-failed",
-                holding_id=node,
-                transaction=transaction_id,
-                code=failed.code,
-                reason=failed.message,
-            )
-            return defaults
+        with call_time_paused():
+            answer = self._functions.record(context.cpi, request, node=context.holding.short_hash)
+        said = _read(content, indexes, answer)
         left = {fact.index: fact for fact in defaults if fact.index not in indexes}
         return tuple(fact for _, fact in sorted({**left, **said}.items()))
 
@@ -111,7 +123,17 @@ def _declared(context: CallContext) -> Mapping[str, StateInVault]:
     }
 
 
-def _said(
+def _log_failure(context: CallContext, transaction_id: str, failed: CapabilityError) -> None:
+    _log.warning(
+        "vault-function-failed",
+        holding_id=context.holding.short_hash,
+        transaction=transaction_id,
+        code=failed.code,
+        reason=failed.message,
+    )
+
+
+def _read(
     content: Transaction, indexes: Sequence[int], answer: Sequence[JsonObject]
 ) -> Mapping[int, OutputFacts]:
     """What the functions say of the visible outputs.

@@ -15,6 +15,7 @@ from host.ledger.protocols.release import RELEASE, release_claims
 from host.ledger.protocols.repair import ANSWER, REPAIR, answer_repair, repair
 from host.ledger.protocols.serve_notarisation import serve_notarisation
 from host.ledger.protocols.transfer import receive_transaction, send_transaction
+from host.ledger.protocols.vault_rebuild import REBUILD, rebuild_vault
 from host.ports.programs import ProgramTable
 
 PROGRAMS = ProgramTable(
@@ -26,6 +27,7 @@ PROGRAMS = ProgramTable(
         ("repair", 1): repair,
         ("answer-repair", 1): answer_repair,
         ("release-claims", 1): release_claims,
+        ("rebuild-vault", 1): rebuild_vault,
         ("serve-notarisation", 1): serve_notarisation,
         ("send-transaction", 1): send_transaction,
         ("receive-transaction", 1): receive_transaction,
@@ -45,6 +47,6 @@ PROGRAMS = ProgramTable(
         ("ledger.verify", "receive-builder"): "receive-builder",
         ("ledger.record", "send-builder"): "send-builder",
     },
-    (REPAIR, ANSWER, RELEASE),
+    (REPAIR, ANSWER, RELEASE, REBUILD),
     {("ledger.record", "claim-tokens"): RELEASE},
 )

@@ -8,6 +8,7 @@ from host.ledger.functions.receiver import ReceiverFunctions
 from host.ledger.functions.release import ReleaseFunctions
 from host.ledger.functions.repair import RepairFunctions
 from host.ledger.functions.transfer import TransferFunctions
+from host.ledger.functions.vault_rebuild import VaultRebuildFunctions
 from host.ledger.parts import LedgerParts, ProtocolFunctions
 
 
@@ -22,4 +23,5 @@ def protocol_functions(parts: LedgerParts) -> tuple[ProtocolFunctions, ...]:
         ReleaseFunctions(parts),
         TransferFunctions(parts),
         BuilderFunctions(parts),
+        VaultRebuildFunctions(parts),
     )

@@ -50,6 +50,7 @@ EVENTS: Mapping[str, str] = {
     "ledger-repair-given-up": (
         "Nobody could tell whether a transaction is final, five days after its time window."
     ),
+    "vault-rebuilt": "The vault functions were run again for all that a node had verified.",
     "mark-not-kept": "A mark of a file's age could not be written.",
     "epoch-not-raised": "The directory's count of starts could not be raised.",
     # Workers

@@ -102,6 +102,13 @@ class RepairInfo:
     is_due: bool
 
 
+@wire
+class VaultRebuildInfo:
+    """What names a rebuild in the log and in results; null: the node has verified nothing."""
+
+    request_id: str | None
+
+
 _INFO_JSON = as_json(TransactionInfo)
 _VERIFIED = "V"
 
@@ -163,6 +170,18 @@ def post_transaction_repair(
     vnode = services.virtual_node(holdingidentityshorthash)
     made = services.repairs.make_due(vnode, transactionid)
     return RepairInfo(id=made.id, status=made.status.value, is_due=made.is_due)
+
+
+@router.post("/virtualnode/{holdingidentityshorthash}/vault/rebuild")
+def post_vault_rebuild(holdingidentityshorthash: NodeHash, services: Services) -> VaultRebuildInfo:
+    """Run the vault functions of a node's CPI again for all transactions it has verified.
+
+    After an upgrade that changed which states a node keeps, their JSON or their tokens, or after
+    such functions have failed. The node goes on meanwhile. Flows of the class
+    `cordbox:vault-rebuild` do it; the result of each tells how far it has come.
+    """
+    vnode = services.virtual_node(holdingidentityshorthash)
+    return VaultRebuildInfo(request_id=services.rebuilds.start(vnode))
 
 
 @router.get(

@@ -13,6 +13,7 @@ from host.domain.ids import ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.vnode import VirtualNode
 from host.flow.engine.service import FlowService
+from host.ledger.rebuilds import VaultRebuilds
 from host.ledger.recorded import RecordedTransactions
 from host.ledger.repairs import Repairs
 from host.network.membership import MembershipService
@@ -44,6 +45,7 @@ class RestServices:
     administrative_log: AdministrativeLog
     transactions: RecordedTransactions
     repairs: Repairs
+    rebuilds: VaultRebuilds
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

@@ -126,6 +126,22 @@ def repaired(client: HostClient, node: str, transaction: str) -> Repair:
     return shaped(client.post(path), Repair, path)
 
 
+class Rebuild(TypedDict):
+    """A rebuild of a vault; null: nothing is to be rebuilt."""
+
+    requestId: str | None
+
+
+def rebuilt(client: HostClient, node: str) -> Rebuild:
+    """Have a node run its vault functions again for all transactions that it has verified.
+
+    Raises:
+        HostError: see `HostClient.post` and `node_named`.
+    """
+    path = f"/virtualnode/{node_named(client, node)}/vault/rebuild"
+    return shaped(client.post(path), Rebuild, path)
+
+
 def exported(
     client: HostClient, node: str, wanted: Sequence[str], chosen: Chosen
 ) -> Iterator[bytes]:

@@ -74,9 +74,9 @@ def answering(answers):
 def ledger(capsys):
     """Runs `cordbox ledger`: exit status, output, errors."""
 
-    def run(url, *words):
+    def run(url, *words, group="ledger"):
         with pytest.raises(SystemExit) as leaving:
-            main(("ledger", *words, "--url", url, "--password", "p"))
+            main((group, *words, "--url", url, "--password", "p"))
         printed = capsys.readouterr()
         return int(leaving.value.code or 0), printed.out, printed.err
 
@@ -144,6 +144,22 @@ def test_a_repair_is_asked_for(ledger, status, is_due, line):
     assert (code, out.splitlines(), err) == (0, [line], "")
     assert json.loads(as_json[1]) == answer
     assert asked[0].endswith(f"/ledger/{NODE}/transaction/{ID}/repair")
+
+
+@pytest.mark.parametrize(
+    ("rebuild", "line"),
+    [
+        ("r1", "rebuild r1 has begun"),
+        (None, "the vault has no verified transaction: nothing is to be rebuilt"),
+    ],
+)
+def test_a_vault_is_rebuilt(ledger, rebuild, line):
+    with answering({"rebuild": {"requestId": rebuild}}) as (url, asked):
+        code, out, err = ledger(url, "rebuild", NODE, group="vault")
+        as_json = ledger(url, "rebuild", NODE, "--output", "json", group="vault")
+    assert (code, out.splitlines(), err) == (0, [line], "")
+    assert json.loads(as_json[1]) == {"requestId": rebuild}
+    assert asked[0].endswith(f"/virtualnode/{NODE}/vault/rebuild")
 
 
 @pytest.mark.parametrize("command", ["show", "repair"])

@@ -57,9 +57,18 @@ PATHS_BEYOND_CORDA = (
     }
     | {
         f"/ledger/{{holdingidentityshorthash}}/{part}"
-        for part in ("export", "transaction", "transaction/{transactionid}/export")
+        for part in (
+            "export",
+            "transaction",
+            "transaction/{transactionid}",
+            "transaction/{transactionid}/export",
+            "transaction/{transactionid}/repair",
+        )
     }
-    | {f"/virtualnode/{{holdingidentityshorthash}}/{part}" for part in ("cpi", "quota", "usage")}
+    | {
+        f"/virtualnode/{{holdingidentityshorthash}}/{part}"
+        for part in ("cpi", "quota", "usage", "vault/rebuild")
+    }
 )
 """Paths that Corda does not have."""
 

@@ -11,6 +11,7 @@ from host.access import Effect, Permission
 from host.domain.ids import EpochMs
 from host.ledger.core.components import to_groups
 from host.ledger.core.digests import Verification
+from host.ledger.core.facts import OutputFacts
 from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow, Transaction
 from host.ledger.core.signed import unsigned
 from host.ledger.core.statuses import Reason, Status
@@ -263,6 +264,50 @@ def test_a_repair_needs_its_right(host, services, client_of, bob, recorded):
         services.users.create(user, "first", full_name="Some User", permissions=(right,))
         with client_of(host, auth=(user, "first")) as client:
             assert client.post(path).status_code == status
+
+
+def test_a_vault_is_rebuilt_in_every_version(api, node_of, services, polled, client_of, host):
+    dave = node_of("O=Dave, L=London, C=GB")
+
+    def asked(version, client=api):
+        reply = client.post(f"/api/{version}/virtualnode/{dave}/vault/rebuild")
+        assert (reply.status_code, list(reply.json())) == (200, ["requestId"])
+        return reply.json()["requestId"]
+
+    assert asked("v5_2") is None
+    made = transaction(50)
+    unseen = replace(made.outputs[0], participants=())
+    content = replace(made, outputs=(unseen,))
+    signed = unsigned(bytes([50]) * 32, to_groups(content))
+    services.transactions._vaults.transact(
+        dave,
+        lambda c: finish(
+            c, signed, content, facts=(OutputFacts(index=0, representation="{}"),),
+            origin=Origin.OWN, now=EpochMs(START),
+        ),
+    )  # fmt: skip
+    begun = {asked(version) for version in ("v5_1", "v5_2", "v5_3")}
+    assert len(begun) == 3
+
+    def ended(answer):
+        found = [f for f in answer["flowStatusResponses"] if "vault-rebuild" in str(f)]
+        return [f["clientRequestId"] for f in found if f["flowStatus"] == "COMPLETED"]
+
+    listed = ended(polled(f"{API}/flow/{dave}", lambda answer: len(ended(answer)) == 3))
+    results = [api.get(f"{API}/flow/{dave}/{each}").json()["flowResult"] for each in listed]
+    assert begun == {json.loads(each)["rebuild"] for each in results}
+    # None of its participants is the node, which keeps it no longer.
+    assert sum(json.loads(each)["changed"] for each in results) == 1
+    shown = api.get(f"{API}/ledger/{dave}/transaction/{signed.id}").json()
+    assert (shown["status"], shown["visible"]) == ("V", [])
+    query = {"resource": f"/virtualnode/{dave}/vault/rebuild"}
+    acts = api.get(f"{API}/administrativelog", params=query).json()["acts"]
+    assert begun == {act["result"]["requestId"] for act in acts if act["result"]}
+    reader = Permission(effect=Effect.ALLOW, pattern=f"GET:{API}/virtualnode/{dave}.*")
+    services.users.create("onlooker", "first", full_name="Some User", permissions=(reader,))
+    with client_of(host, auth=("onlooker", "first")) as client:
+        assert client.post(f"{API}/virtualnode/{dave}/vault/rebuild").status_code == 403
+    assert api.post(f"{API}/virtualnode/0123456789AB/vault/rebuild").status_code == 404
 
 
 def test_one_transaction_is_named_in_any_letter_case(api, bob, recorded):

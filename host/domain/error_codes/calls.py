@@ -170,7 +170,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     ),
     "vault-function-failed": (
         "A function of a contract package for its states in vaults failed; defaults are kept.",
-        "Correct the function that the host's log names; earlier states keep what they have.",
+        "Correct the function that the host's log names, upgrade, then `cordbox vault rebuild`.",
     ),
     "contract-undecided": (
         "A contract came to no verdict: its run was ended by a limit, a trap or for want of code.",

@@ -112,6 +112,23 @@ class Finished(Struct, frozen=True, kw_only=True):
     visible: list[int]
 
 
+class RebuiltOutputs(Struct, frozen=True, kw_only=True):
+    """A part of a vault was rebuilt.
+
+    Attributes:
+        after: the number of the last transaction.
+        done: there are no more.
+        transactions, changed, failed: how many there were, were changed, and were left as they are
+            because the functions failed.
+    """
+
+    after: int
+    done: bool
+    transactions: int
+    changed: int
+    failed: int
+
+
 class ChainLimits(Struct, frozen=True, kw_only=True):
     """What a backchain may have: transactions, bytes, milliseconds, and ids in one question."""
 

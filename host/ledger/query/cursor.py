@@ -44,20 +44,21 @@ def parse_cursor(text: str, digest: str) -> QueryCursor:
         CapabilityError: `query-cursor-invalid`, it is damaged or another query's.
     """
     if len(text) > CURSOR_CHARACTERS_MAX:
-        raise _refused(f"a cursor has at most {CURSOR_CHARACTERS_MAX} characters")
+        raise cursor_refused(f"a cursor has at most {CURSOR_CHARACTERS_MAX} characters")
     try:
         parts = checked_json(urlsafe_b64decode(text).decode())
     except (GuestTextError, ValueError) as error:
-        raise _refused("the cursor is damaged") from error
+        raise cursor_refused("the cursor is damaged") from error
     if not isinstance(parts, list) or [type(part) for part in parts] != [str, int, int]:
-        raise _refused("the cursor is damaged")
+        raise cursor_refused("the cursor is damaged")
     found, snapshot, last = parts
     if not 0 <= min(snapshot, last) <= max(snapshot, last) < _NUMBER_END:
-        raise _refused("the cursor is damaged")
+        raise cursor_refused("the cursor is damaged")
     if found != digest[:_DIGEST_CHARACTERS]:
-        raise _refused("the cursor belongs to another query, or to other parameters")
+        raise cursor_refused("the cursor belongs to another query, or to other parameters")
     return QueryCursor(digest=digest, snapshot=snapshot, last=last)
 
 
-def _refused(message: str) -> CapabilityError:
+def cursor_refused(message: str) -> CapabilityError:
+    """The refusal of a cursor."""
     return CapabilityError("query-cursor-invalid", message)

@@ -1,6 +1,6 @@
 """Makes a transaction verified: its status, consumption and visible outputs, in one write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -27,8 +27,8 @@ from host.ledger.vault.transactions import (
 _log = structlog.get_logger("cordbox.ledger")
 
 
-class _Made(NamedTuple):
-    """A transaction that becomes verified: identifier, number, time."""
+class Made(NamedTuple):
+    """A verified transaction: identifier, number, when it became verified."""
 
     id: str
     seq: int
@@ -81,7 +81,8 @@ def finish(
         add_signatures(connection, signed.id, signed.signatures, now=now)
         seq = seq_of(connection, signed.id)
     _consume(connection, content.inputs, seq, now)
-    _add_outputs(connection, _Made(signed.id, seq, now), content, facts)
+    consumed = dict.fromkeys(consumption_times(connection, signed.id), now)
+    add_outputs(connection, Made(signed.id, seq, now), content, facts, consumed=consumed)
 
 
 def _check_unspent(connection: Connection, signed: SignedTransaction, content: Transaction) -> None:
@@ -124,29 +125,32 @@ def _consume(connection: Connection, inputs: Sequence[StateRef], seq: int, now: 
         ).all()
         for row in spent:
             if row.pool is not None:
-                tokens.consumed(connection, row.seq)
+                tokens.left(connection, row.seq)
 
 
-def _add_outputs(
-    connection: Connection, made: _Made, content: Transaction, facts: Sequence[OutputFacts]
+def add_outputs(
+    connection: Connection,
+    made: Made,
+    content: Transaction,
+    facts: Sequence[OutputFacts],
+    *,
+    consumed: Mapping[int, EpochMs],
 ) -> None:
+    """Add outputs that concern the node; `consumed` has the times of those that are consumed."""
     if not facts:
         return
-    consumed = _consumed_before(connection, made.seq)
-    rows = []
-    for fact in facts:
-        is_consumed = fact.index in consumed
-        rows.append(
-            {
-                "transaction_seq": made.seq,
-                "output_index": fact.index,
-                "type": content.outputs[fact.index].type,
-                "representation": fact.representation,
-                "created_at": made.at,
-                "consumed_at": made.at if is_consumed else None,
-                **_token_columns(connection, made.id, fact, is_consumed=is_consumed),
-            }
-        )
+    rows = [
+        {
+            "transaction_seq": made.seq,
+            "output_index": fact.index,
+            "type": content.outputs[fact.index].type,
+            "representation": fact.representation,
+            "created_at": made.at,
+            "consumed_at": consumed.get(fact.index),
+            **_token_columns(connection, made.id, fact, is_consumed=fact.index in consumed),
+        }
+        for fact in facts
+    ]
     connection.execute(insert(OUTPUT), rows)
 
 
@@ -161,11 +165,11 @@ def _token_columns(
     return columns
 
 
-def _consumed_before(connection: Connection, seq: int) -> frozenset[int]:
-    """The outputs that transactions which became verified earlier consume."""
+def consumption_times(connection: Connection, transaction_id: str) -> Mapping[int, EpochMs]:
+    """The outputs that verified transactions consume, and when those became verified."""
     rows = connection.execute(
-        select(CONSUMPTION.c.output_index)
-        .join(TRANSACTION, TRANSACTION.c.id == CONSUMPTION.c.transaction_id)
-        .where(TRANSACTION.c.seq == seq)
+        select(CONSUMPTION.c.output_index, TRANSACTION.c.recorded_at)
+        .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
+        .where(CONSUMPTION.c.transaction_id == transaction_id)
     )
-    return frozenset(row.output_index for row in rows)
+    return {row.output_index: EpochMs(row.recorded_at) for row in rows}

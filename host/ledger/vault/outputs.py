@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import Connection, func, select, tuple_
 
@@ -169,7 +170,8 @@ def each_state(
 ) -> Iterator[tuple[int, StateAndRef, int]]:
     """Outputs by rising number, each with its state and the state's size.
 
-    Outputs of one transaction have consecutive numbers: each transaction is read once.
+    A transaction is read once for its outputs whose numbers follow each other, as those of one
+    write do.
     """
     if not seqs:
         return
@@ -178,22 +180,21 @@ def each_state(
         .where(OUTPUT.c.seq.in_(seqs))
         .order_by(OUTPUT.c.seq)
     ).all()
-    of_transaction: dict[int, list[tuple[int, int]]] = {}
-    for row in rows:
-        of_transaction.setdefault(row.transaction_seq, []).append((row.seq, row.output_index))
-    first = [places[0][0] for places in of_transaction.values()]
+    runs = [list(run) for _, run in groupby(rows, key=lambda row: row.transaction_seq)]
+    first = [run[0].seq for run in runs]
     transactions = connection.execute(
-        select(TRANSACTION.c.seq, TRANSACTION.c.id, TRANSACTION.c.component_groups)
+        select(TRANSACTION.c.id, TRANSACTION.c.component_groups)
         .join(OUTPUT, OUTPUT.c.transaction_seq == TRANSACTION.c.seq)
         .where(OUTPUT.c.seq.in_(first))
         .order_by(OUTPUT.c.seq)
     )
     try:
-        for row in transactions:
+        for run, row in zip(runs, transactions, strict=True):
             groups = json.loads(row.component_groups)
-            for seq, index in of_transaction[row.seq]:
-                state, length = _state(groups, index)
-                yield seq, StateAndRef(ref=StateRef(row.id, index), state=state), length
+            for output in run:
+                state, length = _state(groups, output.output_index)
+                ref = StateRef(row.id, output.output_index)
+                yield output.seq, StateAndRef(ref=ref, state=state), length
     finally:
         transactions.close()
 

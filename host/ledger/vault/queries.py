@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from host.database.sql import JsonText, dialect_of
 from host.domain.ids import EpochMs
 from host.domain.packages import StateInVault
 from host.ledger.core.model import StateRef
 from host.ledger.query.compiler import Compiler, bound_name
+from host.ledger.query.cursor import cursor_refused
 from host.ledger.query.declared import VaultQuery
 from host.ledger.query.parameters import Bound
 from host.ledger.vault.tables import OUTPUT, POOL, TRANSACTION
@@ -133,7 +134,7 @@ class QueryStatements:
             select(*keys).select_from(_FROM).where(OUTPUT.c.seq == after)
         ).one_or_none()
         if row is None:
-            return false()
+            raise cursor_refused("the vault has no output any more at which the page before ended")
         later: ColumnElement[bool] = OUTPUT.c.seq > after
         for (key, descending), last in reversed(list(zip(self._order, row, strict=True))):
             if last is None:

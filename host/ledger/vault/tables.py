@@ -94,7 +94,7 @@ OUTPUT = Table(
 
 The states themselves are in the transactions. `representation` is JSON, which queries read. From
 `pool` on: of fungible states; `amount` is decimal text, `spread` a number drawn from the state's
-reference. A transaction's outputs have consecutive `seq`.
+reference. A transaction's outputs have consecutive `seq`, but for those that a rebuild added.
 """
 
 FILTERED = Table(

@@ -77,8 +77,8 @@ def added(connection: Connection, columns: Mapping[str, Any]) -> None:
     _change(connection, columns["pool"], amount_of(columns["amount"]), 1)
 
 
-def consumed(connection: Connection, output_seq: int) -> None:
-    """A token has been consumed: it leaves its pool and its claim."""
+def left(connection: Connection, output_seq: int) -> None:
+    """A token leaves its pool and its claim: it is consumed, or is this token no more."""
     row = connection.execute(
         select(OUTPUT.c.pool, OUTPUT.c.amount, OUTPUT.c.claim).where(OUTPUT.c.seq == output_seq)
     ).one()

@@ -19,6 +19,7 @@ from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.flow.engine.service import FlowService
 from host.flow.engine.system_starts import SystemStarts
+from host.ledger.rebuilds import VaultRebuilds
 from host.ledger.recorded import RecordedTransactions
 from host.ledger.repairs import Repairs
 from host.nodes.packages.catalogue import PackageCatalogue
@@ -157,6 +158,7 @@ def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -
         administrative_log=parts.administrative_log,
         transactions=recorded,
         repairs=Repairs(recorded, starts),
+        rebuilds=VaultRebuilds(recorded, starts, base.entropy),
     )
 
 
