@@ -4,6 +4,7 @@ As a program, `python -m tests.ledger.golden_programs` records them anew into `t
 That is right for a new revision of a program; the files of earlier revisions stay.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,29 @@ from host.domain.capability_error import CapabilityError
 from host.flow.core.program_state import digest_of, error_json, kind_of
 from host.ledger.protocols import finality
 from host.ledger.protocols.finality import finalize
+from host.ledger.protocols.notary_client import notarise
+from host.ledger.protocols.serve_notarisation import serve_notarisation
 from host.ports.programs import Call
 from tests.ledger.finality_parties import Deal, receiver
+from tests.ledger.test_ledger_notary_programs import (
+    ACCEPTED,
+    ID,
+    NODES,
+    PLAN,
+    Client,
+    Notary,
+    lost,
+    refusal,
+)
 from tests.ledger.transactions import identifier
 
 FOLDER = Path(__file__).parent / "golden"
-PROGRAMS = {"finalize-1": finalize, "receive-and-accept-1": receiver}
+PROGRAMS = {
+    "finalize-1": finalize,
+    "notarise-1": lambda request: notarise(request["id"], request["check"]),
+    "receive-and-accept-1": receiver,
+    "serve-notarisation-1": serve_notarisation,
+}
 
 
 def ask_notary(transaction: str, check: str) -> Any:
@@ -38,11 +56,48 @@ def recorded() -> dict[str, Any]:
         refused = Deal("bob", "carol", refuse={"carol": "no"})
         refused.run()
     return {
+        **notarised(),
         "finalize-1": rows(whole.alice),
         "finalize-1.refused": rows(refused.alice),
         "receive-and-accept-1": rows(whole.others["carol"]),
         "receive-and-accept-1.refused": rows(refused.others["carol"]),
         "receive-and-accept-1.failed": rows(refused.others["bob"]),
+    }
+
+
+class Alone:
+    """A program whose operations one object answers."""
+
+    def __init__(self, name: str, peer: Any, request: Any) -> None:
+        self.request = request
+        self.answers: list[tuple[bool, Any]] = []
+        self._answer = peer.answer
+        peer.answer = self._recorded
+        with contextlib.suppress(CapabilityError):
+            peer.run(PROGRAMS[name](request))
+        self.operations = peer.operations
+
+    def _recorded(self, operation: Any) -> Any:
+        try:
+            answer = self._answer(operation)
+        except CapabilityError as refused:
+            self.answers.append((True, refused))
+            raise
+        self.answers.append((False, answer))
+        return answer
+
+
+def notarised() -> dict[str, Any]:
+    """A notary that is asked twice, one that refuses, and what a notary's own node does."""
+    request = {"id": ID, "check": "WRITE"}
+    asked_twice = Notary(lost(), ACCEPTED, plan=PLAN | {"nodes": NODES}, drawn=1)
+    refusing = Notary(refusal("InputStateConflict"))
+    served = {"id": ID, "answer": ACCEPTED, "kind": None}
+    serving = {"op": "serve-notarisation", "session": "s"}
+    return {
+        "notarise-1": rows(Alone("notarise-1", asked_twice, request)),
+        "notarise-1.refused": rows(Alone("notarise-1", refusing, request)),
+        "serve-notarisation-1": rows(Alone("serve-notarisation-1", Client(served=served), serving)),
     }
 
 
