@@ -45,10 +45,12 @@ class Op:
     Attributes:
         name: the value of `op` in its requests; None for requests without.
         effect: what it does.
+        stores: whenever it succeeds it has written to the node's vault.
     """
 
     name: str | None
     effect: Effect = Effect.READS
+    stores: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,12 +289,12 @@ INTERFACES: tuple[Interface, ...] = (
             writes=True,
             privileged=_STORAGE,
             ops=(
-                Op(None, _WRITES),
-                Op("accept-finality", _PROGRAM),
-                Op("claim-tokens", _WRITES),
-                Op("draft", _WRITES),
+                Op(None, _WRITES, stores=True),
+                Op("accept-finality", _PROGRAM, stores=True),
+                Op("claim-tokens", _WRITES, stores=True),
+                Op("draft", _WRITES, stores=True),
                 Op("exchange-builder", _PROGRAM),
-                Op("finalize", _PROGRAM),
+                Op("finalize", _PROGRAM, stores=True),
                 Op("refuse-finality", _PROGRAM),
                 Op("send-builder", _PROGRAM),
                 Op("send-transaction", _PROGRAM),
@@ -403,8 +405,18 @@ Session messages stay within the network, between flows that each have a log of 
 WRITING = frozenset(f.name for f in FUNCTIONS.values() if f.writes)
 """Calls that change something outside the flow's own state."""
 
+_STORING = frozenset((f.name, op.name) for f in FUNCTIONS.values() for op in f.ops if op.stores)
+
 REPEATABLE = FUNCTIONS.keys() - WRITING
 """Calls that may be repeated after a crash without leaving a trace of the first call."""
+
+
+def stores(name: object, op: object) -> bool:
+    """Whether a call of the function `name` that has succeeded has written to the node's vault."""
+    function = FUNCTIONS.get(name) if isinstance(name, str) else None
+    if function is None or not function.writes:
+        return False
+    return not function.ops or (name, op) in _STORING
 
 
 def sub_capability(name: str, op: object) -> str | None:

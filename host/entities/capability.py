@@ -38,7 +38,7 @@ from host.entities.tables import ENTITY
 from host.ports.capability import CallContext
 from host.ports.requests import invalid_request
 from host.ports.vaults import VaultAccess
-from host.vault.idempotency import count_repeat, find_answer, refuse_ended, remember_answer
+from host.vault.idempotency import count_effect, find_answer, refuse_ended, remember_answer
 
 _SELECT = select(ENTITY.c.value)
 _INSERT = insert(ENTITY)
@@ -85,7 +85,7 @@ class EntityCapability:
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
-                count_repeat(connection)
+                count_effect(connection)
                 answered: JsonValue = json.loads(known)
                 return answered
             if not is_up_to_date(connection, [entity.type for entity in write.entities]):

@@ -20,7 +20,7 @@ from host.ports.directory import Members
 from host.ports.keys import KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.vaults import VaultAccess
-from host.vault.idempotency import refuse_ended
+from host.vault.idempotency import count_effect, refuse_ended
 
 T = TypeVar("T")
 Function: TypeAlias = Callable[[CallContext, JsonObject], JsonValue]
@@ -66,7 +66,9 @@ class LedgerParts:
 
         def unless_ended(connection: Connection) -> T:
             refuse_ended(connection, context.flow_id)
-            return work(connection)
+            done = work(connection)
+            count_effect(connection)
+            return done
 
         return self.vaults.transact(context.holding.short_hash, unless_ended)
 

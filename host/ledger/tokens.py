@@ -18,7 +18,7 @@ from host.ledger.vault.tokens import Criteria, Strategy, spread_of
 from host.ports.capability import CallContext
 from host.ports.requests import check_fields, take_text, take_text_or_null
 from host.ports.vaults import VaultAccess
-from host.vault.idempotency import count_repeat, find_answer, refuse_ended, remember_answer
+from host.vault.idempotency import count_effect, find_answer, refuse_ended, remember_answer
 
 CLAIM_MS = 600_000
 """How long a claim lasts at most: Corda's default of `tokens.claimTimeoutSeconds`."""
@@ -55,7 +55,7 @@ class TokenClaims:
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
-                count_repeat(connection)
+                count_effect(connection)
                 answered: JsonValue = json.loads(known)
                 return answered
             tokens.release_expired(connection, criteria, context.now)

@@ -132,6 +132,9 @@ _COUNT_EFFECT = "UPDATE file_identity SET generation = generation + 1"
 """Executed with each new answer: a vault counts its effects."""
 
 
-def count_repeat(connection: Connection) -> None:
-    """Count a call that repeats the effect of an earlier one, as its node's audit log does."""
+def count_effect(connection: Connection) -> None:
+    """Count a write that stores no answer: a repeated one, and one that is repeatable by content.
+
+    A vault has then had at least as many effects as its node's audit log tells of.
+    """
     connection.exec_driver_sql(_COUNT_EFFECT)

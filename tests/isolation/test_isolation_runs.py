@@ -219,6 +219,6 @@ class TestWaiting:
 
 def test_limits_are_part_of_the_run(shared_pool):
     small = replace(LIMITS, fuel_max=1000)
-    kind, _, usage, _ = call(shared_pool.workflow(), "run", "result = 1", limits=small)
+    kind, _, usage, *_ = call(shared_pool.workflow(), "run", "result = 1", limits=small)
     assert kind.code == "out-of-fuel"
     assert usage.fuel <= 1000

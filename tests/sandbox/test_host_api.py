@@ -29,6 +29,7 @@ from sandbox.host_api import (
     ServedBy,
     Unit,
     size,
+    stores,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -204,3 +205,21 @@ def test_a_new_function_is_written_by_hand_in_at_most_five_places() -> None:
     assert 0 < len(places) <= 5
     for path in re.findall(r"`((?:host|sandbox|docs)/[\w./-]+)`", "".join(places)):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "is_stored"),
+    [
+        ("persistence.write", "persist", True),
+        ("persistence.read", None, False),
+        ("ledger.record", None, True),
+        ("ledger.record", "finalize", True),
+        ("ledger.record", "send-transaction", False),
+        ("ledger.record", "serve-notarisation", False),
+        ("ledger.find", "draft", False),
+        ("nothing.of-this", None, False),
+        (None, None, False),
+    ],
+)
+def test_calls_that_leave_an_effect_in_the_vault(name, op, is_stored):
+    assert stores(name, op) is is_stored

@@ -20,7 +20,7 @@ from host.ports.audit_log import SUCCEEDED
 from host.ports.database import Schema
 from host.tools.data_check.codes import CheckCode, finding
 from host.tools.data_check.databases import integrity, is_there, versions
-from sandbox.host_api import WRITING
+from sandbox.host_api import stores
 
 _SELECT = "SELECT short_hash, vault_made_at IS NOT NULL FROM virtual_node ORDER BY 1"
 _SELECT_NOTED = "SELECT short_hash, generation FROM vault_note"
@@ -281,6 +281,6 @@ def _effects(entries: Iterator[Mapping[str, object]]) -> Iterator[tuple[str, int
             isinstance(call, int)
             and entry.get("kind") == CALL
             and entry.get("outcome") == SUCCEEDED
-            and entry.get("function") in WRITING
+            and stores(entry.get("function"), entry.get("operation"))
         ):
             yield str(entry.get("flow")), call
