@@ -21,7 +21,7 @@ def expected(hint: object) -> str:
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
-        return "a list of texts (in the environment: separated by commas)"
+        return f"a list of texts{_each(kind)} (in the environment: separated by commas)"
     if kind is str:
         return _text(metas)
     if kind is int:
@@ -55,6 +55,13 @@ def _text(metas: tuple[Meta, ...]) -> str:
     if pattern == ADDRESS:
         return "an address and a port, such as 127.0.0.1:8888 or [::1]:8888"
     return f"a text that matches {pattern}"
+
+
+def _each(kind: object) -> str:
+    """What is expected of each text of a list, if it has a pattern."""
+    _, metas = _parts(typing.get_args(kind)[0])
+    pattern = next((meta.pattern for meta in metas if meta.pattern is not None), None)
+    return "" if pattern is None else f", each of which matches {pattern},"
 
 
 def _range(metas: tuple[Meta, ...]) -> str:

@@ -30,8 +30,9 @@ NAME = "distrusted_notary_keys"
     ],
 )
 def test_an_entry_is_a_key_id_and_an_instant_in_utc(entry: object) -> None:
-    with pytest.raises(SettingsInvalidError, match=NAME):
+    with pytest.raises(SettingsInvalidError, match=NAME) as refused:
         LEDGER.checked(NAME, [entry], strict=True)
+    assert "a list of texts, each of which matches ^[0-9A-F]{12}@" in str(refused.value)
 
 
 @pytest.mark.parametrize(
