@@ -1,9 +1,19 @@
-"""Steps 8 and 9: what a notary and backchains are for, and cash that is found and claimed."""
+"""Steps 8 to 10: a notary, a backchain, cash that is found and claimed, delivery versus payment."""
 
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
 from sample_cordapps.demo.flows import FlowRunner
 from sample_cordapps.demo.network import join
-from sample_cordapps.demo.packages import BANK, CAROL, DAVE, ERIN, Workshop, package_sample
+from sample_cordapps.demo.packages import (
+    BANK,
+    CAROL,
+    DAVE,
+    ERIN,
+    FRANK,
+    GRACE,
+    TREASURY,
+    Workshop,
+    package_sample,
+)
 from sample_cordapps.demo.processes import CommandLine
 from sample_cordapps.demo.rest import RestClient
 
@@ -25,6 +35,7 @@ def run(
     """Let nodes of other CorDapps join the network."""
     _spend_twice(console, shell, workshop, rest, runner)
     _move_cash(console, shell, workshop, rest, runner)
+    _buy(console, shell, workshop, rest, runner)
 
 
 def _spend_twice(
@@ -79,3 +90,28 @@ def _move_cash(
         if balance != {"available": "1.25", "total": "1.25"}:
             raise StepFailedError(f"left is {balance}")
         record.facts |= {"found": found, "redeemed": paid, "left": balance}
+
+
+def _buy(
+    console: DemoConsole,
+    shell: CommandLine,
+    workshop: Workshop,
+    rest: RestClient,
+    runner: FlowRunner,
+) -> None:
+    title = "A bond against money in one transaction, built by both parties"
+    with console.step(title) as record:
+        nodes = join(rest, package_sample(shell, workshop, "dvp"), (TREASURY, FRANK, GRACE))
+        runner.run(nodes[FRANK], "dvp_flows.IssueBonds", {"name": "A1", "price": "80"})
+        money = {"owner": GRACE, "amount": "100"}
+        runner.run(nodes[TREASURY], "dvp_flows.IssueMoneyTo", money)
+        wanted = {"seller": FRANK, "name": "A1", "price": "80", "bank": TREASURY}
+        bought = runner.run(nodes[GRACE], "dvp_flows.BuyBond", wanted)
+        path = f"/ledger/{nodes[FRANK]}/transaction/{bought['transaction_id']}"
+        seen = rest.get(path)
+        if seen["status"] != "V":
+            raise StepFailedError(f"the seller has {seen}")
+        again = runner.wait(nodes[GRACE], runner.start(nodes[GRACE], "dvp_flows.BuyBond", wanted))
+        if again["flowStatus"] != "FAILED":
+            raise StepFailedError("a bond was bought with money that is spent")
+        record.facts |= {"bought": bought, "again": again["flowError"]}

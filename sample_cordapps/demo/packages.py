@@ -15,7 +15,8 @@ SERVICE = "O=Notary Service, L=London, C=GB"
 BANK, CAROL, DAVE, ERIN = (
     f"O={name}, L=London, C=GB" for name in ("Bank", "Carol", "Dave", "Erin")
 )
-NETWORK = (*MEMBERS, NOTARY, BANK, CAROL, DAVE, ERIN)
+TREASURY, FRANK, GRACE = (f"O={name}, L=London, C=GB" for name in ("Treasury", "Frank", "Grace"))
+NETWORK = (*MEMBERS, NOTARY, BANK, CAROL, DAVE, ERIN, TREASURY, FRANK, GRACE)
 """Everybody in the group: CPIs of several CorDapps share its policy."""
 MALLORY = "O=Mallory, L=London, C=GB"
 
