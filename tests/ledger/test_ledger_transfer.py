@@ -43,6 +43,31 @@ def test_a_final_transaction_is_verified_by_who_receives_it(both):
     assert nodes.unconsumed(CAROL) == []
 
 
+def test_where_the_notary_requires_backchains_they_are_sent_unasked(nodes):
+    (ref,) = nodes.final(5)
+    (spent,) = nodes.final(6, inputs=[ref])
+    signed = nodes.stored(ALICE, spent.rpartition(":")[0]).signed.to_json()
+    _, others = transfer(nodes, signed, CAROL, backchain=False)
+    assert others[CAROL].result == {"id": signed["id"]}
+    assert nodes.status(CAROL, ref.rpartition(":")[0]) == ("V", None)
+
+
+def test_states_alone_are_refused_where_the_notary_requires_backchains(nodes):
+    """A notary that sees no states signs what contracts refuse, too: a proof shows nothing."""
+    signed = final(nodes)
+
+    def states_only(payload):
+        if payload["kind"] == "transaction":
+            payload |= {"backchain": False, "dependencies": []}
+        return payload
+
+    alice, others = transfer(nodes, signed, CAROL, backchain=True, change=states_only)
+    assert others[CAROL].result.code == "dependencies-mismatch"
+    assert "requires backchains" in others[CAROL].result.message
+    assert alice.result.reason_code == "dependencies-mismatch"
+    assert nodes.status(CAROL, signed["id"]) is None
+
+
 def test_several_receive_at_once(both):
     nodes, backchain = both
     signed = final(nodes)

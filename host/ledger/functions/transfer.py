@@ -13,6 +13,7 @@ from host.ledger.core.statuses import Status
 from host.ledger.examine import Checked, Purpose
 from host.ledger.functions.filtered_dependencies import (
     DependenciesMismatchError,
+    needs_backchain,
     read_dependencies,
     shown_dependencies,
     states_of,
@@ -54,12 +55,17 @@ class TransferFunctions:
         return to_json(BegunTransfer(id=signed.id))
 
     def _make(self, context: CallContext, request: JsonObject) -> JsonValue:
-        """The message to a counterparty: the vault's transaction if verified, else as given."""
+        """The message to a counterparty: the vault's transaction if verified, else as given.
+
+        Where the notary requires backchains, states alone prove nothing: the backchain is offered.
+        """
         given = read_signed(take_object(request, "transaction"))
-        backchain = take_bool(request, "backchain")
+        wanted = take_bool(request, "backchain")
         with self._parts.read(context) as connection:
             signed = transactions.find(connection, given.id) or given
             content = content_of(signed)
+            parameters = self._parts.parameters(context, content)
+            backchain = wanted or needs_backchain(parameters, content)
             shown = None if backchain else shown_dependencies(connection, content)
         message = TransferTransaction(
             transaction=signed.to_json(), backchain=backchain, dependencies=shown
@@ -96,6 +102,10 @@ class TransferFunctions:
     ) -> tuple[filtered.StoredFiltered, ...]:
         if message.dependencies is None:
             raise DependenciesMismatchError("the transfer shows no dependencies")
+        if dependencies_of(found.content) and needs_backchain(found.parameters, found.content):
+            raise DependenciesMismatchError(
+                "the transaction's notary requires backchains, the counterparty shows states only"
+            )
         shown = read_dependencies(
             found.content,
             message.dependencies,
