@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from cordapp.errors import HostApi
-from cordapp.flows import entity_field, named_query, parameter
+from cordapp.flows import entity, entity_field, named_query, parameter
 from cordapp.persistence import PersistenceService
 
 AGE, LIMIT = entity_field("age"), parameter("limit")
@@ -42,6 +42,7 @@ def test_a_field_without_a_value_is_asked_for():
     }
 
 
+@entity(key="name")
 @dataclass
 class Dog:
     name: str

@@ -38,9 +38,11 @@ COMMANDS = {
     ("host", "dead-letters"): (),
     ("ledger", "export"): ("0123456789AB",),
     ("ledger", "list"): ("0123456789AB",),
+    ("ledger", "repair"): ("0123456789AB", f"SHA-256D:{'0' * 64}"),
     ("ledger", "show"): ("0123456789AB", f"SHA-256D:{'0' * 64}"),
     ("node", "quota"): ("0123456789AB",),
     ("node", "usage"): ("0123456789AB",),
+    ("vault", "rebuild"): ("0123456789AB",),
 }
 """Commands that call a host -> their arguments."""
 
