@@ -101,7 +101,7 @@ class Vault:
             number = sorted(self.amounts)[pick % len(self.amounts)]
             change = OUTPUT.update().where(OUTPUT.c.seq == number)
             self.connection.execute(change.values(consumed_at=self.now))
-            tokens.consumed(self.connection, number)
+            tokens.left(self.connection, number)
             del self.amounts[number]
             self.claims.pop(number, None)
 
