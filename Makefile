@@ -20,7 +20,9 @@ quick: setup-dev
 # Which lines tests run, also in processes that they start; fails below the minima of tests/coverage.py.
 # `coverage-cores` looks at what is to be covered whole, by the tests that are about it.
 CORES := tests/cpi tests/certificates tests/domain tests/flow tests/ledger tests/docs/test_docs_error_codes.py \
-	tests/rest/test_rest_pages.py tests/services/test_entity_order.py
+	tests/rest/test_rest_pages.py tests/services/test_entity_order.py tests/services/test_ledger_rules.py \
+	tests/services/test_merkle.py tests/services/test_ledger_ops.py tests/services/test_notary_databases.py \
+	tests/notary/test_notary_batches.py tests/notary/test_notary_server.py
 coverage: setup-dev
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -n $(JOBS) -q $(ARGS)

@@ -11,10 +11,10 @@ import sys
 from coverage import Coverage
 
 CORES = {
-    "cpi/*": (99.0, 100.0),
+    "cpi/*": (99.5, 100.0),
     "cpi/crypto/*": (100.0, 100.0),
-    "host/domain/*": (97.0, 100.0),
-    "host/ledger/core/*,host/ledger/notary/*": (100.0, 100.0),
+    "host/domain/*": (99.5, 100.0),
+    "host/ledger/core/*,host/ledger/notary/*": (99.0, 100.0),
     "host/flow/core/machine.py,host/flow/core/session.py,host/flow/core/mapper.py": (99.5, 100.0),
 }
 """Files, by patterns that commas separate: floor and goal, in per cent of their lines."""

@@ -11,7 +11,17 @@ import pytest
 _TESTS = Path(__file__).parents[1]
 _FOLDERS = frozenset({"cpi", "certificates", "domain", "flow", "ledger"})
 _FILES = frozenset(
-    {"docs/test_docs_error_codes.py", "rest/test_rest_pages.py", "services/test_entity_order.py"}
+    {
+        "docs/test_docs_error_codes.py",
+        "notary/test_notary_batches.py",
+        "notary/test_notary_server.py",
+        "rest/test_rest_pages.py",
+        "services/test_entity_order.py",
+        "services/test_ledger_ops.py",
+        "services/test_ledger_rules.py",
+        "services/test_merkle.py",
+        "services/test_notary_databases.py",
+    }
 )
 _NOT_COUNTED = ("slow", "property", "network")
 
