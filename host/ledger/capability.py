@@ -49,6 +49,7 @@ from host.ledger.vault.transactions import Origin
 from host.ports.capability import CallContext
 from host.ports.directory import ContractVerifier, Cpks, Members
 from host.ports.keys import KeyStore
+from host.ports.programs import INTERNAL
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
     check_fields,
@@ -66,9 +67,6 @@ from sandbox.host_api import size
 
 _PAGE_MAX = size("ledger.query", "limit")
 _OFFSET_MAX = 2**53 - 1
-
-INTERNAL = "protocol."
-"""Begins the names of functions that only programs call; the engine refuses them to guests."""
 
 
 class LedgerCapability:

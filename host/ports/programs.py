@@ -171,6 +171,9 @@ A `CapabilityError` that it raises is the call's refusal.
 
 TIMED_OUT = "timed-out"
 
+INTERNAL = "protocol."
+"""Begins the names of functions that only programs call; no guest can name them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramId:

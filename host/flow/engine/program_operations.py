@@ -30,6 +30,7 @@ from host.flow.engine.privileged_calls import PrivilegedCalls
 from host.flow.engine.step_state import StepState
 from host.ports.audit_log import SUCCEEDED
 from host.ports.programs import (
+    INTERNAL,
     Call,
     Close,
     Counterparties,
@@ -45,9 +46,6 @@ from host.ports.programs import (
     Sleep,
 )
 from host.ports.state import StateWrite
-
-INTERNAL = "protocol."
-"""Begins the names of functions that only programs call; no guest can name them."""
 
 
 class OperationWaits(Exception):  # noqa: N818  # no error: the operation has no answer yet

@@ -1,12 +1,11 @@
 """Statements on a notary's database, executed in the caller's transaction."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select, tuple_
 
+from host.database.key_lists import in_parts
 from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
 from host.ledger.core.merkle import HASH_PREFIX, id_text
@@ -24,9 +23,6 @@ from host.ledger.notary.tables import CONSUMED, NOTARISED
 ACCEPTED = "A"
 REJECTED = "R"
 _SHA_256D = b"\1"
-_KEYS_MAX = 500
-"""Keys of one `IN` list, within the variables of a statement that every database allows."""
-_T = TypeVar("_T")
 
 
 def read_books(connection: Connection, requests: Sequence[UniquenessRequest]) -> Books:
@@ -35,7 +31,7 @@ def read_books(connection: Connection, requests: Sequence[UniquenessRequest]) ->
     ids = {request.id for request in requests} | {ref.transaction_id for ref in refs}
     results: dict[str, Result] = {}
     outputs: dict[str, int] = {}
-    for keys in _parts({_key(transaction_id) for transaction_id in ids}):
+    for keys in in_parts({_key(transaction_id) for transaction_id in ids}):
         for row in connection.execute(select(NOTARISED).where(NOTARISED.c.tx.in_(keys))):
             transaction_id = _id(row.tx)
             results[transaction_id] = Result(id=transaction_id, rejection=_rejection(row.error))
@@ -43,7 +39,7 @@ def read_books(connection: Connection, requests: Sequence[UniquenessRequest]) ->
                 outputs[transaction_id] = row.outputs
     spent: dict[StateRef, str] = {}
     state = tuple_(CONSUMED.c.tx, CONSUMED.c.output)
-    for pairs in _parts({(_key(ref.transaction_id), ref.index) for ref in refs}):
+    for pairs in in_parts({(_key(ref.transaction_id), ref.index) for ref in refs}):
         for row in connection.execute(select(CONSUMED).where(state.in_(pairs))):
             spent[StateRef(_id(row.tx), row.output)] = _id(row.by)
     return Books(results=results, outputs=outputs, spent=spent)
@@ -101,9 +97,3 @@ def _key(transaction_id: str) -> bytes:
 
 def _id(key: bytes) -> str:
     return id_text(key[len(_SHA_256D) :])
-
-
-def _parts(keys: Collection[_T]) -> Iterator[list[_T]]:
-    rest = iter(keys)
-    while part := list(islice(rest, _KEYS_MAX)):
-        yield part

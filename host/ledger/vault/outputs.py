@@ -7,6 +7,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, func, select, tuple_
 
+from host.database.key_lists import in_parts
 from host.domain.call_time import check_call_time
 from host.domain.ids import EpochMs
 from host.ledger.core.components import Group, read_output
@@ -15,7 +16,6 @@ from host.ledger.core.statuses import Status
 from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
 from host.ledger.vault import filtered
 from host.ledger.vault.tables import CONSUMPTION, FILTERED, OUTPUT, TRANSACTION
-from host.ledger.vault.transactions import KEYS_MAX
 
 STATES_BYTES_MAX = 1024 * 1024
 _SELECT_GROUPS = select(TRANSACTION.c.component_groups).where(
@@ -81,9 +81,8 @@ def consumers(connection: Connection, refs: Sequence[StateRef]) -> Mapping[State
     """The verified transactions that consume states; those that are unconsumed are left out."""
     place = tuple_(CONSUMPTION.c.transaction_id, CONSUMPTION.c.output_index)
     found: dict[StateRef, str] = {}
-    for start in range(0, len(refs), KEYS_MAX):
+    for part in in_parts([(ref.transaction_id, ref.index) for ref in refs]):
         check_call_time()
-        part = [(ref.transaction_id, ref.index) for ref in refs[start : start + KEYS_MAX]]
         rows = connection.execute(
             select(CONSUMPTION.c.transaction_id, CONSUMPTION.c.output_index, TRANSACTION.c.id)
             .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
@@ -97,8 +96,7 @@ def parameters_hashes(connection: Connection, refs: Sequence[StateRef]) -> list[
     """The distinct group parameters of the transactions that made the states."""
     ids = sorted({ref.transaction_id for ref in refs})
     found: set[str] = set()
-    for start in range(0, len(ids), KEYS_MAX):
-        part = ids[start : start + KEYS_MAX]
+    for part in in_parts(ids):
         for table, column in (
             (TRANSACTION, TRANSACTION.c.id),
             (FILTERED, FILTERED.c.transaction_id),

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from host.database.key_lists import in_parts
 from host.domain.call_time import check_call_time
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
@@ -17,8 +18,6 @@ from host.ledger.core.signed import Signature, SignedTransaction, read_signature
 from host.ledger.core.statuses import Reason, Status, may_become
 from host.ledger.vault.tables import SIGNATURE, TRANSACTION
 
-KEYS_MAX = 500
-"""Keys of one `IN` list, within the variables of a statement that every database allows."""
 UTXO = "u"
 SIGNATORY, NOTARY = "s", "n"
 _ROW = TRANSACTION.c
@@ -89,9 +88,8 @@ def find_stored(connection: Connection, transaction_id: str) -> Stored | None:
 def statuses(connection: Connection, ids: Sequence[str]) -> list[Status | None]:
     """The status of each identifier; None for a transaction that is not in the vault."""
     found: dict[str, Status] = {}
-    for start in range(0, len(ids), KEYS_MAX):
+    for part in in_parts(ids):
         check_call_time()
-        part = ids[start : start + KEYS_MAX]
         rows = connection.execute(select(_ROW.id, _ROW.status).where(_ROW.id.in_(part)))
         found.update({row.id: Status(row.status) for row in rows})
     return [found.get(each) for each in ids]
