@@ -1,37 +1,46 @@
 # Every target prepares what it needs; repeats are fast.
 PYTHON ?= python3
 VENV := .venv
-# Processes that run tests at once: many tests wait for hosts and for disks.
-JOBS ?= 2
+# Processes that run tests at once, three for two cores: many tests wait for hosts and for disks. Each takes
+# neighbouring tests, which share fixtures, and at the end a half of what another has left.
+JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
+XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage coverage-cores prove-certificates prove-mutations prove-archives check docs bench setup lock clean format wheel
+.PHONY: demo test quick coverage coverage-erase coverage-part coverage-report coverage-cores prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -n $(JOBS) -q $(ARGS)
+	$(BIN)/python -m pytest $(XDIST) -q $(ARGS)
 
 # One or two files of each folder of tests, without what is slow: less than a minute on two quiet cores.
 quick: setup-dev
-	$(BIN)/python -m pytest -n $(JOBS) -q -m "not slow and not crash and not network and not property" @tests/quick $(ARGS)
+	$(BIN)/python -m pytest $(XDIST) -q -m "not slow and not crash and not network and not property" @tests/quick $(ARGS)
 
 # Which lines tests run, also in processes that they start; fails below the minima of tests/coverage.py.
 # `coverage-cores` looks at what is to be covered whole, by the tests that are about it.
-CORES := tests/cpi tests/certificates tests/domain tests/flow tests/ledger tests/docs/test_docs_error_codes.py \
-	tests/rest/test_rest_pages.py tests/services/test_entity_order.py tests/services/test_ledger_rules.py \
-	tests/services/test_merkle.py tests/services/test_ledger_ops.py tests/services/test_notary_databases.py \
-	tests/notary/test_notary_batches.py tests/notary/test_notary_server.py
-coverage: setup-dev
+# In parts: `coverage-part ARGS=tests/rest` adds to what `coverage-erase` has emptied, `coverage-report`
+# compares what all parts have run.
+coverage:
+	$(MAKE) --no-print-directory coverage-erase
+	$(MAKE) --no-print-directory coverage-part
+	$(MAKE) --no-print-directory coverage-report
+
+coverage-erase: setup-dev
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n $(JOBS) -q $(ARGS)
-	$(BIN)/python -m coverage combine --quiet
+
+coverage-part: setup-dev
+	$(BIN)/python -m coverage run -m pytest $(XDIST) -q $(ARGS)
+	$(BIN)/python -m coverage combine --append --quiet
+
+coverage-report:
 	$(BIN)/python -m tests.coverage $(FLOORS)
 
 coverage-cores:
 	$(MAKE) --no-print-directory coverage FLOORS=cores \
-		ARGS='$(CORES) -m core $(ARGS)'
+		ARGS="$$($(BIN)/python -m tests.support.cores) -m core $(ARGS)"
 
 # Long forms of what `test` does with fewer examples.
 prove-certificates: setup-dev
@@ -41,11 +50,64 @@ prove-certificates: setup-dev
 prove-mutations: setup-dev
 	CORDBOX_MUTATIONS=$(or $(COUNT),20000) $(BIN)/python -m pytest -q --timeout=3600 tests/cpi/test_cpi_group_policy.py -k mutations
 
+# Tries many courses of a bad network between two clusters, and searches all beginnings of the model
+# of links for attacks; needs Maude.
+prove-link: setup-dev
+	CORDBOX_SCHEDULES=$(or $(COUNT),2000) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q --timeout=3600 tests/network \
+		-k 'bad_network or goes_unnoticed or taken_once'
+	CORDBOX_MODELS=whole $(BIN)/python -m pytest -q --timeout=3600 tests/models
+
+# Generated modules, varied builds, refused calls in a row and deaths of a host, of which `test` tries some.
+prove-sandbox: setup-dev
+	CORDBOX_SMITH_MODULES=$(or $(COUNT),1000) CORDBOX_SMITH_RUNS=40 CORDBOX_IMAGE_BUILDS=20 CORDBOX_RAISING_CALLS=100000 \
+		$(BIN)/python -m pytest -q --timeout=3600 tests/sandbox/test_sandbox_smith.py \
+		tests/sandbox/test_images_making.py tests/sandbox/test_sandbox_host_calls.py
+
+prove-deaths: setup-dev
+	CORDBOX_DEATHS=all $(BIN)/python -m pytest $(XDIST) -q --timeout=3600 tests/flow
+
+# Every attack of the gauntlet as often as the command tries it, where `test` tries each once.
+prove-walls: setup-dev
+	CORDBOX_GAUNTLET=whole $(BIN)/python -m pytest -q -n 0 tests/audit/test_audit_gauntlet.py $(ARGS)
+
+# All examples of property tests, of which `test` tries two of five.
+prove-properties: setup-dev
+	CORDBOX_EXAMPLES=all $(BIN)/python -m pytest $(XDIST) -q --timeout=3600 -m 'property or hypothesis' $(ARGS)
+
+# Deaths of hosts, workers and guests at any time, and two troubles of the machine at once; seeds are printed.
+prove-kills: setup-dev
+	CORDBOX_KILLS=$(or $(COUNT),200) CORDBOX_CHAOS=$(or $(COUNT),40) $(BIN)/python -m pytest -q -s -n 0 \
+		--timeout=7200 tests/e2e $(ARGS)
+
+# Races for states, kills of processes that share a notary's file, a window's end: each prints its seed and counts.
+# ARGS='-k threads' runs one; SEED repeats a run.
+prove-ledger: setup-dev
+	CORDBOX_RACES=full CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=3600 tests/ledger/test_ledger_races.py \
+			tests/ledger/backchain_in_full.py $(ARGS)
+
+# Members of two hosts race for 1,000 states at one notary, while workers of both hosts are killed 300 times.
+prove-ledger-hosts: setup-dev
+	CORDBOX_RACED_STATES=$(or $(COUNT),1000) CORDBOX_RACE_KILLS=$(or $(KILLS),300) \
+		CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=14400 tests/network/test_two_hosts_race.py $(ARGS)
+
 check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A network of 1,000 members over restarts: many minutes.
+prove-network: setup-dev
+	CORDBOX_NETWORK=$(or $(COUNT),1000) $(BIN)/python -m pytest -q -s -n 0 --timeout=14400 \
+		tests/network/test_dynamic_network.py -k over_restarts
+
+# Workers of two hosts are killed at any time while members join and flows talk; the seed is printed.
+prove-network-kills: setup-dev
+	CORDBOX_KILLS=$(or $(COUNT),200) CORDBOX_KILL_SEED=$(SEED) \
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=7200 tests/network/network_kills.py
 
 prove-archives: setup-dev
 	CORDBOX_ARCHIVES=all $(BIN)/python -m pytest -q tests/archives

@@ -9,7 +9,7 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -194,8 +194,13 @@ def running_engine(
 
 
 @contextmanager
-def opened(directory: Path | DataDirectory, *, clock: TwoClocks | None = None) -> Iterator[Wiring]:
-    """A host's parts over a data directory, none of them begun."""
+def opened(
+    directory: Path | DataDirectory,
+    *,
+    clock: TwoClocks | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Iterator[Wiring]:
+    """A host's parts over a data directory, none of them begun. `options` are more settings."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with ExitStack() as stack:
         if isinstance(directory, Path):
@@ -203,8 +208,8 @@ def opened(directory: Path | DataDirectory, *, clock: TwoClocks | None = None) -
             stack.callback(held.release)
         else:
             held = directory
-        options = {"data_dir": held.path, "quota_flows_open_max": _OPEN_MAX}
-        settings = load_settings(options=options, file=None, environment={})
+        chosen = {"data_dir": held.path, "quota_flows_open_max": _OPEN_MAX, **(options or {})}
+        settings = load_settings(options=chosen, file=None, environment={})
         base = ProcessContext(
             settings=settings,
             directory=held,

@@ -14,11 +14,10 @@ from benchmarks import workshop
 from benchmarks.measure import Measurement, latencies
 from host.tools.audit.gauntlet.host_arena import opened_host
 from host.tools.audit.gauntlet.host_attacks import HostAttack, host_attacks
-from host.tools.audit.gauntlet.host_contest import Beside, run_host_gauntlet
+from host.tools.audit.gauntlet.host_contest import ROUNDS, Beside, run_host_gauntlet
 from host.tools.cache import default_cache_dir
 
 _SAMPLES = 400
-_ROUNDS = 4
 _GOAL = 1.5
 
 
@@ -26,9 +25,12 @@ def measure(mode: str) -> list[Measurement]:
     """The flows' latencies in an isolation mode, beside each attack."""
     samples = int(os.environ.get("CORDBOX_NEIGHBOUR_SAMPLES", _SAMPLES))
     root = Path(mkdtemp(dir=workshop.folder(), prefix=f"neighbour-{mode}-"))
-    options = ("--isolation", mode)
-    with opened_host(root, workshop.sandbox(), default_cache_dir(), options) as arena:
-        report = run_host_gauntlet(arena, _attacks(), samples=samples, rounds=_ROUNDS)
+    options, attacks = ("--isolation", mode), _attacks()
+    room = len(attacks) * ROUNDS
+    with opened_host(
+        root, workshop.sandbox(), default_cache_dir(), options, attackers=room
+    ) as arena:
+        report = run_host_gauntlet(arena, attacks, samples=samples)
     return [_measured(mode, row) for row in report.rows]
 
 

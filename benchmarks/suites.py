@@ -31,7 +31,18 @@ SUITES = {
     ),
     "store_commits": ("crowds",),
     "idle_nodes": ("nodes",),
+    "links": ("messages", "latency", "handshakes", "dead_peers"),
     "host_start": ("ready",),
+    "ledger": (
+        "uniqueness",
+        "notarisations",
+        "finality",
+        "backchain",
+        "queries",
+        "recording",
+        "claims",
+        "programs",
+    ),
 }
 """Names of the parts of each suite, in the order in which they run."""
 

@@ -200,15 +200,21 @@ def hooks_page() -> str:
 
 
 def rest_page() -> str:
-    """Every operation of the REST interface, version 5.2."""
+    """Every operation of the REST interface, and the versions without it."""
     from host.rest.app import openapi_document
 
-    others = {version: openapi_document(version)["paths"] for version in ("v5_1", "v5_3")}
+    documents = {v: openapi_document(v)["paths"] for v in ("v5_1", "v5_2", "v5_3")}
+    operations = {
+        (path, method): operation
+        for document in documents.values()
+        for path, methods in document.items()
+        for method, operation in methods.items()
+    }
     lines = [
         "# REST interface",
         "",
         "Base path `/api/v5_2`. `/api/v5_1` and `/api/v5_3` serve the same operations, except",
-        "those that a row calls *not in* one of them, as in Corda. The whole document is",
+        "those that a row calls *not in* one of them, as in Corda. The whole document of 5.2 is",
         "[openapi-v5_2.json](openapi-v5_2.json), also served as `/api/v5_2/swagger.json`, with",
         "Swagger UI at `/api/v5_2/swagger`. An error is",
         '`{"title", "status", "details": {"cause", "reason", "code"}}`; [the codes](errors.md).',
@@ -235,12 +241,12 @@ def rest_page() -> str:
         "| operation | what it does |",
         "|---|---|",
     ]
-    for path, operations in sorted(openapi_document("v5_2")["paths"].items()):
-        for method, operation in sorted(operations.items()):
-            about = _sentence(operation.get("description") or operation["summary"])
-            absent = [v for v in others if path not in others[v]]
-            note = f" (*not in {', not in '.join(absent)}*)" if absent else ""
-            lines.append(f"| `{method.upper()} {path}` | {about}{note} |")
+    for path, method in sorted(operations):
+        operation = operations[path, method]
+        about = _sentence(operation.get("description") or operation["summary"])
+        absent = [v for v, paths in documents.items() if method not in paths.get(path, ())]
+        note = f" (*not in {', not in '.join(absent)}*)" if absent else ""
+        lines.append(f"| `{method.upper()} {path}` | {about}{note} |")
     return "\n".join(lines) + "\n"
 
 

@@ -12,10 +12,18 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("host", "sandbox", "plugins")
 _KINDS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
+PREFIXES = ("cordbox_rest", "cordbox_gateway")
+"""Of metrics that several servers have."""
 COLLECTED_LABELS = {
     "cordbox_build_info": ("cordbox", "python", "wasmtime"),
     "cordbox_config_version": ("section",),
     "cordbox_file_bytes": ("file",),
+    "cordbox_link_peers_failing": ("peer",),
+    "cordbox_link_queue_bytes": ("peer",),
+    "cordbox_link_queue_messages": ("peer",),
+    "cordbox_link_queue_oldest_seconds": ("peer",),
+    "cordbox_link_sessions": ("direction",),
+    "cordbox_membership_registrations": ("side", "status"),
     "cordbox_queue_oldest_seconds": ("topic",),
     "cordbox_queue_records": ("topic",),
     "cordbox_set_aside_keys": ("topic", "cause"),
@@ -48,8 +56,13 @@ class MetricFacts:
 
 def metrics() -> list[MetricFacts]:
     """All metrics of the sources, by name."""
-    found = [facts for node in _calls() if (facts := _metric(node)) is not None]
-    return sorted(found, key=lambda facts: facts.name)
+    found = [
+        facts
+        for node in _calls()
+        for prefix in PREFIXES
+        if (facts := _metric(node, prefix)) is not None
+    ]
+    return sorted(set(found), key=lambda facts: facts.name)
 
 
 def _calls() -> Iterator[ast.Call]:
@@ -60,11 +73,11 @@ def _calls() -> Iterator[ast.Call]:
                     yield node
 
 
-def _metric(node: ast.Call) -> MetricFacts | None:
+def _metric(node: ast.Call, prefix: str) -> MetricFacts | None:
     kind = ast.unparse(node.func).rpartition(".")[2]
     if kind not in {*_KINDS, "Metric"} or len(node.args) < 2:
         return None
-    texts = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
+    texts = [_text(arg, prefix) for arg in node.args]
     name, meaning = texts[0], texts[1]
     if not isinstance(name, str) or not name.startswith("cordbox_"):
         return None
@@ -72,6 +85,18 @@ def _metric(node: ast.Call) -> MetricFacts | None:
     if kind != "Metric" and len(node.args) > 2:
         labels = ast.literal_eval(node.args[2])
     return MetricFacts(name, _KINDS.get(kind) or str(texts[2]), str(meaning), tuple(labels))
+
+
+def _text(node: ast.expr, prefix: str) -> object:
+    """A constant, or an f-string that puts `prefix` in front of one."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.JoinedStr) and len(node.values) == 2:
+        before, after = node.values
+        named = isinstance(before, ast.FormattedValue) and ast.unparse(before.value) == "prefix"
+        if named and isinstance(after, ast.Constant):
+            return f"{prefix}{after.value}"
+    return None
 
 
 def metrics_page() -> str:

@@ -10,7 +10,11 @@ ERROR_CODES: Mapping[str, str] = {
     "deadline-exceeded": _QUOTA,
     "memory-limit": _QUOTA,
     "host-memory": "Free memory on the machine, or run fewer guests at once; the run is repeated.",
-    "stack-overflow": "Recurse less deeply.",
+    "stack-overflow": (
+        "Recurse less deeply, and nest values at most 2,000 deep: in a sandbox, Python's code in C"
+        " (`json`, `repr`, comparing, freeing) has no limit of its own before the stack's end, and"
+        " raises no `RecursionError`."
+    ),
     "guest-trap": "Correct the code at the place in the message: it did what WebAssembly forbids.",
     "forbidden-operation": "Use the services of the SDK, for example `self.clock.now()`.",
     "capability-not-granted": "Declare the capability in `cordapp.toml` and grant it to the node.",

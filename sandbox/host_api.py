@@ -7,106 +7,18 @@ written from it (`sandbox.host_api_text`); tests compare everything else with it
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 
+from sandbox.host_function import (
+    Effect,
+    HostFunction,
+    Interface,
+    Op,
+    ServedBy,
+    SubCapability,
+    Unit,
+)
 from sandbox.limits import KIB, MIB
-
-
-class ServedBy(StrEnum):
-    """The component that answers a function's calls."""
-
-    ENGINE = "engine"
-    CAPABILITY = "capability"
-
-
-class Effect(StrEnum):
-    """What an operation does."""
-
-    READS = "reads"
-    WRITES = "writes"
-    PROGRAM = "program"
-    """It is performed by a program, which may wait for messages and write at each step."""
-
-
-class Unit(StrEnum):
-    """The unit of a size."""
-
-    BYTES = "bytes"
-    CHARACTERS = "characters"
-    ENTRIES = "entries"
-    MILLISECONDS = "milliseconds"
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One operation of a function.
-
-    Attributes:
-        name: the value of `op` in its requests; None for requests without.
-        effect: what it does.
-        stores: whenever it succeeds it has written to the node's vault.
-    """
-
-    name: str | None
-    effect: Effect = Effect.READS
-    stores: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostFunction:
-    """One function.
-
-    Attributes:
-        interface: WIT interface without package and version; it is the capability, too.
-        function: WIT name.
-        served_by: the flow engine, or the capability of the interface's name.
-        writes: a service changes something outside the flow's own state. What precedes the call is
-            committed before it, so that after a crash the flow makes exactly that call again.
-        privileged: why the call is recorded in the node's audit log; None if it is not.
-        journalled: numbered, stored, and answered from the journal when the flow is replayed.
-        reaches: who receives the data sent through it, if outside the virtual node.
-        sizes: maximum sizes of fields of requests or answers: field -> (number, unit). Every text
-            is bounded by `payload_bytes_max` besides.
-        ops: the operations that its requests tell apart by `op`, where this table has them; empty:
-            what answers the function knows.
-    """
-
-    interface: str
-    function: str
-    served_by: ServedBy
-    writes: bool
-    privileged: str | None
-    journalled: bool
-    reaches: str | None
-    sizes: Mapping[str, tuple[int, Unit]]
-    ops: tuple[Op, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """`interface.function`, as journals, logs and errors write it."""
-        return f"{self.interface}.{self.function}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
-    """One interface, which is one capability.
-
-    Attributes:
-        name: WIT name.
-        meaning: one or two sentences, the comment in the WIT.
-        functions: in the order of the WIT.
-        always_granted: every flow may call it.
-        leaves: the guest's data that leaves the virtual node through it, as audits describe it.
-        services: attributes of the SDK's `Flow` whose methods call it.
-    """
-
-    name: str
-    meaning: str
-    functions: tuple[HostFunction, ...]
-    always_granted: bool = False
-    leaves: str | None = None
-    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +180,7 @@ INTERFACES: tuple[Interface, ...] = (
             _CAPABILITY,
             privileged=_KEYS,
             sizes=(("signatories", 100, Unit.ENTRIES),),
-            ops=(Op(None), Op("filter")),
+            ops=(Op(None), Op("consensual"), Op("filter")),
         ),
         _Row(
             "verify",
@@ -279,6 +191,7 @@ INTERFACES: tuple[Interface, ...] = (
                 Op("filtered"),
                 Op("receive-builder", _PROGRAM),
                 Op("receive-finality", _PROGRAM),
+                Op("receive-ledger-transaction", _PROGRAM),
                 Op("receive-transaction", _PROGRAM),
                 Op("signatories"),
             ),
@@ -297,6 +210,7 @@ INTERFACES: tuple[Interface, ...] = (
                 Op("finalize", _PROGRAM, stores=True),
                 Op("refuse-finality", _PROGRAM),
                 Op("send-builder", _PROGRAM),
+                Op("send-ledger-transaction", _PROGRAM),
                 Op("send-transaction", _PROGRAM),
                 Op("serve-notarisation", _PROGRAM),
             ),
@@ -307,6 +221,8 @@ INTERFACES: tuple[Interface, ...] = (
             sizes=(("ids", 1000, Unit.ENTRIES),),
             ops=(
                 Op(None),
+                Op("consensual"),
+                Op("consensual-ledger-transaction"),
                 Op("dependencies"),
                 Op("draft"),
                 Op("group-parameters"),
@@ -321,7 +237,7 @@ INTERFACES: tuple[Interface, ...] = (
             sizes=(_PAGE,),
             ops=(Op("named"), Op("token-balance"), Op("unconsumed")),
         ),
-        services=("ledger_service", "token_selection"),
+        services=("ledger_service", "consensual_ledger_service", "token_selection"),
     ),
     _interface(
         "external-messaging",
@@ -341,28 +257,6 @@ INTERFACES: tuple[Interface, ...] = (
     ),
 )
 """All interfaces, in the order of the WIT."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubCapability:
-    """A capability for one `op` of a function, beside the interface's own.
-
-    It is declared, granted and audited as those of interfaces are; the host, not the sandbox,
-    checks it, since it is told by the request.
-
-    Attributes:
-        name: as CPKs and settings write it.
-        meaning: one sentence.
-        function: `interface.function`.
-        op: of the request.
-        services: attributes of the SDK's `Flow` whose methods call it.
-    """
-
-    name: str
-    meaning: str
-    function: str
-    op: str
-    services: tuple[str, ...] = ()
 
 
 SUB_CAPABILITIES: tuple[SubCapability, ...] = (

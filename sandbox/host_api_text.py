@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox.host_api import INTERFACES, Interface
+from sandbox.host_api import INTERFACES
+from sandbox.host_function import Interface
 
 WIT = Path(__file__).parent / "wit" / "guest.wit"
 LOADER = Path(__file__).parent / "runtime_app" / "workflow_app.py"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,6 +49,12 @@ def data_bytes(text: str) -> bytes:
         ValueError: `text` is not base64.
     """
     return base64.b64decode(text, validate=True)
+
+
+def canonical_form(files: Mapping[str, str], entry_modules: Iterable[str]) -> bytes:
+    """What a runtime loads, and `BYTES_MAX` limits; see `PythonSource.canonical`."""
+    content = {"entry": list(entry_modules), "files": dict(files)}
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,7 @@ class PythonSource:
     @cached_property
     def canonical(self) -> bytes:
         """The canonical form: JSON with sorted keys, no spaces, ASCII only."""
-        content = {"entry": list(self.entry_modules), "files": dict(self.files)}
-        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+        return canonical_form(self.files, self.entry_modules)
 
     @cached_property
     def digest(self) -> str:

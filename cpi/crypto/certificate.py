@@ -81,7 +81,10 @@ class Certificate:
         self.signed_part = expect(body, SEQUENCE, "the signed part of a certificate").der
         self.signature_algorithm = algorithm.der
         self.signature_algorithm_id = algorithm_id(algorithm)
-        self.signature = expect(signature, BIT_STRING, "a signature").content[1:]
+        signed = expect(signature, BIT_STRING, "a signature").content
+        if signed[:1] != b"\0":
+            raise ValueError("a signature is not of whole octets")
+        self.signature = signed[1:]
         self._read(Fields(body, "a certificate"))
 
     def _read(self, fields: Fields) -> None:

@@ -95,7 +95,7 @@ def parse_group_policy(text: str | bytes, *, stored: bool = False) -> GroupPolic
     if issues:
         unique = dict.fromkeys(issues)
         raise GroupPolicyError(list(unique))
-    kind = _kind(document)
+    kind = kind_of(document)
     members = _members(document) if kind is GroupPolicyKind.STATIC else []
     return GroupPolicy(
         group_id=document["groupId"],
@@ -110,7 +110,8 @@ def group_policy_schema_issues(document: Any) -> list[Issue]:
     return schema_issues(validator("group_policy"), document, Code.GROUP_POLICY)
 
 
-def _kind(document: Mapping[str, Any]) -> GroupPolicyKind:
+def kind_of(document: Mapping[str, Any]) -> GroupPolicyKind:
+    """The kind of a policy, from its JSON."""
     if document.get("groupId") == CREATE_ID:
         return GroupPolicyKind.MGM
     if "staticNetwork" in _object(document.get("protocolParameters")):
@@ -121,7 +122,7 @@ def _kind(document: Mapping[str, Any]) -> GroupPolicyKind:
 def _rule_issues(document: Mapping[str, Any], *, stored: bool) -> Iterator[Issue]:
     """The parser rules; each checks only values of its own type."""
     yield from _header_issues(document)
-    kind = _kind(document)
+    kind = kind_of(document)
     if kind is not GroupPolicyKind.MGM:
         yield from _p2p_issues(_object(document.get("p2pParameters")))
     if kind is GroupPolicyKind.DYNAMIC:

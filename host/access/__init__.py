@@ -1,16 +1,21 @@
 """Users, credentials and permissions of the REST interface."""
 
 from host.access.actions import Action, http_action, start_flow_action
-from host.access.errors import NotAuthenticatedError, SignInDelayedError
+from host.access.errors import NotAuthenticatedError, PasswordExpiredError, SignInDelayedError
 from host.access.permissions import Effect, Permission, is_allowed
-from host.access.users import RBAC_SCHEMA, User, Users, canonical_login_name
+from host.access.roles import Roles
+from host.access.tables import RBAC_SCHEMA
+from host.access.users import PasswordDays, User, Users, canonical_login_name
 
 __all__ = [
     "RBAC_SCHEMA",
     "Action",
     "Effect",
     "NotAuthenticatedError",
+    "PasswordDays",
+    "PasswordExpiredError",
     "Permission",
+    "Roles",
     "SignInDelayedError",
     "User",
     "Users",

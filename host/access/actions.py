@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from host.domain.ids import ShortHash
+
 Pairs = Sequence[tuple[str, str]]
 """Keys and values of a query, decoded."""
 
@@ -26,10 +28,12 @@ class Action:
     Attributes:
         allowed_as: an ALLOW counts if it matches one of these as a whole.
         denied_as: a DENY counts if it matches one of these as a whole.
+        node: short hash of the virtual node that it is done to or on; None without one.
     """
 
     allowed_as: tuple[str, ...]
     denied_as: frozenset[str]
+    node: ShortHash | None = None
 
     @property
     def canonical(self) -> str:
@@ -45,6 +49,7 @@ def http_action(
     query: Pairs = (),
     bases: Sequence[str],
     twins: Iterable[str] = (),
+    node: ShortHash | None = None,
 ) -> Action:
     """The action of an HTTP operation: `METHOD:<base><path>?<query>`.
 
@@ -56,6 +61,7 @@ def http_action(
         bases: the path that the operation is served under; several if an ALLOW for any of them
             suffices.
         twins: further bases of the same operation, such as other versions of the interface.
+        node: the virtual node that the path names.
     """
     ordered = sorted(query, key=lambda pair: pair[0])
     encoded = template.format_map({k: quote(v, _LITERAL_IN_PATH) for k, v in parameters.items()})
@@ -72,13 +78,14 @@ def http_action(
             for path in paths
             for tail in tails
         ),
+        node=node,
     )
 
 
-def start_flow_action(flow_class: str) -> Action:
-    """The action of starting a flow: `StartFlow:<flow class>`."""
+def start_flow_action(flow_class: str, node: ShortHash | None = None) -> Action:
+    """The action of starting a flow on a virtual node: `StartFlow:<flow class>`."""
     action = f"StartFlow:{flow_class}"
-    return Action(allowed_as=(action,), denied_as=frozenset({action}))
+    return Action(allowed_as=(action,), denied_as=frozenset({action}), node=node)
 
 
 def _query(pairs: Pairs) -> str:

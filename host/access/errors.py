@@ -1,6 +1,12 @@
 """Refusals of the access control."""
 
-from host.domain.errors import ConflictError, HostError, InvalidInputError, UnavailableError
+from host.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    HostError,
+    InvalidInputError,
+    UnavailableError,
+)
 
 
 class NotAuthenticatedError(HostError):
@@ -25,3 +31,45 @@ class SignInDelayedError(UnavailableError):
     """Too soon after wrong passwords of this user or from this address; retry later."""
 
     code = "sign-in-delayed"
+
+
+class PasswordExpiredError(ForbiddenError):
+    """The user's password has expired; `POST /user/selfpassword` with it sets another one."""
+
+    code = "password-expired"
+
+
+class PermissionInvalidError(InvalidInputError):
+    """A permission string is too long, too heavy or no regular expression."""
+
+    code = "permission-invalid"
+
+
+class RoleInvalidError(InvalidInputError):
+    """The name or group visibility of a role or permission does not meet the rules."""
+
+    code = "role-invalid"
+
+
+class RoleExistsError(ConflictError):
+    """The name of the role is in use."""
+
+    code = "role-exists"
+
+
+class AssociationExistsError(ConflictError):
+    """The user has the role already, or the role the permission."""
+
+    code = "association-exists"
+
+
+class AssociationMissingError(InvalidInputError):
+    """The user does not have the role, or the role not the permission."""
+
+    code = "association-missing"
+
+
+class AccessLimitError(ConflictError):
+    """There are as many roles, permissions or associations as a cluster may have."""
+
+    code = "access-limit"

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,50 +19,77 @@ from host.access.actions import Action
 from host.access.errors import NotAuthenticatedError, UserExistsError, UserInvalidError
 from host.access.passwords import hash_password, matches
 from host.access.permissions import Permission, is_allowed
+from host.access.tables import USERS
+from host.access.user_rows import (
+    GrantedPermission,
+    RoleOfUser,
+    UserProperty,
+    assign_role,
+    changed,
+    delete_user,
+    granted_by_roles,
+    new_id,
+    properties_of_user,
+    remove_property,
+    remove_role,
+    roles_of_user,
+    rows_having,
+    set_properties,
+)
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
+from host.domain.printable import printable
 from host.domain.refused import shown
 from host.ports.clock import Clock, Entropy
-from host.ports.database import REMEMBERED, Schema, SqlDatabase
+from host.ports.database import SqlDatabase
 
 _LOGIN = re.compile(r"[-._@a-z0-9]{3,255}")
 _PASSWORD_CHARACTERS_MAX = 255
 _REMEMBERED_MAX = 1024
+_DAY_MS = 24 * 3600 * 1000
 
-_METADATA = sql.MetaData()
-_USERS = sql.Table(
-    "rest_user",
-    _METADATA,
-    sql.Column("login_name", sql.Text, primary_key=True),
-    sql.Column("id", sql.Text, nullable=False),
-    sql.Column("full_name", sql.Text, nullable=False),
-    sql.Column("password_hash", sql.Text, nullable=False),
-    sql.Column("enabled", sql.Boolean, nullable=False),
-    sql.Column("permissions", sql.Text, nullable=False),
-    sql.Column("version", sql.Integer, nullable=False),
-    sql.Column("updated_at", sql.BigInteger, nullable=False),
-    info=REMEMBERED,
-)
-RBAC_SCHEMA = Schema(name="rbac", metadata=_METADATA)
-"""The tables that `Users` needs in the cluster's database."""
+_PROPERTY_KEY = re.compile(r"[-._a-zA-Z0-9]{1,255}")
+_PROPERTY_CHARACTERS_MAX = 255
+_FULL_NAME_CHARACTERS_MAX = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """The public data of a user. `version` increases with each change."""
+    """The public data of a user. `version` increases with each change.
+
+    Attributes:
+        granted: permissions given without a role, as the first administrator has them, and those
+            of the user's roles.
+        password_expiry: from when on the password only serves to set another one; None for never.
+    """
 
     login_name: str
     id: str
     full_name: str
     enabled: bool
-    permissions: tuple[Permission, ...]
+    granted: tuple[GrantedPermission, ...]
+    roles: tuple[RoleOfUser, ...]
+    properties: tuple[UserProperty, ...]
+    password_expiry: EpochMs | None
     version: int
     updated_at: EpochMs
 
     def may(self, action: Action) -> bool:
         """Whether the user's permissions allow `action`."""
-        return is_allowed(self.permissions, action)
+        return is_allowed((each.permission for each in self.granted), action)
+
+    def has_expired(self, now: EpochMs) -> bool:
+        """Whether the password has to be changed before anything else is done."""
+        return self.password_expiry is not None and self.password_expiry <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordDays:
+    """Days for which a new password is valid, by who set it."""
+
+    by_user: int
+    by_other: int
 
 
 class Users:
@@ -78,12 +106,19 @@ class Users:
         self._lock = threading.Lock()
 
     def create(
-        self, login_name: str, password: str, *, full_name: str, permissions: tuple[Permission, ...]
+        self,
+        login_name: str,
+        password: str,
+        *,
+        full_name: str,
+        permissions: tuple[Permission, ...] = (),
+        enabled: bool = True,
+        password_expiry: EpochMs | None = None,
     ) -> User:
-        """Add an enabled user.
+        """Add a user.
 
         Raises:
-            UserInvalidError: login name or password.
+            UserInvalidError: login name, full name or password.
             UserExistsError: the login name is in use.
         """
         login = canonical_login_name(login_name)
@@ -91,19 +126,24 @@ class Users:
             raise UserInvalidError(
                 f"login name {shown(login_name)} must be 3 to 255 letters, digits or '-._@'"
             )
+        if not len(full_name) <= _FULL_NAME_CHARACTERS_MAX or printable(full_name) != full_name:
+            raise UserInvalidError(
+                f"a full name has at most {_FULL_NAME_CHARACTERS_MAX} printable characters"
+            )
         row = {
             "login_name": login,
-            "id": self._entropy.random_bytes(16).hex(),
+            "id": new_id(self._entropy),
             "full_name": full_name,
             "password_hash": self._hashed(password),
-            "enabled": True,
+            "password_expiry": password_expiry,
+            "enabled": enabled,
             "permissions": msgspec.json.encode(permissions).decode(),
             "version": 0,
             "updated_at": self._clock.now_ms(),
         }
         try:
             self._database.transact(
-                lambda connection: connection.execute(_USERS.insert().values(row))
+                lambda connection: connection.execute(USERS.insert().values(row))
             )
         except sql.exc.IntegrityError as error:
             raise UserExistsError(f"user {login!r} exists already") from error
@@ -115,12 +155,14 @@ class Users:
         Raises:
             NotFoundError: there is no such user.
         """
-        row = self._row(login_name)
-        if row is None:
-            raise NotFoundError(
-                f"user {shown(login_name)} does not exist", kind="user", named=login_name
-            )
-        return _user_of(row)
+        login = canonical_login_name(login_name)
+        with self._database.read() as connection:
+            row = connection.execute(_row_of(login)).one_or_none()
+            if row is None:
+                raise NotFoundError(
+                    f"user {shown(login_name)} does not exist", kind="user", named=login_name
+                )
+            return _user_of(connection, row)
 
     def exists(self, login_name: str) -> bool:
         return self._row(login_name) is not None
@@ -132,7 +174,7 @@ class Users:
             StorageError: the database cannot be read.
         """
         with self._database.read() as connection:
-            return int(connection.execute(sql.select(sql.func.count(_USERS.c.id))).scalar_one())
+            return int(connection.execute(sql.select(sql.func.count(USERS.c.id))).scalar_one())
 
     def knows(self, login_name: str, password: str) -> bool:
         """Whether `authenticate` would accept this credential."""
@@ -166,7 +208,8 @@ class Users:
         right = matches(password, self._stranger if row is None else row.password_hash)
         if row is None or not right or not row.enabled:
             raise NotAuthenticatedError("User not authorized.")
-        user = _user_of(row)
+        with self._database.read() as connection:
+            user = _user_of(connection, row)
         with self._lock:
             self._forget_older(self._database.revision())
             if len(self._remembered) >= _REMEMBERED_MAX:
@@ -176,21 +219,101 @@ class Users:
                 self._remembered[self._digest(login_name, password)] = user
         return user
 
-    def change_password(self, login_name: str, password: str) -> User:
+    def change_password(
+        self, login_name: str, password: str, *, valid_days: int | None = None
+    ) -> User:
         """Set a new password; credentials with the old one are refused from now on.
+
+        Args:
+            login_name: whose.
+            password: the new one.
+            valid_days: after which it has to be changed again; None for never.
 
         Raises:
             UserInvalidError: the password is empty or too long.
             NotFoundError: no user has this login name.
         """
         login = self.get(login_name).login_name
+        now = self._clock.now_ms()
         values = {
             "password_hash": self._hashed(password),
-            "version": _USERS.c.version + 1,
-            "updated_at": self._clock.now_ms(),
+            "password_expiry": None if valid_days is None else now + valid_days * _DAY_MS,
+            **changed(now, USERS),
         }
-        change = _USERS.update().where(_USERS.c.login_name == login).values(values)
+        change = USERS.update().where(USERS.c.login_name == login).values(values)
         self._database.transact(lambda connection: connection.execute(change))
+        return self.get(login)
+
+    def assign_role(self, login_name: str, role_id: str) -> User:
+        """Give a user a role; its permissions count from the next request on.
+
+        Raises:
+            NotFoundError: there is no such user or role.
+            AssociationExistsError: the user has the role.
+            AccessLimitError: the user has as many roles as possible.
+        """
+        return self._changed(login_name, lambda c, login, now: assign_role(c, login, role_id, now))
+
+    def remove_role(self, login_name: str, role_id: str) -> User:
+        """Take a role from a user.
+
+        Raises:
+            NotFoundError: there is no such user or role.
+            AssociationMissingError: the user does not have the role.
+        """
+        return self._changed(login_name, lambda c, login, now: remove_role(c, login, role_id, now))
+
+    def set_properties(self, login_name: str, values: Mapping[str, str]) -> User:
+        """Add properties to a user, or replace their values.
+
+        Raises:
+            NotFoundError: there is no such user.
+            UserInvalidError: a key or a value, or the user would have too many.
+        """
+        for key, value in values.items():
+            if not _PROPERTY_KEY.fullmatch(key):
+                raise UserInvalidError(
+                    f"property {shown(key)} must be 1 to 255 letters, digits or '-._'"
+                )
+            if len(value) > _PROPERTY_CHARACTERS_MAX or printable(value) != value:
+                raise UserInvalidError(
+                    f"the value of property {shown(key)} has at most"
+                    f" {_PROPERTY_CHARACTERS_MAX} printable characters"
+                )
+        return self._changed(
+            login_name, lambda c, login, now: set_properties(c, login, values, now)
+        )
+
+    def remove_property(self, login_name: str, key: str) -> User:
+        """Remove a property of a user.
+
+        Raises:
+            NotFoundError: there is no such user, or no such property.
+        """
+        return self._changed(login_name, lambda c, login, now: remove_property(c, login, key, now))
+
+    def having(self, key: str, value: str) -> Sequence[User]:
+        """The users with this value of a property by login name, at most 1,000."""
+        with self._database.read() as connection:
+            rows = connection.execute(rows_having(key, value))
+            return [_user_of(connection, row) for row in rows]
+
+    def delete(self, login_name: str) -> User:
+        """Remove a user, and give it as it was.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        user = self.get(login_name)
+        self._database.transact(lambda connection: delete_user(connection, user.login_name))
+        return user
+
+    def _changed(
+        self, login_name: str, change: Callable[[sql.Connection, str, EpochMs], None]
+    ) -> User:
+        """Change what belongs to an existing user, and give the user as it is then."""
+        login, now = self.get(login_name).login_name, self._clock.now_ms()
+        self._database.transact(lambda connection: change(connection, login, now))
         return self.get(login)
 
     def _forget_older(self, revision: int) -> None:
@@ -200,9 +323,8 @@ class Users:
             self._revision = revision
 
     def _row(self, login_name: str) -> sql.Row[tuple[object, ...]] | None:
-        query = _USERS.select().where(_USERS.c.login_name == canonical_login_name(login_name))
         with self._database.read() as connection:
-            return connection.execute(query).one_or_none()
+            return connection.execute(_row_of(canonical_login_name(login_name))).one_or_none()
 
     def _hashed(self, password: str) -> str:
         if not 0 < len(password) <= _PASSWORD_CHARACTERS_MAX:
@@ -221,13 +343,25 @@ def canonical_login_name(text: str) -> str:
     return ascii_lower(text)
 
 
-def _user_of(row: sql.Row[tuple[object, ...]]) -> User:
+def _row_of(login: str) -> sql.Select[tuple[object, ...]]:
+    return USERS.select().where(USERS.c.login_name == login)
+
+
+def _user_of(connection: sql.Connection, row: sql.Row[tuple[object, ...]]) -> User:
+    own = msgspec.json.decode(row.permissions, type=tuple[Permission, ...])
     return User(
         login_name=row.login_name,
         id=row.id,
         full_name=row.full_name,
         enabled=row.enabled,
-        permissions=msgspec.json.decode(row.permissions, type=tuple[Permission, ...]),
+        granted=tuple(
+            GrantedPermission(id=f"{row.id}-{number}", permission=each)
+            for number, each in enumerate(own)
+        )
+        + granted_by_roles(connection, row.login_name),
+        roles=roles_of_user(connection, row.login_name),
+        properties=properties_of_user(connection, row.login_name),
+        password_expiry=row.password_expiry,
         version=row.version,
         updated_at=row.updated_at,
     )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _EXIT_FINDINGS = 1
 _SAMPLES = 200
-_ROUNDS = 4
 
 
 @click.command("gauntlet")
@@ -123,7 +122,7 @@ def _attack_host(
 
     from host.tools.audit.gauntlet.host_arena import opened_host
     from host.tools.audit.gauntlet.host_attacks import host_attacks
-    from host.tools.audit.gauntlet.host_contest import run_host_gauntlet
+    from host.tools.audit.gauntlet.host_contest import ROUNDS, run_host_gauntlet
     from host.tools.audit.gauntlet.host_report import HEAD, document_of, line_of, summary_of
     from host.tools.cache import default_cache_dir
     from sandbox.runtime import Sandbox
@@ -144,14 +143,17 @@ def _attack_host(
         ended_by_signals(),
         TemporaryDirectory(prefix="cordbox-gauntlet-") as root,
         opened_host(
-            Path(root), Sandbox(cache_dir=cache, progress=show_progress), cache, options
+            Path(root),
+            Sandbox(cache_dir=cache, progress=show_progress),
+            cache,
+            options,
+            attackers=len(chosen) * ROUNDS,
         ) as arena,
     ):
         report = run_host_gauntlet(
             arena,
             chosen,
             samples=samples,
-            rounds=_ROUNDS,
             on_result=lambda row: click.echo(line_of(row)) if shown else None,
         )
     sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))

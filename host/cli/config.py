@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.config_stored import get, put
 from host.cli.offline_settings import default_settings_file, settings_option
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
@@ -29,8 +30,13 @@ _data_dir_option = click.option(
 def command() -> None:
     """Look at sections of settings, and where each value comes from.
 
-    The host may run. Its own settings are those that a host would have that is started here.
+    The host may run; `get` and `put` need it to. For the others its own settings are those that a
+    host would have that is started here.
     """
+
+
+command.add_command(get)
+command.add_command(put)
 
 
 @command.command("show")

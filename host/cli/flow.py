@@ -11,16 +11,15 @@ import click
 
 from host.cli.flow_replay import debug, replay
 from host.cli.flow_show import export, show
-from host.cli.host_options import host_options
+from host.cli.host_options import Connect, host_options
+from host.cli.lines import tell_json
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Seconds
 
 if TYPE_CHECKING:
     from host.tools.flows.client import FlowPlace, HostFlows
-    from host.tools.host_client import HostClient
 
-Connect = Callable[[], "HostClient"]
 _COMPLETED = "COMPLETED"
 _BODY_BYTES_MAX = 4 * 1024 * 1024
 
@@ -110,7 +109,7 @@ def list_flows(
         found = list(islice(all_flows, limit))
         has_more = next(all_flows, None) is not None
     if output == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        tell_json(found)
         return
     click.echo(f"{'STATUS':15}  {'SINCE':27}  REQUEST")
     for flow in found:
@@ -210,7 +209,7 @@ def _read(stream: IO[bytes]) -> str:
 
 def _tell(answer: Mapping[str, Any], output: str, line: Callable[[Mapping[str, Any]], str]) -> None:
     if output == "json":
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        tell_json(answer)
     else:
         click.echo(line(answer))
 
@@ -222,7 +221,7 @@ def _tell_result(ctx: click.Context, answer: Mapping[str, Any], output: str) -> 
 
     status = answer.get("flowStatus")
     if output == "json":
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        tell_json(answer)
     elif status == _COMPLETED:
         value = answer.get("json")
         click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -75,6 +75,13 @@ command.add_command(restore)
     help="Health and metrics (plain HTTP) of the first process; further ones take the next ports.",
 )
 @click.option(
+    "--gateway-listen",
+    metavar="HOST:PORT",
+    multiple=True,
+    callback=lambda _context, _option, given: given or None,
+    help="Where gateways of other clusters connect; may be repeated. Without it, nothing listens.",
+)
+@click.option(
     "--new",
     "is_new",
     is_flag=True,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
@@ -11,6 +11,11 @@ from host.cli.package_options import EXISTING_FILE, resolve_password
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
+
+Connect: TypeAlias = Callable[[], "HostClient"]
+"""Makes a client of the host that a command's options name."""
+HASH_IS_H = {"help_option_names": ["--help"]}
+"""Context of commands whose `-h` names a hash, as in Corda's."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

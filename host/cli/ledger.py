@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import islice
@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from host.cli.host_options import host_options
+from host.cli.host_options import Connect, host_options
 from host.cli.package_options import OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Moment
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
-    from host.tools.ledgers import Shown
+    from host.tools.ledgers import Near, Shown
 
-Connect = Callable[[], "HostClient"]
 _WORDS = ("draft", "unverified", "verified", "invalid")
 
 
@@ -82,9 +80,12 @@ def list_transactions(
 @command.command("show")
 @click.argument("node")
 @click.argument("transaction")
+@click.option(
+    "--around", is_flag=True, help="Also the transactions before and after it, at most 100 each."
+)
 @host_options
 @output_option
-def show(*, connect: Connect, node: str, transaction: str, output: str) -> int:
+def show(*, connect: Connect, node: str, transaction: str, around: bool, output: str) -> int:
     """Show TRANSACTION of NODE: its status, who signed it, who verified it with which code.
 
     TRANSACTION is an identifier, SHA-256D:<64 hexadecimal digits>. The exit status is 1 if a
@@ -95,7 +96,7 @@ def show(*, connect: Connect, node: str, transaction: str, output: str) -> int:
     from host.tools.ledgers import shown
 
     with connect() as client:
-        found = shown(client, node, transaction)
+        found = shown(client, node, transaction, around=around)
     if output == "json":
         click.echo(json.dumps(found, indent=2))
     else:
@@ -133,6 +134,19 @@ def _lines(found: "Shown") -> Iterator[str]:
         for name in ("cpk", "code", "engine", "outcome", "run"):
             yield f"  {name:9}  {each[name]}"
         yield f"  {'fuel':9}  {each['fuel']}"
+    if found["around"] is not None:
+        yield from _near("before", found["around"]["before"])
+        yield from _near("after", found["around"]["after"])
+        if found["around"]["isCut"]:
+            yield "there are more"
+
+
+def _near(place: str, found: "Sequence[Near]") -> Iterator[str]:
+    from host.tools.ledgers import STATUSES
+
+    for each in found:
+        word = STATUSES.get(each["status"] or "", "not here")
+        yield f"{place:11}  {each['id']}  {word}"
 
 
 @command.command("repair")

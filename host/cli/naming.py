@@ -25,6 +25,5 @@ def refusals_of(file: Path | str) -> Iterator[None]:
 
 def _named(issue: Issue, file: str, refused: CpiError) -> Issue:
     if isinstance(refused, GroupPolicyError):  # whose entries are paths within the JSON text
-        entry = f"{file}: {issue.entry}" if issue.entry else file
-        return Issue(code=issue.code, message=issue.message, entry=entry)
+        return Issue(code=issue.code, message=issue.message, entry=file)  # begins with the path
     return issue if (issue.entry or "").startswith(file) else issue.below(file)

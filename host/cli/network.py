@@ -1,4 +1,7 @@
-"""`cordbox network`: group policies. Also reachable as `cordbox mgm`, as corda-cli has it."""
+"""`cordbox network`: group policies, and dynamic networks of running hosts.
+
+Also reachable as `cordbox mgm`, as corda-cli has it.
+"""
 
 import json
 from pathlib import Path
@@ -6,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.lines import tell_json
+from host.cli.network_dynamic import dynamic
+from host.cli.network_members import get_registrations, lookup, operate, peers, ping
+from host.cli.network_up import down, status, up
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -17,7 +24,7 @@ _FILE_BYTES_MAX = 1024 * 1024
 
 @click.group("network", cls=PrettyGroup)
 def command() -> None:
-    """Write and check group policies."""
+    """Write group policies, set up networks, and look after their members."""
 
 
 @command.command("groupPolicy")
@@ -114,7 +121,7 @@ def validate(ctx: click.Context, *, file: Path, output: str) -> None:
         report, issues = {"valid": False}, refused.issues
     if output == "json":
         errors = [{"code": i.code, "message": i.message, "entry": i.entry} for i in issues]
-        click.echo(json.dumps({**report, "errors": errors}, indent=2, ensure_ascii=False))
+        tell_json({**report, "errors": errors})
     elif issues:
         for issue in issues:
             click.echo(f"error[{issue.code}]: {file}: {issue.message}", err=True)
@@ -214,3 +221,7 @@ def _member(row: dict[str, Any], defaults: dict[str, Any]) -> "StaticMember":
         status=str(row.get("status", "ACTIVE")),
         endpoints=(Endpoint(url=url, protocol_version=version),),
     )
+
+
+for _command in (up, down, status, dynamic, lookup, get_registrations, operate, peers, ping):
+    command.add_command(_command)

@@ -1,19 +1,18 @@
 """`cordbox node`: what a virtual node of a running host may use, and what it used."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 
-from host.cli.host_options import host_options
+from host.cli.host_options import Connect, host_options
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
 
-Connect = Callable[[], "HostClient"]
 
 _Numbers = dict[str, int]
 
@@ -77,7 +76,7 @@ def quota(
     output: str,
 ) -> None:
     """Show the quota of NODE, after it was changed if that is asked for."""
-    from host.tools.answers import parsed, shaped
+    from host.tools.answers import shaped
 
     wanted = dict(_change(text) for text in changes)
     with connect() as client:
@@ -86,10 +85,7 @@ def quota(
         if wanted or unset or reset:
             kept = {} if reset else dict(answer["overrides"])
             overrides = {k: v for k, v in kept.items() if k not in unset} | wanted
-            body = json.dumps({"overrides": overrides}).encode()
-            headers = {"Content-Type": "application/json"}
-            changed = client.ask("PUT", path, content=body, headers=headers)
-            answer = shaped(parsed(changed, path), _Quotas, path)
+            answer = shaped(client.put(path, {"overrides": overrides}), _Quotas, path)
     if output == "json":
         click.echo(json.dumps(answer, indent=2))
         return

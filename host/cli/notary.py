@@ -46,8 +46,9 @@ def create_cpb(
     The same release gives the same content. Add your network's group policy to it with `cordbox
     package create-cpi`, upload it, and register a node with the role of a notary.
     """
-    from cpi.package.files import check_new, read_limited, write_new
+    from cpi.package.files import check_new, write_new
     from cpi.package.model import PackageType
+    from cpi.package.verify import read_package
     from host.cli.package_report import show_written
     from host.tools.cache import default_cache_dir
     from host.tools.notary_build import notary_cpb
@@ -61,12 +62,14 @@ def create_cpb(
             " notary verifies none"
         )
     opened = signing.open()
-    members: dict[str, bytes] = {}
-    for path in contracts:
-        if path.name in members:
-            raise click.UsageError(f"two CPKs have the file name {path.name}")
-        members[path.name] = read_limited(path)
-        opened.check(members[path.name], PackageType.CPK, str(path))
+    members = opened.read_cpks(contracts)
+    for name, content in members.items():
+        (cpk,) = read_package(content, package_type=PackageType.CPK).cpks
+        world = "other" if cpk.descriptor is None else cpk.descriptor.world
+        if world != "contract":
+            raise click.UsageError(
+                f"--contract-cpk: {name} is a {world} CPK, expected a contract CPK"
+            )
     check_new(file)
     warned = opened.warn(output)
     progress = no_progress if output == "json" else show_progress

@@ -1,12 +1,12 @@
 """`cordbox package diff` and `preflight`: a package against another one, or against a cluster."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from host.cli.host_options import ca_file_option
+from host.cli.lines import tell_json
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option, resolve_password
 from host.cli.pretty import PrettyCommand
 
@@ -50,7 +50,7 @@ def diff(ctx: click.Context, left: Path, right: Path, output: str) -> None:
             "sameBytes": same_bytes,
             "differences": [_difference(d) for d in found],
         }
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        tell_json(document)
     else:
         _print_differences(found, same_bytes=same_bytes)
     if found:
@@ -140,7 +140,7 @@ def preflight(
     with open_package(package) as source, refusals_of(package):
         report = judge(source, facts, force=force)
     if output == "json":
-        click.echo(json.dumps(_report(package, report), indent=2, ensure_ascii=False))
+        tell_json(_report(package, report))
     else:
         for finding in report.findings:
             click.echo(f"{finding.verdict.value:8} {finding.check}: {_line(finding.message)}")

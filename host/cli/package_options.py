@@ -108,3 +108,12 @@ def _open_keystore(keystore: Path, password: str | None) -> "Keystore":
         if password is None and error.code == Code.KEYSTORE_PASSWORD:
             raise click.UsageError("--keystore needs --storepass") from error
         raise
+
+
+code_signer_option = click.option(
+    "--code-signer",
+    "code_signers",
+    type=EXISTING_FILE,
+    multiple=True,
+    help="Certificate whose key signs the CPB, which hosts are to trust; repeatable.",
+)

@@ -1,6 +1,5 @@
 """How `package verify` and `package inspect` show a package: for people, and as JSON."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from cpi.archive.sources import Source, sha256_of
 from cpi.errors import Issue, PackageRefusedError
 from cpi.package.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
+from host.cli.lines import tell_json
 
 _WIDTH = 2000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -191,7 +191,7 @@ def _policy(text: str | None) -> dict[str, Any] | None:
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    tell_json(document)
 
 
 def _print_tree(document: dict[str, Any], result: VerifiedPackage) -> None:

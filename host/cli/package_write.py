@@ -31,17 +31,12 @@ def create_cpb(
 ) -> None:
     """Pack signed CPKs (*.jar) into a signed CPB."""
     from cpi.package.build import build_cpb
-    from cpi.package.files import check_new, read_limited, write_new
+    from cpi.package.files import check_new, write_new
     from cpi.package.model import PackageType
     from host.cli.package_report import show_written
 
     opened = signing.open()
-    members: dict[str, bytes] = {}
-    for path in cpks:
-        if path.name in members:
-            raise click.UsageError(f"two CPKs have the file name {path.name}")
-        members[path.name] = read_limited(path)
-        opened.check(members[path.name], PackageType.CPK, str(path))
+    members = opened.read_cpks(cpks)
     check_new(file)
     warned = opened.warn(output)
     data = build_cpb(

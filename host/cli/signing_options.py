@@ -75,6 +75,24 @@ class Signing:
                 click.echo(f"warning[{issue.code}]: {issue.message}", err=True)
         return warnings
 
+    def read_cpks(self, paths: "Sequence[Path]") -> dict[str, bytes]:
+        """The CPKs that a CPB is to hold, by file name, each verified.
+
+        Raises:
+            click.UsageError: two have the same name.
+            CpiError: a file cannot be read, or breaks a rule.
+        """
+        from cpi.package.files import read_limited
+        from cpi.package.model import PackageType
+
+        cpks: dict[str, bytes] = {}
+        for path in paths:
+            if path.name in cpks:
+                raise click.UsageError(f"two CPKs have the file name {path.name}")
+            cpks[path.name] = read_limited(path)
+            self.check(cpks[path.name], PackageType.CPK, str(path))
+        return cpks
+
     def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
         """Verify a package before it is packed, or after it was made.
 

@@ -1,19 +1,12 @@
 """`cordbox vault`: the vault of a node of a running host."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
-from host.cli.host_options import host_options
+from host.cli.host_options import Connect, host_options
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
-
-if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
-
-Connect = Callable[[], "HostClient"]
 
 
 @click.group("vault", cls=PrettyGroup)
@@ -32,8 +25,7 @@ def rebuild(*, connect: Connect, node: str, output: str) -> None:
     """Have NODE run the vault functions of its CPI again, for all transactions it has verified.
 
     After an upgrade that changed which states a node keeps, their JSON or their tokens, or after
-    such functions have failed. The node goes on meanwhile. `flow list` shows the flows
-    `cordbox:vault-rebuild`, whose results tell how far it is.
+    such functions have failed. The node goes on meanwhile; `vault rebuilds` tells how far it is.
     """
     from host.domain.printable import printable
     from host.tools.ledgers import rebuilt
@@ -46,3 +38,28 @@ def rebuild(*, connect: Connect, node: str, output: str) -> None:
         click.echo("the vault has no verified transaction: nothing is to be rebuilt")
     else:
         click.echo(printable(f"rebuild {made['requestId']} has begun"))
+
+
+@command.command("rebuilds")
+@click.argument("node")
+@host_options
+@output_option
+def rebuilds(*, connect: Connect, node: str, output: str) -> None:
+    """List the last rebuilds of NODE's vault and how far they are, the latest first.
+
+    Each line has the transactions that were looked at, those that the node had verified when the
+    rebuild was asked for, and how many of them were changed, or left because a function failed.
+    """
+    from host.domain.printable import printable
+    from host.tools import ledgers
+
+    with connect() as client:
+        found = ledgers.rebuilds(client, node)
+    if output == "json":
+        click.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        counts = f"{each['transactions']} of {each['total']}"
+        rest = f"{each['changed']} changed, {each['failed']} failed"
+        line = f"{each['startedAt']:27}  {each['status']:9}  {each['requestId']}  {counts}, {rest}"
+        click.echo(printable(line))

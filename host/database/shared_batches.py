@@ -2,15 +2,15 @@
 
 Callers queue their items. The first caller leads: it processes what waits, in order, and wakes the
 others; items that come meanwhile are the next batch, whose first caller leads it. Nobody waits for
-a batch to fill (decision 0010).
+a batch to fill (decision 0010). Where callers name lanes, batches take from them in turns.
 """
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from copy import copy
 from typing import Generic, TypeVar
 
+from host.database.lane_queue import LaneQueue
 from host.domain.errors import HostError, StorageError
 
 Item = TypeVar("Item")
@@ -77,11 +77,11 @@ class SharedBatches(Generic[Item, Outcome]):
         self._batch_max = batch_max
         self._bytes_max = bytes_max
         self._guard = threading.Lock()
-        self._queue: deque[Queued[Item, Outcome]] = deque()
+        self._queue: LaneQueue[Queued[Item, Outcome]] = LaneQueue()
         self._is_led = False
 
-    def run(self, item: Item, *, size: int = 0) -> Outcome:
-        """The outcome of one item of `size` bytes.
+    def run(self, item: Item, *, size: int = 0, lane: Hashable = None) -> Outcome:
+        """The outcome of one item of `size` bytes; items of one lane keep their order.
 
         Raises:
             HostError: of the type that `process` raised.
@@ -91,7 +91,7 @@ class SharedBatches(Generic[Item, Outcome]):
         """
         own: Queued[Item, Outcome] = Queued(item, size)
         with self._guard:
-            self._queue.append(own)
+            self._queue.append(own, lane=lane, size=size)
             own.leads = not self._is_led
             self._is_led = True
         try:
@@ -106,15 +106,15 @@ class SharedBatches(Generic[Item, Outcome]):
         return own.outcomes[0]
 
     def _hand_over(self, own: Queued[Item, Outcome]) -> None:
-        """Have the longest waiting thread lead; an interrupted thread takes its item back."""
+        """Have the next item's thread lead; an interrupted thread takes its item back."""
         with self._guard:
-            if not own.is_done and own in self._queue:
+            if not own.is_done:
                 self._queue.remove(own)
             if not own.leads:
                 return
             self._is_led = bool(self._queue)
             if self._queue:
-                self._queue[0].lead()
+                self._queue.first().lead()
 
     def _lead(self) -> None:
         batch = self._next_batch()
@@ -133,7 +133,7 @@ class SharedBatches(Generic[Item, Outcome]):
             while self._queue and len(batch) < self._batch_max:
                 if self._bytes_max is not None and size >= self._bytes_max:
                     break
-                batch.append(self._queue.popleft())
+                batch.append(self._queue.pop())
                 size += batch[-1].size
         return batch
 

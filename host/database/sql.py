@@ -6,7 +6,6 @@ function, in a module of its own: `host.adapters.sqlite.dialect` for SQLite.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
@@ -23,11 +22,18 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    TypeDecorator,
     literal,
     literal_column,
 )
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine
+
+from host.domain.json import canonical_json
+from host.domain.order_keys import OrderKind, order_key
+from host.domain.plain_names import has_plain_names
 
 ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """The type of a primary key that the database increments itself; SQLite does so for Integer."""
@@ -179,15 +185,21 @@ class NumberKey(FunctionElement[str]):
         super().__init__(value, literal_column(str(int(bits)), Integer()))
 
 
+class DurationKey(FunctionElement[str]):
+    """The order key (`host.domain.order_keys`) of a text that is an ISO 8601 duration; else null.
+
+    Only within `SqlDialect.limited_time`.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, value: ColumnElement[Any]) -> None:
+        super().__init__(value, literal_column("0", Integer()))  # lent functions have two arguments
+
+
 JsonPath = tuple[str | int, ...]
 """Names of members and numbers of elements, from 0."""
-
-_PLAIN_NAME = re.compile("[A-Za-z0-9_.-]+")
-
-
-def has_plain_names(path: JsonPath) -> bool:
-    """Whether a path can be part of an SQL text, and so of an index: the others are bound."""
-    return all(isinstance(key, int) or _PLAIN_NAME.fullmatch(key) is not None for key in path)
 
 
 class _JsonAt(FunctionElement[str]):
@@ -209,6 +221,7 @@ class _JsonAt(FunctionElement[str]):
             if self.is_plain
             else literal(json.dumps(path), Text())
         )
+        self.path = path
         super().__init__(document, at)
 
 
@@ -244,8 +257,40 @@ class JsonObjectOf(FunctionElement[str]):
     inherit_cache = True
 
 
+class JsonScalar(TypeDecorator[Any]):
+    """The type of what is compared with a `JsonField`: a text, a number, or true or false.
+
+    In PostgreSQL, whose columns have one type, both are the texts of `json_scalar_text`.
+    """
+
+    impl = NullType
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        kind = Text() if dialect.name == "postgresql" else NullType()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if dialect.name != "postgresql" or value is None:
+            return value
+        return json_scalar_text(value)
+
+
+def json_scalar_text(value: str | float) -> str:
+    """A scalar as text that is compared byte by byte: numbers are before texts.
+
+    True and false are the numbers 1 and 0.
+    """
+    if isinstance(value, str):
+        return f"t{value}"
+    number = canonical_json(int(value) if isinstance(value, bool) else value).decode()
+    return f"n{order_key(OrderKind.NUMBER, number)}"
+
+
 class JsonField(FunctionElement[Any]):
     """A scalar in a column of JSON text, by the path of its names; null if there is none.
+
+    It is compared with constants of the type `JsonScalar`.
 
     Attributes:
         names: letters, digits, `_` and `-` only: they are part of the SQL text, since databases

@@ -8,9 +8,12 @@ run its wall clock.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
+from typing import TypeVar
 
 from host.domain.capability_error import CapabilityError
+
+T = TypeVar("T")
 
 CALL_SECONDS_MAX = 5.0
 
@@ -20,12 +23,21 @@ class CallTooSlowError(CapabilityError):
 
 
 class _CallTime:
-    """The remaining time of one call. `clock` returns CPU seconds of this thread."""
+    """The remaining time of one call. `clock` returns CPU seconds of the thread that asks."""
 
     def __init__(self, clock: Callable[[], float], seconds_max: float) -> None:
         self._clock = clock
         self._seconds_max = seconds_max
-        self._until = clock() + seconds_max
+        self._left = seconds_max
+        self.resume()
+
+    def resume(self) -> None:
+        """Count on, by the clock of the calling thread."""
+        self._until = self._clock() + self._left
+
+    def suspend(self) -> None:
+        """Count no longer; the thread that resumes may be another one."""
+        self._left = self._until - self._clock()
 
     def check(self) -> None:
         if self._clock() > self._until:
@@ -36,11 +48,12 @@ class _CallTime:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        begun = self._clock()
+        """The block costs nothing, but for what resumes within it."""
+        self.suspend()
         try:
             yield
         finally:
-            self._until += self._clock() - begun
+            self.resume()
 
 
 _current: ContextVar[_CallTime | None] = ContextVar("call time", default=None)
@@ -83,3 +96,36 @@ def call_time_paused() -> Iterator[None]:
         return
     with current.paused():
         yield
+
+
+class CarriedCall:
+    """The context of a thread that waits for another one to do its work."""
+
+    def __init__(self) -> None:
+        self._context: Context = copy_context()
+        self._current = _current.get()
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do the waiting thread's work, within its call's time. Any thread may call this."""
+        if self._current is None:
+            return self._context.run(work)
+        self._current.resume()
+        try:
+            return self._context.run(work)
+        finally:
+            self._current.suspend()
+
+
+@contextmanager
+def carried_call() -> Iterator[CarriedCall]:
+    """While the block waits, other threads may do work of this one, at the cost of its call.
+
+    CPU clocks are those of threads: what is left of the call's time is carried over, and back.
+    What this thread itself does within the block costs its call nothing.
+    """
+    current = _current.get()
+    if current is None:
+        yield CarriedCall()
+        return
+    with current.paused():
+        yield CarriedCall()

@@ -91,6 +91,12 @@ class OutageError(UnavailableError):
     code = "platform-outage"
 
 
+class StorageBusyError(UnavailableError):
+    """Another process holds the database's write lock for longer than the busy timeout."""
+
+    code = "storage-busy"
+
+
 class StorageError(HostError):
     """The data directory cannot be used: unwritable, full, damaged or held by another host."""
 

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import TypeVar
+from typing import AnyStr, TypeVar
 
 from host.domain.errors import RequestInvalidError
 from host.domain.json import JsonValue
@@ -55,10 +55,18 @@ _SEEN_ALIKE = bytes.maketrans(b"0123456789[D", b"0000000000{d")
 """Maps equivalent characters to one: digits, opening brackets, escapes of surrogates."""
 _ESCAPED_NUL = r"\u0000"
 
+_BLOCK = 64 * 1024
+"""How much of a text is searched at once: the interpreter serves other threads between two blocks,
+which would else wait for searches of megabytes."""
 _LONG_DIGITS = b"0" * 200
 """Without this many digits in a row, no number is too long, and no integer exceeds a double."""
 _ESCAPED_HALF = rb"\ud"
 _ENDS = frozenset({("{", "}"), ("[", "]"), ('"', '"')})
+_WORDS = frozenset({"true", "false", "null"})
+_WHOLE_CHARACTERS = re.compile(
+    r'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
+)
+"""Characters and whole escapes within a string."""
 _NUMBER = re.compile(r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
 _WHITE = " \t\n\r"
 _CUT = " [cut: {} of {} bytes]"
@@ -102,8 +110,11 @@ def checked_json(text: str) -> JsonValue:
     return value
 
 
-def check_result(text: str) -> None:
+def check_result(text: str) -> bool:
     """Refuse a result that is JSON but breaks a rule; a result that is not JSON is plain text.
+
+    Returns:
+        As `is_json`.
 
     Raises:
         RuleError: as of `checked_json`.
@@ -111,13 +122,14 @@ def check_result(text: str) -> None:
     _check_raw(text)
     inner = text.strip(_WHITE)
     if not inner or ((inner[0], inner[-1]) not in _ENDS and not _NUMBER.fullmatch(inner)):
-        return
+        return inner in _WORDS
     try:
         checked_json(text)
     except RuleError:
         raise
     except GuestTextError:
-        return
+        return False
+    return True
 
 
 def is_json(text: str) -> bool:
@@ -193,14 +205,16 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
     The searches include string contents, so they reject more than the rules forbid, never less.
     """
     try:
-        alike = text.encode().translate(_SEEN_ALIKE)
+        alike = _seen_alike(text)
         if (
             (len(text) <= VALUES_MAX or _marks(alike) <= VALUES_MAX)
-            and alike.count(b"{") <= NESTING_MAX
-            and _ESCAPED_HALF not in alike
-            and _LONG_DIGITS not in alike
-            and _ESCAPED_NUL not in text
+            and _count(alike, b"{") <= NESTING_MAX
+            and not _holds(alike, _ESCAPED_HALF)
+            and not _holds(alike, _LONG_DIGITS)
+            and not _holds(text, _ESCAPED_NUL)
         ):
+            if len(text) > _BLOCK and text[0] == text[-1] == '"':
+                return _long_string(text), len(text)
             found: tuple[JsonValue, int] = _decoder.raw_decode(text)
             return found if found[1] == len(text) else None
     except (GuestTextError, ValueError, RecursionError):
@@ -208,9 +222,46 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
     return None
 
 
+def _long_string(text: str) -> str:
+    """The value of a text that is one string without halves of characters, block by block.
+
+    Raises:
+        ValueError: it is no such string.
+    """
+    parts, at, end = list[str](), 1, len(text) - 1
+    while at < end:
+        found = _WHOLE_CHARACTERS.match(text, at, min(at + _BLOCK, end))
+        if found is None or found.end() == at:
+            raise ValueError(f"character {at}")
+        parts.append(_decoder.raw_decode(f'"{found[0]}"')[0])
+        at = found.end()
+    return "".join(parts)
+
+
 def _marks(alike: bytes) -> int:
     """At least the number of values, as `_check_sizes` counts them."""
-    return alike.count(b",") + alike.count(b":") + alike.count(b"{")
+    return _count(alike, b",") + _count(alike, b":") + _count(alike, b"{")
+
+
+def _seen_alike(text: str) -> bytes:
+    data = text.encode()
+    if len(data) <= _BLOCK:
+        return data.translate(_SEEN_ALIKE)
+    blocks = range(0, len(data), _BLOCK)
+    return b"".join(data[at : at + _BLOCK].translate(_SEEN_ALIKE) for at in blocks)
+
+
+def _count(data: bytes, byte: bytes) -> int:
+    if len(data) <= _BLOCK:
+        return data.count(byte)
+    return sum(data.count(byte, at, at + _BLOCK) for at in range(0, len(data), _BLOCK))
+
+
+def _holds(data: AnyStr, part: AnyStr) -> bool:
+    if len(data) <= _BLOCK:
+        return part in data
+    more = _BLOCK + len(part) - 1
+    return any(data.find(part, at, at + more) >= 0 for at in range(0, len(data), _BLOCK))
 
 
 def _check_characters(text: str) -> None:

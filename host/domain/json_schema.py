@@ -8,8 +8,11 @@ from functools import lru_cache
 
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonObject, JsonValue
+from host.domain.json_schema_plain import plain_test
 
 _SCHEMAS_KEPT_MAX = 256
+_PLAIN_BYTES_MAX = 2048
+"""Longest text whose value is first tried by the plain test of its schema."""
 
 
 class JsonSchemaInvalidError(InvalidInputError):
@@ -44,9 +47,18 @@ class JsonSchema:
         except ValueError as refused:
             raise JsonSchemaInvalidError(str(refused)) from refused
         self._validator = self._keywords.validator(schema)
+        self._plain = plain_test(schema)
 
-    def misfit(self, value: JsonValue) -> Misfit | None:
-        """Why `value` does not match the schema; None if it matches."""
+    def misfit(self, value: JsonValue, *, size: int | None = None) -> Misfit | None:
+        """Why `value` does not match the schema; None if it matches.
+
+        Args:
+            value: any value of JSON.
+            size: bytes of its text, if they are known: small values take less time then.
+        """
+        is_small = size is not None and size <= _PLAIN_BYTES_MAX
+        if is_small and self._plain is not None and self._plain(value):
+            return None
         try:
             error = self._keywords.first_error(self._validator, value)
         except RecursionError:
@@ -74,7 +86,18 @@ def checked_schema(schema: JsonObject) -> JsonSchema:
     Raises:
         JsonSchemaInvalidError: it is not a JSON Schema.
     """
-    return _kept(json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
+    seen = _seen.get(id(schema))
+    if seen is not None and seen[0] is schema:
+        return seen[1]
+    made = _kept(json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
+    if len(_seen) >= _SCHEMAS_KEPT_MAX:
+        _seen.clear()
+    _seen[id(schema)] = (schema, made)
+    return made
+
+
+_seen: dict[int, tuple[JsonObject, JsonSchema]] = {}
+"""Schemas as objects, which packages keep: their texts need not be made again to find them."""
 
 
 @lru_cache(maxsize=_SCHEMAS_KEPT_MAX)

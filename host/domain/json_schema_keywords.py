@@ -102,7 +102,19 @@ def _message_of(error: ValidationError) -> str:
     message = str(error.message)
     if value is None or isinstance(value, bool):
         return json.dumps(value) + message.removeprefix(repr(value))
-    return message
+    kinds = sorted({kind for each in error.context or () if (kind := _kind_of(each))})
+    return f"{message}; expected `$type`: {', '.join(kinds)}" if kinds else message
+
+
+def _kind_of(error: ValidationError) -> str | None:
+    """The `$type` that an alternative of a union demands, by the error that it gave."""
+    if list(error.relative_path) == ["$type"]:
+        name = error.validator_value
+    else:
+        properties = error.schema.get("properties") if isinstance(error.schema, dict) else None
+        kind = properties.get("$type") if isinstance(properties, dict) else None
+        name = kind.get("const") if isinstance(kind, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _path_of(error: ValidationError) -> str:

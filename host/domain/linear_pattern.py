@@ -4,11 +4,12 @@ Look-around and back references are not supported, nor patterns that need many s
 """
 
 from functools import lru_cache
-
-from pydantic_core import SchemaError, SchemaValidator
-from pydantic_core.core_schema import str_schema
+from typing import TYPE_CHECKING
 
 from host.domain.pattern_weight import weight_of
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
 
 PATTERN_CHARACTERS_MAX = 1000
 PATTERN_WEIGHT_MAX = 100_000
@@ -23,7 +24,7 @@ class LinearPattern:
         weight: an upper estimate of the steps for a character.
     """
 
-    def __init__(self, validator: SchemaValidator, weight: int) -> None:
+    def __init__(self, validator: "SchemaValidator", weight: int) -> None:
         self._validator = validator
         self.weight = weight
 
@@ -37,6 +38,15 @@ def linear_pattern(pattern: str) -> LinearPattern | None:
     """The compiled pattern; None if it is none, or not supported."""
     if len(pattern) > PATTERN_CHARACTERS_MAX:
         return None
+    return compiled_pattern(pattern)
+
+
+def compiled_pattern(pattern: str) -> LinearPattern | None:
+    """As `linear_pattern`, of any length, for callers that keep the result themselves."""
+    # Loaded for the first pattern: most processes of a host meet none for a long time.
+    from pydantic_core import SchemaError, SchemaValidator  # noqa: PLC0415
+    from pydantic_core.core_schema import str_schema  # noqa: PLC0415
+
     weight = weight_of(pattern)
     if weight > PATTERN_WEIGHT_MAX:
         return None

@@ -24,9 +24,12 @@ class WorkerKind(StrEnum):
     """What a worker process does."""
 
     CRYPTO = "crypto"
+    UNIQUENESS = "uniqueness"
     VERIFICATION = "verification"
     MEMBERSHIP = "membership"
     PERSISTENCE = "persistence"
+    LINK = "link"
+    GATEWAY = "gateway"
     FLOW = "flow"
     REST = "rest"
 
@@ -46,7 +49,7 @@ class WorkerPlan:
         """Read `combined`, or kinds with counts such as `flow=2,crypto`.
 
         There is always one REST process, and there are `flow_count` flow processes unless a count
-        is given; other kinds without a count get one process.
+        is given; other kinds without a count get one process. Link and gateway come together.
 
         Raises:
             WorkersInvalidError: an unknown kind, a duplicate kind, or an invalid count.
@@ -63,6 +66,10 @@ class WorkerPlan:
         if counts.setdefault(WorkerKind.REST, 1) != 1:
             raise WorkersInvalidError("workers: a host has exactly one rest process")
         counts.setdefault(WorkerKind.FLOW, flow_count)
+        if WorkerKind.LINK in counts or WorkerKind.GATEWAY in counts:
+            counts.setdefault(WorkerKind.GATEWAY, 1)
+            if counts.setdefault(WorkerKind.LINK, 1) != 1:
+                raise WorkersInvalidError("workers: a host has exactly one link process")
         return WorkerPlan(
             counts=MappingProxyType({k: counts[k] for k in WorkerKind if k in counts})
         )

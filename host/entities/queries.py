@@ -31,7 +31,7 @@ from sqlalchemy import (
     true,
 )
 
-from host.database.sql import JsonField, Like
+from host.database.sql import JsonField, JsonScalar, Like
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.domain.order_keys import NoKeyError, OrderKind, order_key
@@ -195,7 +195,7 @@ class _Compiler:
         if name == "field":
             return self.field(inner)
         if name == "value":
-            return literal(_converted("value", inner, kind))
+            return literal(_converted("value", inner, kind), JsonScalar())
         return self._parameter(value, "scalar", kind)
 
     def field(self, name: JsonValue) -> Column:
@@ -230,7 +230,11 @@ class _Compiler:
         if any(known != use for known, _ in uses):
             raise EntityDeclarationError(f"parameter {name!r} is used in two different ways")
         uses.add((use, kind))
-        return bindparam(_bound_name(use, kind, name), expanding=use == "list")
+        return bindparam(
+            _bound_name(use, kind, name),
+            expanding=use == "list",
+            type_=None if use == "pattern" else JsonScalar(),
+        )
 
     def order(self, value: JsonValue) -> Sequence[Column]:
         parts = _list(value, "orderBy")
@@ -241,7 +245,11 @@ class _Compiler:
             if not isinstance(part, Mapping) or set(part) - {"field", "descending"}:
                 raise EntityDeclarationError("'orderBy' lists {'field', 'descending'}")
             column = self.field(part.get("field"))
-            columns.append(column.desc() if part.get("descending") is True else column.asc())
+            is_descending = part.get("descending") is True
+            # Databases differ in where they put null by default.
+            columns.append(
+                column.desc().nulls_last() if is_descending else column.asc().nulls_first()
+            )
         return columns
 
 

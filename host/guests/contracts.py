@@ -163,6 +163,8 @@ def _states(transaction: JsonObject) -> Iterator[tuple[str, str]]:
             yield entry["state"]["type"], entry["state"]["contract"]
     for entry in document.get("outputs") or ():
         yield entry["type"], entry["contract"]
+    for entry in document.get("states") or ():  # of the consensual ledger: each its own contract
+        yield entry["type"], entry["type"]
 
 
 def _ungoverned(

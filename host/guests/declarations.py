@@ -8,7 +8,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from cpi.package.descriptor import CodeDescriptor
-from host.database.sql import has_plain_names
 from host.domain.errors import InvalidInputError
 from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
 from host.domain.packages import (
@@ -18,8 +17,7 @@ from host.domain.packages import (
     QueryDeclaration,
     StateInVault,
 )
-from host.entities import compile_entity
-from host.entities.errors import EntityDeclarationError
+from host.domain.plain_names import has_plain_names
 from host.ledger.query.declared import compile_queries
 from host.ledger.query.errors import QueryDeclarationError
 from host.ports.programs import SYSTEM_FLOW, SYSTEM_PROTOCOL
@@ -220,6 +218,10 @@ def _check_names(flow: _Flow, label: str) -> None:
 
 
 def _entity(entity: _Entity, label: str) -> EntityDeclaration:
+    # It needs SQLAlchemy, whose import takes a good part of a build: most CorDapps have no entity.
+    from host.entities import compile_entity  # noqa: PLC0415
+    from host.entities.errors import EntityDeclarationError  # noqa: PLC0415
+
     declared = EntityDeclaration(
         name=entity.name,
         key=(entity.key,) if isinstance(entity.key, str) else entity.key,

@@ -105,12 +105,12 @@ def _finished(result: str, usage: Usage) -> Finished:
         GuestKilledError: `flow-result-invalid`, the result is JSON that breaks a rule.
     """
     try:
-        check_result(result)
+        is_json = check_result(result)
     except GuestTextError as exc:
         raise GuestKilledError(
             "flow-result-invalid", f"the flow's result: {exc.message}", usage=usage
         ) from exc
-    return Finished(result=result, usage=usage)
+    return Finished(result=result, is_json=is_json, usage=usage)
 
 
 def _failure(payload: str, usage: Usage) -> FlowFailedInGuest:

@@ -2,6 +2,10 @@
 
 A kept guest is blocked inside a host call, on its own thread. Wraps any adapter of `FlowGuests`
 whose runs can be paused; runs of other adapters end when they are suspended, as without this class.
+
+A guest that computes for long has a thread of low priority, and such a thread must not hold what
+others wait for: the interpreter, or the writer of the store. So the thread that waits for its
+outcome, whose priority is the usual one, executes its host calls from then on.
 """
 
 import threading
@@ -25,6 +29,8 @@ from host.ports.guest import (
 )
 
 Result: TypeAlias = GuestOutcome | BaseException
+Work: TypeAlias = Callable[[], None]
+"""A host call for the waiting thread."""
 Job: TypeAlias = Callable[[], None]
 
 _FREE_MAX = 8
@@ -56,7 +62,7 @@ class _Run:
         self._host = host
         self._control: RunControl | None = None
         self._charged = Usage()
-        self._results: SimpleQueue[Result] = SimpleQueue()
+        self._results: SimpleQueue[Result | Work] = SimpleQueue()
         self._hosts: SimpleQueue[HostCallHandler | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_waiting = False
@@ -68,6 +74,8 @@ class _Run:
     def __call__(self, interface: str, function: str, request: str) -> str:
         while True:
             try:
+                if is_lowered():
+                    return self._elsewhere(lambda: self._host(interface, function, request))
                 return self._host(interface, function, request)
             except SuspendRun:
                 if self._control is None:
@@ -77,6 +85,24 @@ class _Run:
             if host is None:
                 raise SuspendRun
             self._host = host
+
+    def _elsewhere(self, call: Callable[[], str]) -> str:
+        """The answer to a host call that the thread in `outcome` executes."""
+        answered: SimpleQueue[str | BaseException] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                answered.put(call())
+            except SuspendRun:
+                answered.put(SuspendRun())
+            except BaseException as failed:  # noqa: BLE001  # raised in the guest's thread
+                answered.put(failed)
+
+        self._results.put(work)
+        answer = answered.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def perform(self, run: Callable[[], GuestOutcome]) -> None:
         """Run the guest to its end, on its thread."""
@@ -92,7 +118,8 @@ class _Run:
 
     def outcome(self) -> GuestOutcome:
         """Wait until the guest is suspended or has ended."""
-        result = self._results.get()
+        while callable(result := self._results.get()):
+            result()
         if isinstance(result, BaseException):
             raise result
         return result

@@ -24,6 +24,8 @@ from host.ports.requests import (
 from sandbox.host_api import size
 
 _SIGNED_BYTES_MAX = size("signing.sign", "bytes")
+_RESERVED = b" " * 64 + b"cordbox/v1/"
+"""Texts that begin so are signed by the host alone, as a member or as an MGM."""
 _KEYS_MAX = size("signing.find-keys", "keys")
 _HASHED_BYTES_MAX = size("crypto.digest", "bytes")
 _VERIFIED_BYTES_MAX = size("crypto.verify", "bytes")
@@ -67,6 +69,11 @@ class SigningCapability:
         key = take_text(request, "key")
         data = take_bytes(request, "bytes", bytes_max=_SIGNED_BYTES_MAX)
         spec = take_text(request, "spec")
+        if data.startswith(_RESERVED):
+            raise CapabilityError(
+                "signing-reserved",
+                "bytes that begin with 64 spaces and 'cordbox/v1/' are signed by the host alone",
+            )
         signature = self._keys.sign(tenant, key, data, spec, FLOW_CATEGORIES)
         return {
             "by": self._public_keys.key_id(key),

@@ -16,7 +16,7 @@ class PublicKeyInvalidError(InvalidInputError):
 
 
 class KeySchemeUnknownError(InvalidInputError):
-    """No such key scheme."""
+    """No such key scheme, or none of keys of this category."""
 
     code = "key-scheme-unknown"
 
@@ -43,6 +43,12 @@ class KeyNotFoundError(NotFoundError):
     """The tenant holds no such key."""
 
     code = "key-not-found"
+
+
+class SealedInvalidError(InvalidInputError):
+    """The sealed bytes do not open: changed, meant for another key, or their key is gone."""
+
+    code = "sealed-invalid"
 
 
 class MasterKeyError(StorageError):

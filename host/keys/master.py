@@ -110,12 +110,13 @@ def load_master_key(
         return key
     if not passphrase:
         raise MasterKeyError("the master passphrase is empty")
-    fresh = {
-        "kdf": "scrypt",
-        **_SCRYPT,
-        "salt": base64.b64encode(entropy.random_bytes(_SALT_BYTES)).decode(),
-    }
-    return _derive(file, passphrase, _stored(file, json.dumps(fresh).encode()))
+    return derived_key(str(file), passphrase, _stored(file, fresh_parameters(entropy)))
+
+
+def fresh_parameters(entropy: Entropy) -> bytes:
+    """Parameters of scrypt with a new salt, which are stored in the clear."""
+    salt = base64.b64encode(entropy.random_bytes(_SALT_BYTES)).decode()
+    return json.dumps({"kdf": "scrypt", **_SCRYPT, "salt": salt}).encode()
 
 
 def _file(secrets: Path, passphrase: str | None, generation: int) -> Path:
@@ -131,21 +132,33 @@ def _salt_file(secrets: Path, generation: int) -> Path:
     return secrets / ("master-salt.json" if generation == 1 else f"master-salt-{generation}.json")
 
 
-def _derive(file: Path, passphrase: str, parameters: bytes) -> bytes:
+def derived_key(place: str, passphrase: str, parameters: bytes) -> bytes:
+    """The master key that a passphrase gives with stored parameters.
+
+    Args:
+        place: where they are stored, for messages.
+        passphrase: the secret.
+        parameters: what `fresh_parameters` gave.
+
+    Raises:
+        MasterKeyError: the passphrase is empty, or the parameters are damaged or out of range.
+    """
+    if not passphrase:
+        raise MasterKeyError("the master passphrase is empty")
     try:
         found = json.loads(parameters)
         log2n, r, p = int(found["log2n"]), int(found["r"]), int(found["p"])
         salt = base64.b64decode(found["salt"], validate=True)
         if found["kdf"] != "scrypt" or len(salt) != _SALT_BYTES:
-            raise MasterKeyError(f"{file}: no scrypt parameters")
+            raise MasterKeyError(f"{place}: no scrypt parameters")
     except (ValueError, KeyError, TypeError) as exc:
-        raise MasterKeyError(f"{file} is damaged: {exc}") from exc
+        raise MasterKeyError(f"{place} is damaged: {exc}") from exc
     if not (
         _SCRYPT["log2n"] <= log2n <= _LOG2N_MAX
         and r in range(1, _R_MAX + 1)
         and p in range(1, _P_MAX + 1)
     ):
-        raise MasterKeyError(f"{file}: scrypt parameters are out of range")
+        raise MasterKeyError(f"{place}: scrypt parameters are out of range")
     memory = 128 * r * ((1 << log2n) + p + 2)
     return hashlib.scrypt(
         passphrase.encode(), salt=salt, n=1 << log2n, r=r, p=p, maxmem=memory, dklen=KEY_BYTES

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -26,9 +26,15 @@ from host.keys.errors import KeySchemeUnknownError, PublicKeyInvalidError, Signa
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+StoredPrivateKey: TypeAlias = PrivateKey | x25519.X25519PrivateKey
+StoredPublicKey: TypeAlias = PublicKey | x25519.X25519PublicKey
 
 _PEM_CHARACTERS_MAX = 8192
+_REMEMBERED_BYTES_MAX = 4096
+"""Of key, data and signature, whose verification is remembered: those of transactions are small."""
 _PEM_LABELS = ("PUBLIC KEY", "RSA PUBLIC KEY")
+X25519 = "CORDA.X25519"
+"""Scheme of keys that others encrypt to; they sign nothing."""
 _RSA_BITS = 3072
 _RSA_BITS_ACCEPTED = range(2048, 8193)
 
@@ -129,25 +135,58 @@ def find_scheme(name: str) -> KeyScheme:
     return scheme
 
 
-def encode_public(key: PublicKey) -> str:
+def encode_public(key: StoredPublicKey) -> str:
     """The PEM SubjectPublicKeyInfo text, with a final line feed."""
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def digest_of(key: PublicKey) -> str:
+def digest_of(key: StoredPublicKey) -> str:
     """SHA-256 of the DER encoding, as 64 upper-case hexadecimal digits."""
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest().upper()
 
 
-def id_of(key: PublicKey) -> ShortHash:
+def id_of(key: StoredPublicKey) -> ShortHash:
     """The first 12 digits of `digest_of`."""
     return ShortHash(digest_of(key)[:12])
 
 
-@lru_cache(maxsize=1024)
 def decode_public(pem: str) -> PublicKey:
-    """Parse a PEM SubjectPublicKeyInfo of a known scheme.
+    """Parse a PEM SubjectPublicKeyInfo of a known scheme of signatures.
+
+    Raises:
+        PublicKeyInvalidError: the text is not such a key.
+    """
+    key = decode_stored(pem)
+    if isinstance(key, x25519.X25519PublicKey):
+        raise PublicKeyInvalidError(
+            f"public key {pem[:40]!r} is of {X25519}, expected one of a scheme that signs:"
+            f" {', '.join(SCHEMES)}"
+        )
+    return key
+
+
+class KeyNames(NamedTuple):
+    """A public key's own PEM text, of all that denote it, and its identifier."""
+
+    canonical: str
+    id: ShortHash
+
+
+@lru_cache(maxsize=1024)
+def names_of(pem: str) -> KeyNames:
+    """The names of a public key.
+
+    Raises:
+        PublicKeyInvalidError: the text is no such key as `decode_stored` parses.
+    """
+    key = decode_stored(pem)
+    return KeyNames(canonical=encode_public(key), id=id_of(key))
+
+
+@lru_cache(maxsize=1024)
+def decode_stored(pem: str) -> StoredPublicKey:
+    """Parse a PEM SubjectPublicKeyInfo of a scheme of signatures, or of `X25519`.
 
     Raises:
         PublicKeyInvalidError: the text is not such a key.
@@ -164,7 +203,7 @@ def decode_public(pem: str) -> PublicKey:
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
         return key
-    if isinstance(key, ed25519.Ed25519PublicKey):
+    if isinstance(key, ed25519.Ed25519PublicKey | x25519.X25519PublicKey):
         return key
     raise PublicKeyInvalidError(
         f"public key {pem[:40]!r} is of no known scheme: {', '.join(SCHEMES)}"
@@ -228,6 +267,12 @@ def is_signature(key: PublicKey, data: bytes, signature: bytes, spec_name: str) 
     return True
 
 
+@lru_cache(maxsize=4096)
+def _verified(public_key: str, data: bytes, signature: bytes, spec: str) -> bool:
+    """As `is_signature`; the steps of a flow, and both its parties, verify the same signature."""
+    return is_signature(decode_public(public_key), data, signature, spec)
+
+
 class SchemePublicKeys:
     """The `PublicKeys` port over the schemes of this module.
 
@@ -237,11 +282,13 @@ class SchemePublicKeys:
 
     def canonical(self, public_key: str) -> str:
         check_call_time()
-        return encode_public(decode_public(public_key))
+        decode_public(public_key)
+        return names_of(public_key).canonical
 
     def key_id(self, public_key: str) -> ShortHash:
         check_call_time()
-        return id_of(decode_public(public_key))
+        decode_public(public_key)
+        return names_of(public_key).id
 
     def digest(self, public_key: str) -> str:
         return f"SHA-256:{digest_of(decode_public(public_key))}"
@@ -251,7 +298,9 @@ class SchemePublicKeys:
 
     def verify(self, public_key: str, data: bytes, signature: bytes, spec: str) -> bool:
         check_call_time()
-        return is_signature(decode_public(public_key), data, signature, spec)
+        size = len(public_key) + len(data) + len(signature)
+        verified = _verified if size <= _REMEMBERED_BYTES_MAX else _verified.__wrapped__
+        return verified(public_key, data, signature, spec)
 
 
 def _digest(spec: SignatureSpec) -> hashes.HashAlgorithm:

@@ -78,6 +78,13 @@ class WrappingKeys:
         master = self._masters.get(row.master_generation)
         return unwrap(master, row.wrapped, bound_to=wrapping_key_binding(tenant))
 
+    def newest(self, connection: Connection, tenant: str) -> tuple[int, bytes]:
+        """Generation and bytes of a tenant's current wrapping key, created if there is none."""
+        generation = self.generation(connection, tenant)
+        if generation is None:
+            return 1, self.add(connection, tenant, 1)
+        return generation, self.get(connection, tenant, generation)
+
     def add(self, connection: Connection, tenant: str, generation: int) -> bytes:
         """Create a wrapping key for a tenant; it is active when the transaction commits."""
         fresh = self._entropy.random_bytes(KEY_BYTES)

@@ -1,6 +1,4 @@
-"""UTXO transactions: building, verifying, recording, and their vault."""
+"""UTXO transactions: building, verifying, recording, and their vault.
 
-from host.ledger.capability import LedgerCapability
-from host.ledger.vault.tables import SCHEMA
-
-__all__ = ["SCHEMA", "LedgerCapability"]
+Imports nothing: a build of a CorDapp compiles its queries, and needs nothing else of the ledger.
+"""

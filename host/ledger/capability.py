@@ -10,17 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from host.database.query_time import limited_time
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.ids import EpochMs
 from host.domain.json import JsonObject, JsonValue
-from host.ledger.core.answers import ChainLimits
+from host.ledger.core.answers import ChainLimits, RepairTimes
 from host.ledger.core.builders import read_builder
-from host.ledger.core.components import to_groups
+from host.ledger.core.components import Groups, to_groups
 from host.ledger.core.facts import OutputFacts
 from host.ledger.core.metadata import make_metadata
-from host.ledger.core.model import StateRef, Transaction, is_transaction_id
+from host.ledger.core.model import Ledger, StateRef, Transaction, is_transaction_id
 from host.ledger.core.rules import BUILDER, check_content
 from host.ledger.core.signed import (
     Signature,
@@ -32,12 +31,14 @@ from host.ledger.core.signed import (
     unsigned,
 )
 from host.ledger.errors import SignatureMissingError
+from host.ledger.events import LedgerEvents, untold
 from host.ledger.examine import Examined, Examiner, Purpose
 from host.ledger.hooks import OutputRecorder
+from host.ledger.ops.consensual import Consensual
 from host.ledger.ops.drafts import Drafts
 from host.ledger.ops.filtering import Filtering
 from host.ledger.ops.finding import Finding, Operations
-from host.ledger.parts import CHAIN_LIMITS, Function, LedgerParts, ProtocolFunctions
+from host.ledger.parts import CHAIN_LIMITS, REPAIR_TIMES, Function, LedgerParts, ProtocolFunctions
 from host.ledger.protocol_functions import protocol_functions
 from host.ledger.queries import NamedQueries
 from host.ledger.signing import sign
@@ -55,7 +56,6 @@ from host.ports.requests import (
     check_fields,
     invalid_request,
     take_bool,
-    take_int,
     take_object,
     take_text,
     take_texts,
@@ -63,10 +63,6 @@ from host.ports.requests import (
 from host.ports.vault_functions import VaultFunctions
 from host.ports.vaults import VaultAccess
 from host.vault.idempotency import find_answer, refuse_ended, remember_answer
-from sandbox.host_api import size
-
-_PAGE_MAX = size("ledger.query", "limit")
-_OFFSET_MAX = 2**53 - 1
 
 
 class LedgerCapability:
@@ -86,9 +82,11 @@ class LedgerCapability:
         vault_functions: VaultFunctions,
         functions: Sequence[ProtocolFunctions] = (),
         chain_limits: Callable[[], ChainLimits] = lambda: CHAIN_LIMITS,
+        repair_times: Callable[[], RepairTimes] = lambda: REPAIR_TIMES,
         claim_ms: Callable[[], int] = lambda: CLAIM_MS,
         distrusted: Callable[[], Distrusted] = nobody,
         monotonic: Callable[[], float] = time.monotonic,
+        events: LedgerEvents = untold,
     ) -> None:
         self._vaults = vaults
         self._keys = keys
@@ -110,25 +108,18 @@ class LedgerCapability:
             members=members,
             examiner=self._examiner,
             chain_limits=chain_limits,
+            repair_times=repair_times,
             monotonic=monotonic,
-            recorder=OutputRecorder(keys, vault_functions),
+            recorder=OutputRecorder(keys, vault_functions, events),
+            events=events,
         )
         self._parts = parts
-        claims = TokenClaims(vaults, claim_ms)
-        self._operations: Operations = {
-            **Finding(vaults=vaults, members=members, monotonic=monotonic).operations(),
-            **Filtering(public_keys).operations(),
-            **Drafts(parts).operations(),
-            ("query", "named"): NamedQueries(vaults, monotonic).answer,
-            ("query", "token-balance"): claims.balance,
-            ("record", "claim-tokens"): claims.claim,
-        }
+        self._operations = self._operations_of(parts, claim_ms)
         self._handlers: Mapping[str, Function] = {
             "build": self._build,
             "verify": self._verify,
             "record": self._record,
             "find": self._find,
-            "query": self._query,
             **{
                 f"{INTERNAL}{name}": handler
                 for each in (*protocol_functions(parts), *functions)
@@ -136,8 +127,24 @@ class LedgerCapability:
             },
         }
 
+    def _operations_of(self, parts: LedgerParts, claim_ms: Callable[[], int]) -> Operations:
+        """What requests with an `op` are answered by, without programs."""
+        vaults, members, monotonic = parts.vaults, parts.members, parts.monotonic
+        claims = TokenClaims(vaults, claim_ms, monotonic=monotonic, events=parts.events)
+        return {
+            **Finding(vaults=vaults, members=members, monotonic=monotonic).operations(),
+            **Filtering(parts.public_keys).operations(),
+            **Drafts(parts).operations(),
+            **Consensual(parts, self._sign_new).operations(),
+            ("query", "named"): NamedQueries(vaults, monotonic).answer,
+            ("query", "token-balance"): claims.balance,
+            ("record", "claim-tokens"): claims.claim,
+        }
+
     def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
         handler = self._operation(function, request) or self._handlers.get(function)
+        if handler is None and any(known == function for known, _ in self._operations):
+            raise invalid_request(f"ledger.{function} has no operation {request.get('op')!r:.64}")
         if handler is None:
             raise invalid_request(f"interface ledger has no function {function!r}")
         try:
@@ -147,7 +154,7 @@ class LedgerCapability:
 
     def _operation(self, function: str, request: JsonObject) -> Function | None:
         op = request.get("op")
-        if not isinstance(op, str) or (op == "unconsumed" and "offset" in request):
+        if not isinstance(op, str):
             return None
         return self._operations.get((function, op))
 
@@ -161,7 +168,10 @@ class LedgerCapability:
             public_keys=self._public_keys,
         )
         check_content(content, subject=BUILDER, notaries=parameters.notaries)
-        signed = unsigned(privacy_salt(context.request_id), to_groups(content))
+        return self._sign_new(context, to_groups(content))
+
+    def _sign_new(self, context: CallContext, groups: Groups) -> JsonValue:
+        signed = unsigned(privacy_salt(context.request_id), groups)
         # Judged as other nodes will judge it, by what its component groups say.
         examined = self._examine(context, signed)
         signatures = self._sign(context, signed.id, examined.content)
@@ -221,29 +231,13 @@ class LedgerCapability:
                     raise invalid_request(
                         f"field 'id' is no transaction identifier: {transaction_id!r}"
                     )
-                signed = transactions.find(connection, transaction_id)
+                signed = transactions.find(connection, transaction_id, ledger=Ledger.UTXO)
                 return None if signed is None else signed.to_json()
             check_fields(request, ("stateRefs",))
             refs = [
                 StateRef.parse(ref) for ref in take_texts(request, "stateRefs", characters_max=128)
             ]
             return [state.to_json() for state in outputs.find(connection, refs)]
-
-    def _query(self, context: CallContext, request: JsonObject) -> JsonValue:
-        check_fields(request, ("op", "type", "offset", "limit"))
-        if take_text(request, "op", characters_max=32) != "unconsumed":
-            raise invalid_request("field 'op' must be 'unconsumed' or 'named'")
-        with (
-            self._vaults.read(context.holding.short_hash) as connection,
-            limited_time(connection, self._monotonic),
-        ):
-            page = outputs.unconsumed(
-                connection,
-                take_text(request, "type", characters_max=255),
-                offset=take_int(request, "offset", minimum=0, maximum=_OFFSET_MAX),
-                limit=take_int(request, "limit", minimum=1, maximum=_PAGE_MAX),
-            )
-        return {"results": [state.to_json() for state in page.states], "more": page.more}
 
     def _examine(
         self, context: CallContext, signed: SignedTransaction, *, is_complete: bool = False

@@ -127,3 +127,13 @@ class TransactionIsInvalidError(CapabilityError):
 
     def __init__(self, message: str) -> None:
         super().__init__("transaction-is-invalid", message)
+
+
+class LedgerMismatchError(CapabilityError):
+    """A transaction of one ledger stands where only one of the other ledger may."""
+
+    def __init__(self, transaction_id: str, expected: str) -> None:
+        super().__init__(
+            "ledger-mismatch",
+            f"transaction {transaction_id} is not one of the {expected} ledger",
+        )

@@ -17,10 +17,10 @@ from host.domain.guest_text import cut_message
 from host.domain.ids import Checksum, HoldingIdentity, ShortHash
 from host.domain.membership import GroupParameters
 from host.domain.packages import CodeWorld, CpiRecord, CpkOfCpi, contracts_of
-from host.ledger.core.components import from_groups
+from host.ledger.core.consensual import check_consensual, read_content
 from host.ledger.core.digests import ACCEPTED, Verification, verification_of
 from host.ledger.core.metadata import NamedCpk, check_metadata, named_cpks, parameters_hash
-from host.ledger.core.model import Resolved, StateAndRef, Transaction
+from host.ledger.core.model import Ledger, Resolved, StateAndRef, Transaction
 from host.ledger.core.rules import (
     LEDGER_TRANSACTION,
     check_canonical_keys,
@@ -40,6 +40,7 @@ from host.ledger.errors import (
     ContractUndecidedError,
     CpkUnknownError,
     GroupParametersNotCurrentError,
+    LedgerMismatchError,
     PlatformVersionNewerError,
     SignatureMissingError,
     TransactionInvalidError,
@@ -150,14 +151,20 @@ class Examiner:
         Raises:
             CapabilityError: `transaction-invalid`, `signature-invalid`, `signature-missing`,
                 `cpk-unknown`, `group-parameters-not-current`, `notary-distrusted`; for `CHAIN`
-                `notary-required` and `notary-signature-invalid`. `reason_of` tells whether it is
+                `notary-required` and `notary-signature-invalid`; for `CHAIN` and `NOTARISE`
+                `ledger-mismatch`, a consensual transaction. `reason_of` tells whether it is
                 invalid for ever.
             GroupParametersUnknownError: the parameters that it names are not stored.
         """
-        content = from_groups(signed.groups)
-        check_metadata(content.metadata)
+        content = read_content(signed.groups)
+        if content.ledger is Ledger.CONSENSUAL and purpose in (Purpose.CHAIN, Purpose.NOTARISE):
+            raise LedgerMismatchError(signed.id, Ledger.UTXO.shown)
+        check_metadata(content.metadata, content.ledger)
         parameters = self._parameters(holding, parameters_hash(content.metadata), purpose)
-        check_content(content, subject=LEDGER_TRANSACTION, notaries=parameters.notaries)
+        if content.ledger is Ledger.CONSENSUAL:
+            check_consensual(content)
+        else:
+            check_content(content, subject=LEDGER_TRANSACTION, notaries=parameters.notaries)
         self._check_keys(content)
         cpks = tuple(self._cpk(cpi, each, purpose) for each in named_cpks(content.metadata))
         check_declared(content, [each.cpk for each in cpks])
@@ -208,9 +215,21 @@ class Examiner:
         *,
         purpose: Purpose,
         states: tuple[Sequence[StateAndRef], Sequence[StateAndRef]] | None = None,
+        parameters: Sequence[str] = (),
     ) -> Examined:
-        """What `examine` does after `check`."""
-        resolved = self._resolved(holding, signed, checked, purpose, states)
+        """What `examine` does after `check`.
+
+        Args:
+            holding: the node that judges.
+            signed: the transaction.
+            checked: what `check` has found of it.
+            purpose: what it is judged for.
+            states: as for `examine`.
+            parameters: hashes of the group parameters of the given `states`' transactions.
+        """
+        resolved, hashes = self._resolved(holding, signed, checked, states)
+        if purpose is Purpose.CHAIN:
+            self._check_epochs(holding, checked.parameters, hashes or parameters)
         check_resolved(resolved)
         if purpose is not Purpose.NOTARISE:
             named = (*resolved.inputs, *resolved.references)
@@ -271,10 +290,10 @@ class Examiner:
         holding: HoldingIdentity,
         signed: SignedTransaction,
         checked: Checked,
-        purpose: Purpose,
         states: tuple[Sequence[StateAndRef], Sequence[StateAndRef]] | None,
-    ) -> Resolved:
+    ) -> tuple[Resolved, Sequence[str]]:
         content = checked.content
+        hashes: Sequence[str] = ()
         if states is not None:
             inputs, references = states
         else:
@@ -285,14 +304,13 @@ class Examiner:
                     outputs.check_unconsumed(connection, refs, by=signed.id)
                 hashes = outputs.parameters_hashes(connection, refs)
             inputs, references = found[: len(content.inputs)], found[len(content.inputs) :]
-            if purpose is Purpose.CHAIN:
-                self._check_epochs(holding, checked.parameters, hashes)
-        return Resolved(
+        resolved = Resolved(
             id=signed.id,
             transaction=content,
             inputs=tuple(inputs),
             references=tuple(references),
         )
+        return resolved, hashes
 
     def _check_epochs(
         self, holding: HoldingIdentity, parameters: GroupParameters, hashes: Sequence[str]

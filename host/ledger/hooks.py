@@ -16,7 +16,8 @@ from host.domain.json import JsonObject, canonical_json
 from host.domain.packages import StateInVault
 from host.ledger.core.amounts import AmountInvalidError, amount_text
 from host.ledger.core.facts import OutputFacts, TokenFacts, default_facts, shown_by_type
-from host.ledger.core.model import State, Transaction
+from host.ledger.core.model import Ledger, State, Transaction
+from host.ledger.events import LedgerEvents, VaultFunctionFailed, untold
 from host.ports.capability import CallContext
 from host.ports.keys import FLOW_CATEGORIES, KeyStore
 from host.ports.vault_functions import VaultFunctions
@@ -48,9 +49,12 @@ class _Output(msgspec.Struct, forbid_unknown_fields=True):
 class OutputRecorder:
     """Says which outputs a node keeps, and how. Thread-safe."""
 
-    def __init__(self, keys: KeyStore, functions: VaultFunctions) -> None:
+    def __init__(
+        self, keys: KeyStore, functions: VaultFunctions, events: LedgerEvents = untold
+    ) -> None:
         self._keys = keys
         self._functions = functions
+        self._events = events
 
     def facts(
         self, context: CallContext, transaction_id: str, content: Transaction
@@ -68,6 +72,7 @@ class OutputRecorder:
             return self._said(context, transaction_id, content, mine)
         except CapabilityError as failed:
             _log_failure(context, transaction_id, failed)
+            self._events(VaultFunctionFailed())
             return default_facts(content, mine)
 
     def facts_again(
@@ -91,7 +96,7 @@ class OutputRecorder:
         defaults = default_facts(content, mine)
         declared = _declared(context)
         indexes = [i for i, state in enumerate(content.outputs) if state.type in declared]
-        if not indexes:
+        if not indexes or content.ledger is Ledger.CONSENSUAL:
             return defaults
         request: JsonObject = {
             "transaction": {

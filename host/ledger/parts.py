@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import GroupParameters
-from host.ledger.core.answers import ChainLimits
+from host.ledger.core.answers import ChainLimits, RepairTimes
 from host.ledger.core.facts import OutputFacts
 from host.ledger.core.metadata import parameters_hash
 from host.ledger.core.model import Transaction
+from host.ledger.events import LedgerEvents, untold
 from host.ledger.examine import Examiner
 from host.ledger.hooks import OutputRecorder
 from host.ports.capability import CallContext
@@ -27,6 +28,7 @@ Function: TypeAlias = Callable[[CallContext, JsonObject], JsonValue]
 CHAIN_LIMITS = ChainLimits(
     batch=10, transactions=10_000, bytes=256 * 1024 * 1024, millis=30 * 60_000
 )
+REPAIR_TIMES = RepairTimes()
 
 
 class ProtocolFunctions(Protocol):
@@ -45,7 +47,9 @@ class LedgerParts:
     Attributes:
         recorder: says what a node keeps of outputs.
         chain_limits: of backchains that this host resolves.
+        repair_times: of what a finality leaves undecided.
         monotonic: seconds, to divide long work.
+        events: are told what ends how, to be counted.
     """
 
     vaults: VaultAccess
@@ -54,8 +58,10 @@ class LedgerParts:
     members: Members
     examiner: Examiner
     chain_limits: Callable[[], ChainLimits]
+    repair_times: Callable[[], RepairTimes]
     monotonic: Callable[[], float]
     recorder: OutputRecorder
+    events: LedgerEvents = untold
 
     def read(self, context: CallContext) -> AbstractContextManager[Connection]:
         """One view of the caller's vault."""

@@ -14,7 +14,12 @@ from host.ledger.protocols.receive_finality import (
 from host.ledger.protocols.release import RELEASE, release_claims
 from host.ledger.protocols.repair import ANSWER, REPAIR, answer_repair, repair
 from host.ledger.protocols.serve_notarisation import serve_notarisation
-from host.ledger.protocols.transfer import receive_transaction, send_transaction
+from host.ledger.protocols.transfer import (
+    receive_ledger_transaction,
+    receive_transaction,
+    send_ledger_transaction,
+    send_transaction,
+)
 from host.ledger.protocols.vault_rebuild import REBUILD, rebuild_vault
 from host.ports.programs import ProgramTable
 
@@ -31,6 +36,8 @@ PROGRAMS = ProgramTable(
         ("serve-notarisation", 1): serve_notarisation,
         ("send-transaction", 1): send_transaction,
         ("receive-transaction", 1): receive_transaction,
+        ("send-ledger-transaction", 1): send_ledger_transaction,
+        ("receive-ledger-transaction", 1): receive_ledger_transaction,
         ("exchange-builder", 1): exchange_builder,
         ("receive-builder", 1): receive_builder,
         ("send-builder", 1): send_builder,
@@ -43,6 +50,8 @@ PROGRAMS = ProgramTable(
         ("ledger.record", "serve-notarisation"): "serve-notarisation",
         ("ledger.record", "send-transaction"): "send-transaction",
         ("ledger.verify", "receive-transaction"): "receive-transaction",
+        ("ledger.record", "send-ledger-transaction"): "send-ledger-transaction",
+        ("ledger.verify", "receive-ledger-transaction"): "receive-ledger-transaction",
         ("ledger.record", "exchange-builder"): "exchange-builder",
         ("ledger.verify", "receive-builder"): "receive-builder",
         ("ledger.record", "send-builder"): "send-builder",

@@ -1,6 +1,5 @@
 """`ledger.query` of the operation `named`: queries that contract packages declare."""
 
-import json
 import threading
 import time
 from collections import OrderedDict
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection
 
 from host.database.query_time import limited_time
@@ -240,6 +240,6 @@ def _representations(
 ) -> Iterator[tuple[Found, JsonValue, int]]:
     """Each state as queries see it, with its size."""
     for each in found:
-        value = json.loads(each.representation)
+        value = msgspec.json.decode(each.representation)
         value[CONTRACT_STATE] = {"stateRef": str(each.ref)}
         yield each, value, len(each.representation)

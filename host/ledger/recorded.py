@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
-from host.ledger.core.components import from_groups
+from host.ledger.core.consensual import read_content
 from host.ledger.core.digests import Verification, other_outcomes
 from host.ledger.core.model import Resolved
 from host.ledger.core.statuses import Status
+from host.ledger.functions.stored import dependencies_of
 from host.ledger.vault import outputs, parties, transactions, verifications
 from host.ledger.vault.transactions import Stored
 from host.ports.vaults import VaultAccess
 
+AROUND_MAX = 100
+"""Transactions that are shown before, and after, another one."""
 _VERIFIED = frozenset({Status.VERIFIED})
 
 
@@ -63,6 +66,22 @@ class Overview:
         """Whether a verification came to another outcome than the node's own by that CPK."""
         own = [each for party, each in self.verifications if not party]
         return bool(other_outcomes(own, [verification]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """The transactions beside one in the ledger's graph, with their statuses at this node.
+
+    Attributes:
+        before: those of which it consumes or references states, in the order in which it names
+            them; None: the node has no such transaction.
+        after: verified ones that consume its states, in the order of the states.
+        is_cut: there are more than `AROUND_MAX` of either.
+    """
+
+    before: Sequence[tuple[str, Status | None]]
+    after: Sequence[tuple[str, Status | None]]
+    is_cut: bool
 
 
 class RecordedTransactions:
@@ -123,7 +142,7 @@ class RecordedTransactions:
                 stored = transactions.find_stored(connection, transaction_id)
                 if stored is None:
                     raise LedgerDamagedError(f"transaction {transaction_id} has gone meanwhile")
-                notary = from_groups(stored.signed.groups).notary
+                notary = read_content(stored.signed.groups).notary
                 return Overview(
                     stored=stored,
                     notary_key=None if notary is None else notary.key,
@@ -133,6 +152,29 @@ class RecordedTransactions:
                 )
         except (CapabilityError, ValueError, TypeError, AttributeError) as refused:
             raise _damaged(node, transaction_id, refused) from refused
+
+    def around(self, node: ShortHash, overview: Overview) -> Around:
+        """The transactions before and after one.
+
+        Raises:
+            LedgerDamagedError: its rows are damaged.
+            StorageError: the vault cannot be read.
+        """
+        signed = overview.stored.signed
+        try:
+            before = dependencies_of(read_content(signed.groups))
+        except (CapabilityError, ValueError, TypeError, AttributeError) as refused:
+            raise _damaged(node, signed.id, refused) from refused
+        with self._vaults.read(node) as connection:
+            after = outputs.consuming(connection, signed.id, limit=AROUND_MAX + 1)
+            shown = [*before[:AROUND_MAX], *after[:AROUND_MAX]]
+            found = list(zip(shown, transactions.statuses(connection, shown), strict=True))
+        count = len(before[:AROUND_MAX])
+        return Around(
+            before=found[:count],
+            after=found[count:],
+            is_cut=max(len(before), len(after)) > AROUND_MAX,
+        )
 
     def recorded_at(self, node: ShortHash, transaction_id: str) -> EpochMs:
         """When the node recorded a transaction.
@@ -163,7 +205,7 @@ class RecordedTransactions:
                 signed = transactions.find(connection, transaction_id)
                 if signed is None:
                     raise LedgerDamagedError(f"transaction {transaction_id} has gone meanwhile")
-                content = from_groups(signed.groups)
+                content = read_content(signed.groups)
                 resolved = Resolved(
                     id=signed.id,
                     transaction=content,

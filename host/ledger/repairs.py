@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from host.domain.vnode import VirtualNode
 from host.flow.engine.system_starts import SystemStarts
-from host.ledger.core.components import from_groups
+from host.ledger.core.consensual import read_content
 from host.ledger.core.statuses import Status, is_decided
 from host.ledger.errors import TransactionNotRepairableError
 from host.ledger.functions.stored import end_of
@@ -61,7 +61,7 @@ def _obstacle(found: Overview) -> str | None:
         return "it is a draft, which no notary was asked about"
     if is_decided(stored.status, stored.reason):
         return f"it is invalid for ever, reason {stored.reason}"
-    if end_of(from_groups(stored.signed.groups)) is None:
+    if end_of(read_content(stored.signed.groups)) is None:
         return (
             "it names no notary that could be asked; it stays as it is until its flow is run again"
         )

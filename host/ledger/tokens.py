@@ -1,6 +1,7 @@
 """`ledger.record` of the operation `claim-tokens`, and `ledger.query` of `token-balance`."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from decimal import Decimal
@@ -13,6 +14,7 @@ from host.domain.json import JsonObject, JsonValue
 from host.domain.linear_pattern import linear_pattern
 from host.ledger.core.amounts import AmountInvalidError, amount_of, plain
 from host.ledger.core.selection import TOKENS_MAX, Candidate, ClaimTooLargeError, select_tokens
+from host.ledger.events import LedgerEvents, TokensClaimed, untold
 from host.ledger.vault import tokens
 from host.ledger.vault.tokens import Criteria, Strategy, spread_of
 from host.ports.capability import CallContext
@@ -30,9 +32,18 @@ _PATTERN_WEIGHT_MAX = 10_000
 class TokenClaims:
     """Claims and balances of tokens. Thread-safe."""
 
-    def __init__(self, vaults: VaultAccess, claim_ms: Callable[[], int] = lambda: CLAIM_MS) -> None:
+    def __init__(
+        self,
+        vaults: VaultAccess,
+        claim_ms: Callable[[], int] = lambda: CLAIM_MS,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        events: LedgerEvents = untold,
+    ) -> None:
         self._vaults = vaults
         self._claim_ms = claim_ms
+        self._monotonic = monotonic
+        self._events = events
 
     def claim(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Reserve tokens until the flow ends; null if there are not enough.
@@ -76,7 +87,11 @@ class TokenClaims:
             remember_answer(connection, request_id, request, answer, context.now)
             return answer
 
-        return self._vaults.transact(context.holding.short_hash, claim)
+        begun = self._monotonic()
+        found = self._vaults.transact(context.holding.short_hash, claim)
+        seconds = self._monotonic() - begun
+        self._events(TokensClaimed("not-enough" if found is None else "claimed", seconds))
+        return found
 
     def balance(self, context: CallContext, request: JsonObject) -> JsonValue:
         """`{"available", "total"}`, decimal texts: without what is claimed, and all."""

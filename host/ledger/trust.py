@@ -43,6 +43,10 @@ class NotaryTrust:
         self._public_keys = public_keys
         self._distrusted = distrusted
 
+    def trusts_all(self) -> bool:
+        """Whether no key is distrusted."""
+        return not self._distrusted()
+
     def check(self, node: ShortHash, transaction_id: str, notary: Notary | None) -> None:
         """Check that a transaction's notary is trusted, or was when the node recorded it.
 

@@ -17,11 +17,23 @@ EVENTS: Mapping[str, str] = {
     "code-unavailable": "A CPI's code could not be prepared at the start; its flows fail or wait.",
     "flow-steps-cut-off": "Steps were still running when the host stopped; they are repeated.",
     # Virtual nodes and members
+    "group-fork": "The MGM has signed two lists for one version; the view takes no more updates.",
+    "membership-message-dropped": "A message of membership was for no node here, or malformed.",
+    "membership-package-dropped": "A package of member information was not from the viewer's MGM.",
+    "membership-record-dropped": "A message of membership was lost by a fault of this host.",
+    "membership-work-failed": "The work of membership failed; it is tried again.",
+    "membership-behind-lost": "What a peer told of a newer member list could not be stored.",
+    "network-policy-unusable": "A virtual node's group policy cannot be used for connections.",
+    "session-certificate-unusable": "A virtual node's session certificate is gone or damaged.",
+    "tls-client-refused": "A TLS client's certificate does not lead to the network's roots.",
+    "registration-dropped": "A registration did not open, was not signed, or found no room.",
     "node-operation-lost": "Another process has taken over the creation or upgrade of a node.",
     "node-operation-failed": "The creation or upgrade of a node failed by a defect.",
     "node-operation-unfinished": "A failure could not be stored; the operation is resumed later.",
     "node-name-of-other-form": "A node was made under another form of its name, by an earlier"
     " release, and is not reached: create it anew, as `expected`.",
+    "member-not-renewed": "A node with another CPI is not registered again; `reason` says why.",
+    "registration-not-sent-again": "An open registration waits: its node or its key is gone.",
     "registration-lost": "Another process has taken over a registration.",
     "registration-invalid": "A registration was declined; `reason` says why.",
     "group-policy-unreadable": "The group policy of a stored CPI cannot be read.",
@@ -90,8 +102,22 @@ EVENTS: Mapping[str, str] = {
     "certificate-made-anew": "The host made a new certificate for REST; clients must trust it.",
     "certificate-expires": "The certificate of REST expires soon.",
     "certificate-names-another": "The certificate of REST does not name the address it serves.",
+    "private-key-exposed": "Every user of the machine may read or write REST's private key.",
     "certificate-refused": "New files of the certificate cannot be used; the old ones stay.",
     "certificate-reread": "New files of the certificate are in use.",
+    # Gateways between clusters
+    "gateway-tls": "The certificates with which the gateway serves were taken over.",
+    "gateway-tls-not-taken-over": "Certificates or roots of the gateway cannot be used; it goes on"
+    " with the earlier ones.",
+    "link-handshake-failed": "A handshake of another cluster failed; told once a minute for an"
+    " address.",
+    "peer-failed": "A request to another cluster had no useful answer; it is repeated. Told once a"
+    " minute for a pair of members.",
+    "link-state-damaged": "A stored state or message of the link cannot be read.",
+    "link-work-failed": "The link's own work failed, for example at the store; it is tried again.",
+    "post-failed": "A request to the gateway of another cluster got no answer.",
+    "posts-not-taken": "The link did not say what to send to other clusters; it is asked again.",
+    "posts-not-done": "The link was not told of an answer, which counts as missing.",
     # Keys, packages, nodes
     "key-rotation-interrupted": "A key rotation has stopped; it goes on at the next start.",
     "package-missing": "The file of a stored CPI is gone: its flows cannot run.",

@@ -1,13 +1,13 @@
 """Look-ups used by several features: virtual nodes, packages, members, contract verification."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.group_parameters import SignedGroupParameters
 from host.domain.ids import Checksum, HoldingIdentity, ShortHash
 from host.domain.json import JsonObject
-from host.domain.membership import MemberInfo
+from host.domain.membership import MemberInfo, MemberStatus
 from host.domain.packages import CpiRecord, CpkOfCpi
 from host.domain.paging import LIMIT_DEFAULT
 from host.domain.vnode import VirtualNode
@@ -72,6 +72,26 @@ class Members(Protocol):
 
         Args:
             viewer: the member that makes the query.
+            after: only members whose names sort after this one.
+            limit: maximum number of members.
+        """
+        ...
+
+    def listed(
+        self,
+        viewer: HoldingIdentity,
+        statuses: Collection[MemberStatus],
+        *,
+        after: str = "",
+        limit: int = LIMIT_DEFAULT,
+    ) -> Sequence[MemberInfo]:
+        """Members of some statuses that `viewer` may see, by name.
+
+        Members see active ones, and themselves; the MGM of a dynamic network sees all.
+
+        Args:
+            viewer: the member that makes the query.
+            statuses: of the members.
             after: only members whose names sort after this one.
             limit: maximum number of members.
         """

@@ -87,9 +87,10 @@ class ParkedRun(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The flow returned `result`, its result text."""
+    """The flow returned `result`, its result text; `is_json` as of `guest_text`, if it is known."""
 
     result: str
+    is_json: bool | None = field(default=None, compare=False)
     usage: Usage = field(default=Usage(), compare=False)
 
 

@@ -129,6 +129,8 @@ class KeyStore(Protocol):
     def create(self, tenant: str, category: KeyCategory, alias: str, scheme: str) -> KeyInfo:
         """Make a key pair of a scheme such as `CORDA.ECDSA.SECP256R1`, wrapped at rest.
 
+        `CORDA.X25519` decrypts and does not sign: it is for category PRE_AUTH.
+
         Raises:
             InvalidInputError: alias or scheme.
             ConflictError: the tenant has a key of this alias.
@@ -166,6 +168,47 @@ class KeyStore(Protocol):
         Raises:
             NotFoundError: the tenant holds no such key, or none in `categories`, if they are given.
             InvalidInputError: `spec` does not fit the key.
+        """
+        ...
+
+    def seal(self, tenant: str, data: bytes, bound_to: str) -> bytes:
+        """Encrypt `data` under the tenant's wrapping key; only `open` with `bound_to` decrypts it.
+
+        What is sealed can be opened until the wrapping key has been rotated away.
+
+        Raises:
+            RequestInvalidError: there cannot be such a tenant.
+        """
+        ...
+
+    def open(self, tenant: str, sealed: bytes, bound_to: str) -> bytes:
+        """The data of a result of `seal`.
+
+        Raises:
+            SealedInvalidError: it was changed, sealed for something else, or its wrapping key is
+                gone.
+        """
+        ...
+
+    def open_sealed(self, tenant: str, public_key: str, sealed: bytes, info: bytes) -> bytes:
+        """Decrypt what was encrypted to a tenant's key of category PRE_AUTH (HPKE, RFC 9180).
+
+        Mode base, DHKEM by the key's curve (P-256 or X25519), HKDF-SHA256, AES-256-GCM, one
+        message, no associated data; `sealed` is the encapsulated key followed by the ciphertext.
+
+        Raises:
+            NotFoundError: the tenant holds no such key of this category.
+            SealedInvalidError: it does not open with this key and `info`.
+        """
+        ...
+
+    def tls_key(self, tenant: str, public_key: str) -> bytes:
+        """The private key of category TLS with this public key, as PKCS#8 in DER.
+
+        The only private key that leaves the store: OpenSSL needs it in the gateway's process.
+
+        Raises:
+            NotFoundError: the tenant holds no such key of this category.
         """
         ...
 

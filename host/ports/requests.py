@@ -149,8 +149,10 @@ def checked_text(value: JsonValue, field: str, characters_max: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
         raise invalid_request(f"field {field} must be a text of 1 to {characters_max} characters")
     # JSON escapes can denote an unpaired surrogate, which no encoding can store.
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise invalid_request(f"field {field} is no Unicode text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise invalid_request(f"field {field} is no Unicode text") from None
     if NUL in value:
         raise invalid_request(f"field {field} holds U+0000, which cannot be stored")
     return value

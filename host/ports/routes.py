@@ -12,6 +12,7 @@ class RouteCode(StrEnum):
 
     UNKNOWN = "counterparty-unknown"
     INACTIVE = "counterparty-inactive"
+    SUSPENDED = "counterparty-suspended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Interface of a storage plugin: the registers, the nodes' databases, the files of CPIs."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.ids import ShortHash
@@ -80,5 +81,51 @@ class Storage(Protocol):
 
         Raises:
             StorageError: they cannot be accessed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesState:
+    """The tables of one schema in a shared database.
+
+    Attributes:
+        place: where in the database.
+        name: of the schema.
+        stored: the version that is stored; None if there are no tables.
+        known: the version that this release writes.
+    """
+
+    place: str
+    name: str
+    stored: int | None
+    known: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a host of this release needs no migration."""
+        return self.stored == self.known
+
+
+class DatabaseUpkeep(Protocol):
+    """Looks after a database that several hosts share, while none or some of them run."""
+
+    def check(self, registers: Sequence[Schema]) -> Sequence[TablesState]:
+        """The state of all tables but those of nodes, which are migrated at their next use.
+
+        Args:
+            registers: the tables of the registers.
+
+        Raises:
+            StorageError: the database cannot be used, or would lose or disorder data.
+        """
+        ...
+
+    def migrate(self, registers: Sequence[Schema]) -> None:
+        """Make missing tables, and migrate older ones.
+
+        Raises:
+            SchemaTooNewError: a newer release has written the database.
+            StorageError: the database cannot be written.
         """
         ...

@@ -1,11 +1,11 @@
 """A unit of work: everything that one step writes, committed as one durable transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.accounts import Charge
-from host.domain.ids import FlowId
+from host.domain.ids import FlowId, ShortHash
 from host.ports.accounts import Accounts
 from host.ports.bus import LogSource, NewRecord, TopicPartition
 from host.ports.clock import TwoClocks
@@ -79,17 +79,35 @@ class Unit:
     fences: tuple[Fence, ...] = ()
 
     @property
+    def node(self) -> ShortHash | None:
+        """The node whose work it is, by what it does and what it is charged with; None if nobody's.
+
+        One node's units must not delay another's.
+        """
+        for done in self.done:
+            if done.queue.node:
+                return done.queue.node
+        charges = (*(w.charge for w in self.states), *(row.charge for row in self.journal))
+        for charge in charges:
+            if charge is not None:
+                return charge.node
+        return next(
+            (each for record in self.records if (each := record.node or record.owner)), None
+        )
+
+    @property
     def size(self) -> int:
         """Bytes of all values that it writes."""
-        size = 0
+        return sum(map(len, self.values()))
+
+    def values(self) -> Iterator[bytes]:
+        """The values of its states (nothing for a deletion), journal rows and records, in order."""
         for write in self.states:
-            if write.value is not None:
-                size += len(write.value)
+            yield write.value or b""
         for row in self.journal:
-            size += len(row.value)
+            yield row.value
         for record in self.records:
-            size += len(record.value)
-        return size
+            yield record.value
 
     def owned(self) -> tuple[Fence, ...]:
         """Proofs for all partitions that the writer must own, without duplicates."""

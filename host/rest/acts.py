@@ -25,8 +25,26 @@ READS = frozenset({("POST", "/hello")})
 """Operations that change nothing although their method suggests it."""
 
 _FLOW = ("clientRequestId", "flowClassName")
+_MEMBER = ("x500Name", "serialNumber", "reason")
+_RULE = ("ruleRegex", "ruleLabel")
+_MGM = "/mgm/{holdingidentityshorthash}"
+WHOLE = ("*",)
+"""All members of a body that holds no secret and whose names are the client's."""
 NAMED: Mapping[tuple[str, str], Sequence[str]] = {
     ("POST", "/flow/{holdingidentityshorthash}"): _FLOW,
+    ("POST", f"{_MGM}/activate"): _MEMBER,
+    ("POST", f"{_MGM}/approval/rules"): _RULE,
+    ("POST", f"{_MGM}/approval/rules/preauth"): _RULE,
+    ("POST", f"{_MGM}/decline/{{requestid}}"): ("reason",),
+    ("POST", f"{_MGM}/group-parameters"): WHOLE,
+    ("POST", f"{_MGM}/preauthtoken"): ("ownerX500Name", "ttl", "remarks"),
+    ("POST", f"{_MGM}/suspend"): _MEMBER,
+    ("PUT", "/config"): ("section", "version"),
+    ("PUT", f"{_MGM}/preauthtoken/revoke/{{preauthtokenid}}"): ("remarks",),
+    ("POST", "/permission"): WHOLE,
+    ("POST", "/permission/bulk"): WHOLE,
+    ("POST", "/role"): WHOLE,
+    ("POST", "/user/{loginname}/property"): WHOLE,
     ("POST", "/user"): ("loginName", "fullName", "enabled", "parentGroup", "passwordExpiry"),
     ("POST", "/user/otheruserpassword"): ("username",),
     ("POST", "/virtualnode"): ("cpiFileChecksum", "x500Name"),
@@ -39,7 +57,7 @@ _OF_FLOWS = frozenset(
         ("POST", "/nodes/{holdingidentityshorthash}/flows/{flowclassname}"),
     }
 )
-_RESULTS = ("requestId", "id", "registrationId", "clientRequestId", "keyId", "flowId")
+_RESULTS = ("requestId", "id", "registrationId", "clientRequestId", "keyId", "flowId", "ruleId")
 """Members of answers that identify what was created, or what to poll."""
 _RESULT_BYTES_MAX = 64 * 1024
 _CLAIMED_CHARACTERS_MAX = 64
@@ -121,6 +139,8 @@ class ActRecorder:
 
 def _chosen(body: JsonValue, names: Sequence[str]) -> Mapping[str, JsonValue]:
     values = body if isinstance(body, dict) else {}
+    if names == WHOLE:
+        return values
     if len(values) == 1 and names and not set(values) & set(names):
         # A body may be wrapped in one member that is named after its parameter.
         (inner,) = values.values()

@@ -19,11 +19,14 @@ from host.access import Action, http_action
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import HostError, InvalidInputError
 from host.domain.guest_text import NUL
+from host.domain.ids import ShortHash
 from host.domain.refused import shown
 from host.rest.versions import API_BASES
 
 QUERY_PAIRS_MAX = 256
 """Maximum number of keys in one query; lists of key ids are the longest ones."""
+_NODES = ("holdingidentityshorthash", "holdingidentityid", "virtualnodeshortid", "tenantid")
+"""Parameters of paths that name a virtual node; a tenant may also be none."""
 SAME_AS = "x-same-as"
 """OpenAPI extension of a route: the operation of Corda's interface that it is an alias of."""
 
@@ -142,6 +145,7 @@ def actions(
         same_as: `METHOD:<template>` of the operation that this one is an alias of.
     """
     base = request.scope["root_path"]
+    node = next((ShortHash(call.path[name]) for name in _NODES if name in call.path), None)
     own = http_action(
         request.method,
         template,
@@ -149,11 +153,13 @@ def actions(
         query=call.query,
         bases=(base,),
         twins=API_BASES if base in API_BASES else (),
+        node=node,
     )
     if same_as is None:
         return (own,)
     other_method, _, other_template = same_as.partition(":")
-    return (own, http_action(other_method, other_template, call.path, bases=API_BASES))
+    other = http_action(other_method, other_template, call.path, bases=API_BASES, node=node)
+    return (own, other)
 
 
 def _flat(dependant: Dependant) -> Iterator[Dependant]:

@@ -20,15 +20,18 @@ from host.domain.accounts import QuotaExceededError
 from host.domain.error_codes import routing
 from host.domain.errors import (
     ConflictError,
+    DiskFullError,
     ForbiddenError,
     HostError,
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
+    OutageError,
     StorageError,
     UnavailableError,
 )
 from host.domain.refused import CHARACTERS_MAX, cut
+from host.domain.shortages import is_disk_full, is_shortage
 
 _log = structlog.get_logger("cordbox.rest")
 
@@ -110,10 +113,24 @@ def answer_of(error: Exception) -> tuple[HTTPStatus, str]:
         return status, _ROUTING_CODES.get(status, "request-invalid")
     if isinstance(error, RequestValidationError):
         return HTTPStatus.BAD_REQUEST, "request-invalid"
+    error = shortage_of(error) or error
     known = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
     if known is None:
         return HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error"
     return known, _code_of(error)
+
+
+def shortage_of(error: Exception) -> HostError | None:
+    """The refusal of a request that met a machine without disk, descriptors, memory or threads.
+
+    None if the error is another one. A platform library raises such failures as its own classes,
+    wherever it opens, starts or allocates something.
+    """
+    if isinstance(error, HostError) or not is_shortage(error):
+        return None
+    if is_disk_full(error):
+        return DiskFullError("the disk is full")
+    return OutageError("the host's machine is short of descriptors, memory or threads; try again")
 
 
 async def refusal(request: Request, error: Exception) -> Response:
@@ -166,8 +183,11 @@ async def gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=HTTPStatus.REQUEST_TIMEOUT)
 
 
-async def unexpected(request: Request, _error: Exception) -> Response:
+async def unexpected(request: Request, error: Exception) -> Response:
     """Answer an unexpected error without details for the client; the server logs it."""
+    shortage = shortage_of(error)
+    if shortage is not None:
+        return await refusal(request, shortage)
     details = {"cause": "InternalServerError", "reason": _UNEXPECTED, "code": "internal-error"}
     return error_response(request, HTTPStatus.INTERNAL_SERVER_ERROR, _UNEXPECTED, details)
 

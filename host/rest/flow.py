@@ -199,7 +199,7 @@ def started(
         ForbiddenError: the caller has no permission `StartFlow:<flow class>`.
     """
     node = services.virtual_node(short_hash)
-    action = start_flow_action(flow_class)
+    action = start_flow_action(flow_class, node.holding.short_hash)
     if not caller.may(action):
         raise ForbiddenError("User not allowed to start this flow.", action=action.canonical)
     cpi = services.cpi_of(node)

@@ -19,10 +19,10 @@ from host.domain.errors import HostError, InvalidInputError, NotFoundError, Requ
 from host.domain.ids import ShortHash
 from host.domain.refused import shown
 from host.domain.x500 import MemberX500Name
-from host.keys import SCHEMES
 from host.keys.csr import make_csr
 from host.keys.errors import CsrInvalidError, KeyNotFoundError
-from host.keys.schemes import find_scheme
+from host.keys.schemes import X25519, find_scheme
+from host.keys.sealing import schemes_of
 from host.ports.keys import (
     MASTER_TENANT,
     HsmAssociation,
@@ -242,7 +242,7 @@ def post_key(
 def get_schemes(tenantid: Tenant, hsmcategory: Category, services: Services) -> list[str]:
     """List the key schemes that a tenant may have made for a category."""
     _assigned(services, _tenant(services, tenantid), hsmcategory)
-    return list(SCHEMES)
+    return list(schemes_of(hsmcategory))
 
 
 @router.get("/key/{tenantid}/{keyid}")
@@ -267,6 +267,8 @@ def post_csr(
             raise CsrInvalidError(
                 f"The certificate of a session key is for {member}, not for {request.x500_name}."
             )
+    if key.scheme == X25519:
+        raise CsrInvalidError(f"Key {keyid} is of scheme {X25519}, which signs no request.")
     spec = (request.context_map or {}).get("signatureSpec") or find_scheme(key.scheme).default_spec
     return RawText(
         make_csr(
@@ -344,6 +346,9 @@ def _rotated(services: RestServices, tenant: str) -> str:
 
 def _assigned(services: RestServices, tenant: str, category: KeyCategory) -> HsmAssociation:
     found = services.keys.hsm(tenant, category)
+    if found is None and (tenant, category) == (P2P_TENANT, KeyCategory.TLS):
+        # As in Corda, whose steps for the cluster's TLS key assign none.
+        return services.keys.assign_hsm(tenant, category)
     if found is None:
         raise NotFoundError(
             f"Tenant {tenant} has no HSM for category {category}; assign one first.",

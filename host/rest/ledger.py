@@ -13,7 +13,7 @@ from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
 from host.domain.paging import Cursor
 from host.ledger.core.statuses import Status
-from host.ledger.recorded import Overview, Recorded
+from host.ledger.recorded import Around, Overview, Recorded
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, next_headers, streamed
 from host.rest.parameters import NodeHash, TransactionId
@@ -75,8 +75,31 @@ class VerificationInfo:
 
 
 @wire
+class NearTransaction:
+    """A transaction before or after another one; `status` is null if the node does not have it."""
+
+    id: str
+    status: str | None
+
+
+@wire
+class TransactionsAround:
+    """Transactions of which one takes states, and verified ones that consume its own.
+
+    `is_cut`: there are more than 100 of either, which are left out.
+    """
+
+    before: list[NearTransaction]
+    after: list[NearTransaction]
+    is_cut: bool
+
+
+@wire
 class TransactionOverview:
-    """A transaction of any status, who signed it, and who verified it with which code."""
+    """A transaction of any status, who signed it, and who verified it with which code.
+
+    `around` is null unless it is asked for.
+    """
 
     id: str
     status: str
@@ -88,6 +111,7 @@ class TransactionOverview:
     parties: list[str]
     visible: list[int]
     verifications: list[VerificationInfo]
+    around: TransactionsAround | None = None
 
 
 @wire
@@ -100,13 +124,6 @@ class RepairInfo:
     id: str
     status: str
     is_due: bool
-
-
-@wire
-class VaultRebuildInfo:
-    """What names a rebuild in the log and in results; null: the node has verified nothing."""
-
-    request_id: str | None
 
 
 _INFO_JSON = as_json(TransactionInfo)
@@ -150,11 +167,20 @@ def get_transactions(
 
 @router.get("/ledger/{holdingidentityshorthash}/transaction/{transactionid}")
 def get_transaction(
-    holdingidentityshorthash: NodeHash, transactionid: TransactionId, services: Services
+    *,
+    holdingidentityshorthash: NodeHash,
+    transactionid: TransactionId,
+    services: Services,
+    around: Annotated[
+        bool,
+        Query(description="Also the transactions before and after it in the ledger's graph."),
+    ] = False,
 ) -> TransactionOverview:
     """Show a transaction of any status, who signed it, and who verified it with which code."""
     node = services.virtual_node(holdingidentityshorthash).holding.short_hash
-    return _overview(services.transactions.overview(node, transactionid))
+    found = services.transactions.overview(node, transactionid)
+    near = services.transactions.around(node, found) if around else None
+    return _overview(found, near)
 
 
 @router.post("/ledger/{holdingidentityshorthash}/transaction/{transactionid}/repair")
@@ -170,18 +196,6 @@ def post_transaction_repair(
     vnode = services.virtual_node(holdingidentityshorthash)
     made = services.repairs.make_due(vnode, transactionid)
     return RepairInfo(id=made.id, status=made.status.value, is_due=made.is_due)
-
-
-@router.post("/virtualnode/{holdingidentityshorthash}/vault/rebuild")
-def post_vault_rebuild(holdingidentityshorthash: NodeHash, services: Services) -> VaultRebuildInfo:
-    """Run the vault functions of a node's CPI again for all transactions it has verified.
-
-    After an upgrade that changed which states a node keeps, their JSON or their tokens, or after
-    such functions have failed. The node goes on meanwhile. Flows of the class
-    `cordbox:vault-rebuild` do it; the result of each tells how far it has come.
-    """
-    vnode = services.virtual_node(holdingidentityshorthash)
-    return VaultRebuildInfo(request_id=services.rebuilds.start(vnode))
 
 
 @router.get(
@@ -258,7 +272,22 @@ def _as_text(found: Recorded) -> bytes:
     return canonical_json(found.resolved.to_json())
 
 
-def _overview(found: Overview) -> TransactionOverview:
+def _near(
+    found: Sequence[tuple[str, Status | None]],
+) -> list[NearTransaction]:
+    return [
+        NearTransaction(id=each, status=None if status is None else status.value)
+        for each, status in found
+    ]
+
+
+def _around(found: Around) -> TransactionsAround:
+    return TransactionsAround(
+        before=_near(found.before), after=_near(found.after), is_cut=found.is_cut
+    )
+
+
+def _overview(found: Overview, around: Around | None) -> TransactionOverview:
     stored = found.stored
     return TransactionOverview(
         id=stored.signed.id,
@@ -291,4 +320,5 @@ def _overview(found: Overview) -> TransactionOverview:
             )
             for party, each in found.verifications
         ],
+        around=None if around is None else _around(around),
     )

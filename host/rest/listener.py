@@ -1,8 +1,11 @@
-"""The socket of the REST interface."""
+"""Sockets that listen: of the REST interface, and of the gateway."""
 
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from host.domain.errors import HostError
+from host.settings.bootstrap import split_address
 
 _BACKLOG = 512
 
@@ -26,3 +29,28 @@ def bind(host: str, port: int) -> socket.socket:
         raise ListenRefusedError(
             f"cannot listen on {host}:{port}: {error.strerror or error}"
         ) from error
+
+
+@contextmanager
+def bound(addresses: Sequence[str]) -> Iterator[Sequence[socket.socket]]:
+    """Sockets that listen on addresses such as `[::1]:8080`, for the duration of the block.
+
+    Raises:
+        ListenRefusedError: one cannot be listened on.
+    """
+    found: list[socket.socket] = []
+    try:
+        for address in addresses:
+            found.append(bind(*split_address(address)))  # noqa: PERF401  # closed if one fails
+        yield found
+    finally:
+        for each in found:
+            each.close()
+
+
+def addresses_of(listeners: Sequence[socket.socket]) -> str:
+    """Where sockets listen, separated by commas, with the ports that were taken."""
+    names = [each.getsockname()[:2] for each in listeners]
+    return ",".join(
+        f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}" for host, port in names
+    )

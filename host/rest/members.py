@@ -9,14 +9,15 @@ from fastapi import Depends, Query, Request, Response
 
 from host.domain.errors import RequestInvalidError
 from host.domain.ids import HoldingIdentity
-from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
+from host.domain.membership import MemberInfo, MemberStatus
 from host.domain.paging import Cursor
 from host.domain.refused import shown
+from host.rest.group_parameters import RestGroupParameters, flat_parameters
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash, UpperCase
 from host.rest.services import RestServices, Services
-from host.rest.wire import instant, wire
+from host.rest.wire import wire
 
 router = resource("Member Lookup")
 
@@ -34,11 +35,6 @@ class RestMemberInfo:
 @wire
 class RestMemberInfoList:
     members: list[RestMemberInfo]
-
-
-@wire
-class RestGroupParameters:
-    parameters: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +103,7 @@ def get_members(
 
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[MemberInfo]:
         after = "" if cursor is None else cursor.last[1]
-        return list(islice(filter(wanted.accepts, _from(services, viewer, after)), limit))
+        return found_members(services, viewer, wanted, after, limit)
 
     page = asked.of(f"members of {viewer.short_hash}", fetch, lambda m: (0, str(m.name)))
     return listed(request, page, lambda m: _MEMBER_JSON(_info(m)), member="members")
@@ -119,13 +115,23 @@ def get_group_parameters(
 ) -> RestGroupParameters:
     """Give the parameters of the group."""
     viewer = services.virtual_node(holdingidentityshorthash).holding
-    return RestGroupParameters(parameters=_flat(services.members.parameters(viewer).parameters))
+    return flat_parameters(services.members.parameters(viewer).parameters)
 
 
-def _from(services: RestServices, viewer: HoldingIdentity, after: str) -> Iterator[MemberInfo]:
+def found_members(
+    services: RestServices, viewer: HoldingIdentity, wanted: MemberFilter, after: str, limit: int
+) -> Sequence[MemberInfo]:
+    """The first `limit` members after a name that a filter accepts."""
+    found = _from(services, viewer, wanted.statuses, after)
+    return list(islice(filter(wanted.accepts, found), limit))
+
+
+def _from(
+    services: RestServices, viewer: HoldingIdentity, statuses: frozenset[MemberStatus], after: str
+) -> Iterator[MemberInfo]:
     """The members after a name, read in portions: a group may be larger than memory."""
     while True:
-        found = services.members.active(viewer, after=after, limit=_PORTION)
+        found = services.members.listed(viewer, statuses, after=after, limit=_PORTION)
         yield from found
         if len(found) < _PORTION:
             return
@@ -136,25 +142,3 @@ def _info(member: MemberInfo) -> RestMemberInfo:
     return RestMemberInfo(
         member_context=dict(member.member_context), mgm_context=dict(member.mgm_context)
     )
-
-
-def _flat(parameters: GroupParameters) -> Mapping[str, str]:
-    """Group parameters as Corda's flat keys."""
-    flat = {
-        "corda.epoch": str(parameters.epoch),
-        "corda.modifiedTime": instant(parameters.modified_at).isoformat().replace("+00:00", "Z"),
-        "corda.minimum.platform.version": str(parameters.minimum_platform_version),
-    }
-    for number, notary in enumerate(parameters.notaries):
-        prefix = f"corda.notary.service.{number}"
-        flat |= {
-            f"{prefix}.name": str(notary.name),
-            f"{prefix}.flow.protocol.name": notary.protocol,
-            f"{prefix}.backchain.required": str(notary.backchain_required).lower(),
-            f"{prefix}.keys.0": notary.public_key,
-        }
-        flat |= {
-            f"{prefix}.flow.protocol.version.{index}": str(version)
-            for index, version in enumerate(notary.protocol_versions)
-        }
-    return flat | dict(parameters.custom)

@@ -8,6 +8,7 @@ from fastapi import Body, Request, Response
 
 from host.domain.paging import Cursor
 from host.network.membership import RegistrationRequest
+from host.ports.mgm import MgmRegistration
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash
@@ -81,7 +82,9 @@ def get_registrations(
         return services.membership.requests(node, limit, last)
 
     page = asked.of(f"registrations of {node}", fetch, lambda r: (r.sent_at, r.registration_id))
-    return listed(request, page, lambda found: _STATUS_JSON(_status(found)))
+    return listed(
+        request, page, lambda found: _STATUS_JSON(registration_status(found, found.context))
+    )
 
 
 @router.get("/membership/{holdingidentityshorthash}/{registrationrequestid}")
@@ -91,7 +94,7 @@ def get_registration(
     """Give one registration request."""
     node = services.virtual_node(holdingidentityshorthash)
     found = services.membership.request(node.holding.short_hash, registrationrequestid)
-    return _status(found)
+    return registration_status(found, found.context)
 
 
 def _progress(request: RegistrationRequest) -> RegistrationRequestProgress:
@@ -106,13 +109,21 @@ def _progress(request: RegistrationRequest) -> RegistrationRequestProgress:
     )
 
 
-def _status(request: RegistrationRequest) -> RestRegistrationRequestStatus:
+def registration_status(
+    request: RegistrationRequest | MgmRegistration, submitted: Mapping[str, str]
+) -> RestRegistrationRequestStatus:
+    """A request as its member's host, or the MGM, has it.
+
+    Args:
+        request: the request.
+        submitted: the context of the member in it.
+    """
     return RestRegistrationRequestStatus(
         registration_id=request.registration_id,
         registration_sent=instant(request.sent_at),
         registration_updated=instant(request.updated_at),
         registration_status=request.status,
-        member_info_submitted=MemberInfoSubmitted(data=request.context),
+        member_info_submitted=MemberInfoSubmitted(data=submitted),
         reason=request.reason,
         serial=request.serial,
     )

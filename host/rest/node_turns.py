@@ -2,7 +2,10 @@
 
 All requests share one interpreter, which gives each of its threads an equal part. Without a limit,
 a node whose clients send a hundred requests at once has a hundred parts, and the request of another
-node one. With it, a node has at most `AT_ONCE`, however many of its requests wait.
+node one. With it, a node has at most `AT_ONCE`, however many of its requests wait. If requests of
+other nodes come now and then, the next of them begins only after a pause as long as the request
+before, so that a node has half of the interpreter at most, and the other half is free when another
+node's request comes.
 
 A request that waits for something outside the interpreter (its body, its reader, a commit, the
 check of a password) does not count meanwhile. Requests that name no node count for the client's
@@ -19,17 +22,24 @@ from typing import Any, Generic, Self, TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from host.adapters.http.admission import address_group
+from host.domain.pace import Pace
 from host.ports.live import Live
-from host.rest.admission import address_group
 from host.rest.answer_pace import AnswerPace
 from host.rest.requester import requester_of
 
-AT_ONCE = 2
-"""One computes while another waits for the disk; more would not end earlier."""
+AT_ONCE = 1
+"""More would not end earlier: a request does not count while it waits for the disk."""
+PAUSE_MAX_S = 0.25
 _NODE = re.compile(r"/([0-9A-Fa-f]{12})(?=/|$)")
 _STATE = "node-turn"
 
 T = TypeVar("T")
+
+
+def call_later(seconds: float, function: Callable[[], None]) -> None:
+    """Call a function of the running event loop's thread after so many seconds."""
+    asyncio.get_running_loop().call_later(seconds, function)
 
 
 class Turns:
@@ -37,29 +47,55 @@ class Turns:
 
     Args:
         at_once: maximum number of running tasks per key.
+        now: seconds.
+        later: calls a function after so many seconds.
     """
 
-    def __init__(self, *, at_once: int) -> None:
+    def __init__(
+        self,
+        *,
+        at_once: int,
+        now: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], object] = call_later,
+    ) -> None:
         self._at_once = at_once
+        self._now = now
+        self._later = later
+        self._pace: Pace[str] = Pace(factor=1, rest_max_s=PAUSE_MAX_S)
         self._running: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    async def begin(self, key: str) -> None:
-        """Wait until the key has a free turn, in the order of calls; release it by `end`."""
+    async def begin(self, key: str) -> float:
+        """Wait until the key has a free turn, in the order of calls; release it by `end`.
+
+        Returns:
+            When the turn began.
+        """
         if self._running.get(key, 0) < self._at_once:
             self._running[key] = self._running.get(key, 0) + 1
-            return
+            return self._now()
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, deque()).append(mine)
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                self.end(key)
+                self._pass_on(key)
             raise
+        return self._now()
 
-    def end(self, key: str) -> None:
-        """Release a turn: the next waiting task of the key gets it."""
+    def end(self, key: str, begun: float) -> None:
+        """Release a turn that began at `begun`: the next waiting task of the key gets it.
+
+        While other keys are active, it gets it after a pause.
+        """
+        pause_s = self._pace.rest_s(key, begun, self._now())
+        if pause_s and self._waiting.get(key):
+            self._later(pause_s, lambda: self._pass_on(key))
+        else:
+            self._pass_on(key)
+
+    def _pass_on(self, key: str) -> None:
         waiting = self._waiting.get(key, deque())
         while waiting:
             following = waiting.popleft()
@@ -84,6 +120,7 @@ class Turn:
         self._turns = turns
         self._key = key
         self._is_held = False
+        self._begun = 0.0
 
     async def __aenter__(self) -> Self:
         await self._take()
@@ -109,18 +146,18 @@ class Turn:
 
     async def _take(self) -> None:
         if not self._is_held:
-            await self._turns.begin(self._key)
-            self._hold()
+            self._hold(await self._turns.begin(self._key))
 
-    def _hold(self) -> None:
+    def _hold(self, begun: float) -> None:
         if self._is_held:  # Another task of the same request has taken it meanwhile.
-            self._turns.end(self._key)
+            self._turns.end(self._key, self._begun)
+        self._begun = begun
         self._is_held = True
 
     def _release(self) -> None:
         if self._is_held:
             self._is_held = False
-            self._turns.end(self._key)
+            self._turns.end(self._key, self._begun)
 
 
 class _Watched(Generic[T]):

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response, params
-from fastapi.routing import APIRoute
 
+from host.access import PasswordExpiredError
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonValue
 from host.rest.acts import ActRecorder, is_act
@@ -19,10 +19,13 @@ from host.rest.canonical import SAME_AS, RouteParameters, actions
 from host.rest.errors import DOCUMENTED
 from host.rest.form import FormParts
 from host.rest.json_body import parse_json, unwrapped
+from host.rest.late_route import LateRoute
 from host.rest.requester import requester_of
 from host.rest.services import RestServices
 from host.rest.wire import wire_names
 
+OWN_CREDENTIAL = "/user/selfpassword"
+"""The only operation that an expired password serves for."""
 JSON_BYTES_MAX = 6 * 1024 * 1024
 """Longest JSON body, also if longer uploads are allowed; it may use ten times that in memory."""
 _PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
@@ -37,7 +40,7 @@ class JsonTooLongError(InvalidInputError):
     code = "json-too-long"
 
 
-class Operation(APIRoute):
+class Operation(LateRoute):
     """A route that authenticates, authorises and parses JSON the way Corda does."""
 
     needs_permission: ClassVar[bool] = True
@@ -71,6 +74,10 @@ class Operation(APIRoute):
             services: RestServices = state.services
             user = await authenticated(request, services.users, state.sign_in)
             requester_of(request.scope).user = user.login_name
+            if self.path_format != OWN_CREDENTIAL and user.has_expired(services.clock.now_ms()):
+                raise PasswordExpiredError(
+                    f"The password has expired; POST {OWN_CREDENTIAL} sets another one."
+                )
             call = parameters.canonical(request)
             wanted = actions(request, self.path_format, call, same_as)
             if self.needs_permission:

@@ -4,16 +4,18 @@ Permissions are checked on the canonical values (`host.rest.canonical`); the Ope
 their patterns. Source of the patterns: Corda 5.2, RBAC path templates.
 """
 
+import re
 from typing import Annotated
 
 from fastapi import params
 from pydantic import BeforeValidator
 
-from host.access import canonical_login_name
+from host.access import Effect, canonical_login_name
 from host.domain.ascii_case import ascii_lower, ascii_upper
-from host.domain.errors import NotFoundError
+from host.domain.errors import NotFoundError, RequestInvalidError
 from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
 from host.domain.refused import shown
+from host.domain.x500 import MemberX500Name
 from host.ledger.core.model import parse_transaction_id
 from host.ports.keys import MASTER_TENANT, KeyCategory
 
@@ -21,6 +23,8 @@ P2P_TENANT = "p2p"
 """The tenant of the cluster's own keys."""
 
 _HASH = "[0-9A-Fa-f]{12}"
+_UUID_PATTERN = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_UUID = re.compile(_UUID_PATTERN)
 
 
 def _tenant(text: str) -> str:
@@ -38,6 +42,10 @@ def _lenient_hash(text: str) -> str:
         return text
 
 
+def _optional_node(text: str | None) -> ShortHash | None:
+    return None if text is None else parse_short_hash(text)
+
+
 def _usage(text: str) -> str:
     return ascii_lower(text.strip())
 
@@ -51,6 +59,16 @@ def _category(name: str) -> KeyCategory:
             kind="HSM category",
             named=name,
         ) from exc
+
+
+def _member_name(text: str) -> str:
+    return str(MemberX500Name.parse(text))
+
+
+def _uuid(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise RequestInvalidError(f"{shown(text)} is no UUID")
+    return ascii_lower(text)
 
 
 def _path(pattern: str) -> params.Path:
@@ -81,5 +99,19 @@ Alias = Annotated[str, _path(r"(?!\.{1,2}$)[-._a-zA-Z0-9]{1,255}")]
 Scheme = Annotated[str, _path(r"CORDA\.[-.A-Z0-9]{3,30}")]
 Usage = Annotated[str, BeforeValidator(_usage), _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]
 """Usage of a certificate, in any letter case and with spaces around it, as Corda takes it."""
+MemberName = BeforeValidator(_member_name)
+"""Of a text: it is an X.500 name as members have; canonical order and spaces."""
+CertificateSubject = Annotated[str, MemberName, params.Path()]
+Uuid = Annotated[str, BeforeValidator(_uuid), _path(_UUID_PATTERN)]
+"""Identifier of a registration, pre-auth token, role or permission, in any letter case."""
+PropertyKey = Annotated[str, _path("[-._a-zA-Z0-9]{1,255}")]
+PermissionTypeQuery = Annotated[Effect, BeforeValidator(ascii_upper), params.Query()]
+"""`ALLOW` or `DENY`, in any letter case."""
+NodeHashQuery = Annotated[
+    ShortHash | None,
+    BeforeValidator(_optional_node),
+    params.Query(json_schema_extra={"pattern": f"^{_HASH}$"}),
+]
+IsUuid = BeforeValidator(_uuid)
 UpperCase = BeforeValidator(ascii_upper)
 """Part of a name that is compared without letter case."""

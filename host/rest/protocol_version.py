@@ -9,6 +9,7 @@ PLATFORM_VERSION = 50_200
 
 RESOURCES = (
     "certificate",
+    "config",
     "cpi",
     "flow",
     "flowclass",
@@ -18,6 +19,11 @@ RESOURCES = (
     "maintenance/virtualnode",
     "members",
     "membership",
+    "mgm",
+    "mgmadmin",
+    "network",
+    "permission",
+    "role",
     "user",
     "virtualnode",
     "wrappingkey",

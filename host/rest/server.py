@@ -17,12 +17,12 @@ from anyio import to_thread
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from host.adapters.http.acceptor import Acceptor, DoorMetrics
+from host.adapters.http.admission import Admission, Seats
+from host.adapters.http.bounded_http import BoundedHttp
+from host.adapters.http.pace import Patience
 from host.adapters.os.system import SystemClock
 from host.ports.live import Fixed, Live
-from host.rest.acceptor import Acceptor, DoorMetrics
-from host.rest.admission import Admission, Seats
-from host.rest.bounded_http import BoundedHttp
-from host.rest.pace import Patience
 from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from host.access import User, Users
+from host.access import PasswordDays, Roles, User, Users
 from host.domain.accounts import Account
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash, parse_short_hash
@@ -16,7 +16,7 @@ from host.flow.engine.service import FlowService
 from host.ledger.rebuilds import VaultRebuilds
 from host.ledger.recorded import RecordedTransactions
 from host.ledger.repairs import Repairs
-from host.network.membership import MembershipService
+from host.network.membership import Registrations
 from host.nodes.audit_log.administrative import AdministrativeLog
 from host.nodes.packages.service import PackageService
 from host.nodes.packages.trust import CertificateStore
@@ -24,7 +24,13 @@ from host.nodes.quotas import QuotaService
 from host.nodes.vnode import VirtualNodeService
 from host.ports.clock import Clock
 from host.ports.directory import Members
+from host.ports.hosted import HostedIdentities
 from host.ports.keys import KeyStore
+from host.ports.live import Live
+from host.ports.mgm import MgmOperations
+from host.ports.network_health import NetworkHealthReports
+from host.ports.network_peers import NetworkPeers
+from host.settings.changes import ConfigService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +41,20 @@ class RestServices:
     certificates: CertificateStore
     virtual_nodes: VirtualNodeService
     flows: FlowService
-    membership: MembershipService
+    membership: Registrations
     members: Members
+    mgm: MgmOperations
     users: Users
+    roles: Roles
+    password_days: Live[PasswordDays]
     keys: KeyStore
+    hosted: HostedIdentities
+    network_health: NetworkHealthReports
+    network_peers: NetworkPeers
     quotas: QuotaService
     held_bytes: Callable[[ShortHash], Mapping[Account, int]]
     clock: Clock
+    config: ConfigService
     administrative_log: AdministrativeLog
     transactions: RecordedTransactions
     repairs: Repairs

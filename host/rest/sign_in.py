@@ -18,7 +18,7 @@ from host.access import (
     canonical_login_name,
 )
 from host.access.delays import SignInDelays, delayed
-from host.rest.admission import address_group
+from host.adapters.http.admission import address_group
 from host.rest.fair_turns import FairTurns, NoTurnError
 from host.rest.requester import Requester
 

@@ -7,6 +7,7 @@ reread; if the new pair is refused, the old one stays in use.
 import datetime as dt
 import ipaddress
 import ssl
+import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from host.settings import HostSettings
 WARN_DAYS = 30
 """How long before its expiry a certificate causes warnings."""
 _FILE_BYTES_MAX = 1 << 20
+_OTHERS = stat.S_IROTH | stat.S_IWOTH
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104  # compared with, not listened on
 
 _log = structlog.get_logger("cordbox.rest")
@@ -153,7 +155,7 @@ class Certificates:
         self._used = self._seen = self._signature()
         self._pair = check_files(files, now=self._now())
         self._warned_on: dt.date | None = None
-        self._warn_of_names()
+        self._warn_of_pair()
         self.warn_of_end()
 
     def context(self) -> ssl.SSLContext:
@@ -209,11 +211,19 @@ class Certificates:
                 expires=_text(self._pair.expires),
             )
             self._warned_on = None
-        self._warn_of_names()
+        self._warn_of_pair()
         self.warn_of_end()
         return True
 
-    def _warn_of_names(self) -> None:
+    def _warn_of_pair(self) -> None:
+        mode = _mode_of(self.files.private_key_file)
+        if mode & _OTHERS:
+            _log.warning(
+                "private-key-exposed",
+                file=str(self.files.private_key_file),
+                mode=f"{mode:04o}",
+                expected="0600, or 0640 with a group of its own",
+            )
         if not is_named(self._listen_host, self._pair.names):
             _log.warning(
                 "certificate-names-another",
@@ -230,6 +240,13 @@ class Certificates:
             _signature_of(file)
             for file in (self.files.certificate_file, self.files.private_key_file)
         )
+
+
+def _mode_of(file: Path) -> int:
+    try:
+        return stat.S_IMODE(file.stat().st_mode)
+    except OSError:  # removed since it was read
+        return 0
 
 
 def _signature_of(file: Path) -> tuple[int, ...] | None:

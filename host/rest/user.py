@@ -1,15 +1,17 @@
-"""The RBAC User resource, limited to reading users and changing passwords."""
+"""The RBAC User resource: users, their passwords and roles."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Body
 
 from host.access import Effect, User
+from host.access.errors import UserInvalidError
 from host.rest.operation import resource
-from host.rest.parameters import LoginName
+from host.rest.parameters import LoginName, Uuid
 from host.rest.services import Caller, Services
-from host.rest.wire import instant, wire
+from host.rest.wire import instant, millis, wire
 
 router = resource("RBAC User")
 password_router = resource("RBAC User")
@@ -27,6 +29,31 @@ class OtherUsersNewPassword:
 
 
 @wire
+class CreateUserType:
+    """Without single sign-on, every user needs an initial password."""
+
+    login_name: str
+    full_name: str
+    enabled: bool
+    initial_password: str | None = None
+    parent_group: str | None = None
+    password_expiry: datetime | None = None
+
+
+@wire
+class PropertyResponseType:
+    key: str
+    value: str
+    last_changed_timestamp: datetime
+
+
+@wire
+class RoleAssociationResponseType:
+    role_id: str
+    create_timestamp: datetime
+
+
+@wire
 class UserResponseType:
     id: str
     version: int
@@ -35,8 +62,8 @@ class UserResponseType:
     login_name: str
     enabled: bool
     sso_auth: bool
-    properties: list[str]
-    role_associations: list[str]
+    properties: list[PropertyResponseType]
+    role_associations: list[RoleAssociationResponseType]
     password_expiry: datetime | None = None
     parent_group: str | None = None
 
@@ -63,7 +90,9 @@ def post_own_password(
     request: Annotated[NewPassword, Body()], caller: Caller, services: Services
 ) -> UserResponseType:
     """Change the caller's own password."""
-    return _user(services.users.change_password(caller.login_name, request.password))
+    days = services.password_days.get().by_user
+    changed = services.users.change_password(caller.login_name, request.password, valid_days=days)
+    return user_response(changed)
 
 
 @password_router.post("/user/otheruserpassword")
@@ -71,13 +100,47 @@ def post_others_password(
     request: Annotated[OtherUsersNewPassword, Body()], services: Services
 ) -> UserResponseType:
     """Change another user's password."""
-    return _user(services.users.change_password(request.username, request.password))
+    days = services.password_days.get().by_other
+    changed = services.users.change_password(request.username, request.password, valid_days=days)
+    return user_response(changed)
+
+
+@router.post("/user", status_code=HTTPStatus.CREATED)
+def post_user(
+    request: Annotated[CreateUserType, Body(alias="request")], services: Services
+) -> UserResponseType:
+    """Create a user, who may do nothing until roles are assigned."""
+    if request.parent_group is not None:
+        raise UserInvalidError("parentGroup is not supported: users belong to no groups")
+    if request.initial_password is None:
+        raise UserInvalidError("initialPassword is missing: users sign in by password alone")
+    return user_response(
+        services.users.create(
+            request.login_name,
+            request.initial_password,
+            full_name=request.full_name,
+            enabled=request.enabled,
+            password_expiry=millis(request.password_expiry),
+        )
+    )
+
+
+@router.put("/user/{loginname}/role/{roleid}")
+def put_user_role(loginname: LoginName, roleid: Uuid, services: Services) -> UserResponseType:
+    """Assign a role to a user."""
+    return user_response(services.users.assign_role(loginname, roleid))
+
+
+@router.delete("/user/{loginname}/role/{roleid}")
+def delete_user_role(loginname: LoginName, roleid: Uuid, services: Services) -> UserResponseType:
+    """Remove a role from a user."""
+    return user_response(services.users.remove_role(loginname, roleid))
 
 
 @router.get("/user/{loginname}")
 def get_user(loginname: LoginName, services: Services) -> UserResponseType:
     """Give a user."""
-    return _user(services.users.get(loginname))
+    return user_response(services.users.get(loginname))
 
 
 @router.get("/user/{loginname}/permissionsummary")
@@ -90,16 +153,19 @@ def get_permissions(loginname: LoginName, services: Services) -> UserPermissionS
         last_update_timestamp=instant(user.updated_at),
         permissions=[
             PermissionSummaryResponseType(
-                id=f"{user.id}-{number}",
-                permission_type=permission.effect,
-                permission_string=permission.pattern,
+                id=each.id,
+                permission_type=each.permission.effect,
+                permission_string=each.permission.pattern,
+                group_visibility=each.group_visibility,
+                virtual_node=each.permission.virtual_node,
             )
-            for number, permission in enumerate(user.permissions)
+            for each in user.granted
         ],
     )
 
 
-def _user(user: User) -> UserResponseType:
+def user_response(user: User) -> UserResponseType:
+    """A user on the wire."""
     return UserResponseType(
         id=user.id,
         version=user.version,
@@ -108,6 +174,17 @@ def _user(user: User) -> UserResponseType:
         login_name=user.login_name,
         enabled=user.enabled,
         sso_auth=False,
-        properties=[],
-        role_associations=[],
+        password_expiry=None if user.password_expiry is None else instant(user.password_expiry),
+        properties=[
+            PropertyResponseType(
+                key=each.key, value=each.value, last_changed_timestamp=instant(each.changed_at)
+            )
+            for each in user.properties
+        ],
+        role_associations=[
+            RoleAssociationResponseType(
+                role_id=each.role_id, create_timestamp=instant(each.created_at)
+            )
+            for each in user.roles
+        ],
     )

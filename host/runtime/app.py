@@ -6,7 +6,8 @@ when the start fails half way. Work that a crash interrupted is resumed before t
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import structlog
@@ -15,19 +16,22 @@ from prometheus_client import CollectorRegistry
 from host.adapters.files.data_directory import DataDirectory
 from host.adapters.files.identity import Keeping
 from host.adapters.files.secret_files import read_secret
+from host.adapters.http.acceptor import DoorMetrics
 from host.adapters.os.system import SystemClock, SystemEntropy
+from host.network.membership.workers import GROUP as MEMBERSHIP
 from host.ports.clock import Entropy, TwoClocks
-from host.rest.acceptor import DoorMetrics
-from host.rest.listener import bind
+from host.rest.listener import addresses_of, bind, bound
 from host.rest.server import serve
 from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates, check_given_files
 from host.runtime.plugin_loading import make_plugin_manager
-from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.base import ProcessContext, own_host_name
 from host.runtime.wiring.engines import log_engine
-from host.runtime.wiring.flows import start_flows, warm_up_code
+from host.runtime.wiring.flows import only_member, start_flows, warm_up_code
+from host.runtime.wiring.gateway_parts import start_gateway
 from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.inspection import name_what_is_missing
+from host.runtime.wiring.membership_run import start_membership
 from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.rest import Rest, live_door, make_rest, open_certificates
 from host.runtime.workers.hangup import Load, follow_log_level, reread_pins
@@ -35,6 +39,7 @@ from host.runtime.workers.monitor import monitored
 from host.runtime.workers.overview import Overviews, single_line
 from host.runtime.workers.overview_metrics import OverviewCollector
 from host.settings import HostSettings
+from host.settings.live import LiveConfig
 from host.settings.sections import REST
 
 _log = structlog.get_logger("cordbox.host")
@@ -53,8 +58,7 @@ def run_host(
     Args:
         settings: all settings.
         given_password: the administrator's password, unless a file is set.
-        on_ready: called with `url`, `certificate` and, if the host made the administrator's
-            password, `adminPasswordFile`.
+        on_ready: called with the facts that `_facts` gives.
         is_new: start a new cluster if the files of the data directory belong to different clusters.
         load: reads the settings again, on SIGHUP.
 
@@ -71,6 +75,7 @@ def run_host(
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)
         listener = stack.enter_context(bind(settings.listen_host, settings.listen_port))
+        gateways = stack.enter_context(bound(settings.gateway_listen))
         certificates = open_certificates(settings, directory, clock)
         host = stack.enter_context(
             composed(
@@ -80,6 +85,7 @@ def run_host(
                 entropy=SystemEntropy(),
                 given_password=given_password,
                 certificates=certificates,
+                gateway_sockets=gateways,
             )
         )
         follow_log_level(host.config, form=settings.log_format, worker=None)
@@ -87,15 +93,7 @@ def run_host(
         monitor = settings.monitor_address(0)
         if monitor is not None:
             stack.enter_context(monitored(monitor, host.monitor))
-        url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
-        running = settings
-
-        def hung_up() -> None:
-            nonlocal running
-            if load is not None:
-                running = reread_pins(running, load, host.config)
-
-        facts = _facts(url, certificates.files, host)
+        facts = _facts(settings.listen, [listener, *gateways], certificates.files, host)
         serve(
             host.asgi,
             listener=listener,
@@ -104,7 +102,7 @@ def run_host(
             stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: on_ready(facts),
             door=live_door(host.config, DoorMetrics(host.registry)),
-            on_hangup=hung_up,
+            on_hangup=_rereading(settings, load, host.config),
         )
         _log.info("stopping")
 
@@ -118,6 +116,7 @@ def composed(
     entropy: Entropy,
     given_password: str | None,
     certificates: Certificates | None = None,
+    gateway_sockets: Sequence[socket.socket] = (),
 ) -> Iterator[Rest]:
     """A host on a locked data directory, with running flow workers, inside the block."""
     with Keeping(directory.path) as keeping, ExitStack() as stack:
@@ -127,10 +126,11 @@ def composed(
             clock=clock,
             entropy=entropy,
             plugins=make_plugin_manager(
-                settings.plugins, with_entry_points=settings.plugin_entry_points
+                settings.loaded_plugins, with_entry_points=settings.plugin_entry_points
             ),
             registry=CollectorRegistry(),
             stack=stack,
+            gateway_sockets=gateway_sockets,
         )
         parts = Wiring(base)
         started = clock.now_ms()
@@ -150,13 +150,48 @@ def composed(
         parts.go_on_with_nodes()
         parts.go_on_with_registrations()
         start_flows(parts)
+        start_links(parts)
         warm_up_code(parts)
         keeping.begin()
         yield rest
 
 
-def _facts(url: str, certificate: ServerCertificate, host: Rest) -> Mapping[str, str]:
+def _rereading(settings: HostSettings, load: Load | None, config: LiveConfig) -> Callable[[], None]:
+    """What SIGHUP does: the settings are read again, and compared with those read last."""
+    running = settings
+
+    def hung_up() -> None:
+        nonlocal running
+        if load is not None:
+            running = reread_pins(running, load, config)
+
+    return hung_up
+
+
+def start_links(parts: Wiring) -> None:
+    """Meet other clusters, on a host with a gateway."""
+    if not parts.has_links:
+        return
+    # Imported here: hosts without a gateway do not load the link.
+    from host.network.link.sessions import GROUP as LINKS  # noqa: PLC0415
+
+    run, host = parts.base.entropy.random_bytes(8).hex(), own_host_name(parts.base.settings)
+    start_membership(parts, only_member(parts.store, MEMBERSHIP, run, host=host))
+    parts.start_link(only_member(parts.store, LINKS, run, host=host))
+    start_gateway(parts)
+
+
+def _facts(
+    listen: str, sockets: Sequence[socket.socket], certificate: ServerCertificate, host: Rest
+) -> Mapping[str, str]:
+    """`url`, `certificate`, with a gateway `gatewayListen`, with a made password its file.
+
+    `sockets` are that of REST, then those of the gateway.
+    """
+    url = f"https://{listen.rpartition(':')[0]}:{sockets[0].getsockname()[1]}"
     facts = {"url": url, "certificate": str(certificate.certificate_file.absolute())}
+    if sockets[1:]:
+        facts["gatewayListen"] = addresses_of(sockets[1:])
     if host.admin_password_file is not None:
         facts["adminPasswordFile"] = str(host.admin_password_file.absolute())
     return facts

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # The supervisor and commands load plugins without what they 
     from host.ports.clock import Clock, Entropy
     from host.ports.database import SqlDatabase
     from host.ports.keys import KeyStore
-    from host.ports.storage import Storage
+    from host.ports.storage import DatabaseUpkeep, Storage
     from host.ports.units import FlowStore
     from host.settings import HostSettings
     from host.settings.live import LiveConfig
@@ -59,6 +59,18 @@ def register_storage(settings: HostSettings, directory: DataDirectory) -> Storag
     Args:
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
+    """
+
+
+@hookspec(firstresult=True)
+def register_database_upkeep(settings: HostSettings) -> DatabaseUpkeep | None:
+    """Return the upkeep of a shared database; the first result that is not None is used.
+
+    The commands `cordbox database …` call it, not the host. Return None if the settings name no
+    such database.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
     """
 
 

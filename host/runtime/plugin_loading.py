@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _BUILT_IN = {
     "embedded": "plugins.embedded",
     "pkcs11_hsm": "plugins.pkcs11_hsm",
+    "postgres": "plugins.postgres",
     "toolchains": "plugins.toolchains",
 }
 """Name of a plugin that comes with Cordbox -> its module."""

@@ -1,15 +1,16 @@
 """Settings that a host needs to start, and the pinned keys of sections."""
 
 import dataclasses
+import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
-from host.domain.workers import WorkerPlan, WorkersInvalidError
+from host.domain.workers import WorkerKind, WorkerPlan, WorkersInvalidError
 from host.settings.errors import SettingsInvalidError
 from host.settings.kinds import ADDRESS
 from host.settings.pins import Pin, pinned_values
@@ -18,6 +19,7 @@ from host.settings.section import Section
 
 T = TypeVar("T")
 
+_DATABASE_PLUGIN = "postgres"
 _FLOW_PROCESSES_MAX = 4
 """Each process takes about 100 MB: too much by default on a laptop with many cores.
 """
@@ -67,6 +69,33 @@ class HostSettings:
             "without it the master key lies in the data directory."
         ),
     ] = None
+    database_url: Annotated[
+        Annotated[str, Meta(max_length=1000)] | None,
+        Meta(
+            description="PostgreSQL database of a cluster, `postgresql://user@host:port/database`:"
+            " everything that hosts share is stored there. Needs the extra `postgres` and"
+            " `master_passphrase_file`. Without it the data directory holds everything."
+        ),
+    ] = None
+    database_password_file: Annotated[
+        Path | None,
+        Meta(description="File whose first line is the password of the database's user."),
+    ] = None
+    database_ca_file: Annotated[
+        Path | None,
+        Meta(
+            description="PEM certificates of the authorities that issued the database server's"
+            " certificate, which is checked with its name unless the server is on this machine;"
+            " without it, those of the system."
+        ),
+    ] = None
+    host_name: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", max_length=63)] | None,
+        Meta(
+            description="Name of this host in its cluster, different from all other hosts';"
+            " by default the machine's."
+        ),
+    ] = None
     workers: Annotated[
         str,
         Meta(
@@ -84,6 +113,31 @@ class HostSettings:
             " line `monitor-listening`). Without it only REST has them.",
         ),
     ] = None
+    gateway_listen: Annotated[
+        tuple[Annotated[str, Meta(pattern=ADDRESS, max_length=300)], ...],
+        Meta(
+            max_length=16,
+            description="Addresses and ports where gateways of other clusters connect (Corda's P2P"
+            " gateway); port 0 takes a free one. Without one the host is in static networks alone:"
+            " nothing listens, and no link runs.",
+        ),
+    ] = ()
+    p2p_address_limits: Annotated[
+        bool,
+        Meta(
+            description="Whether limits of strangers at the gateway count by their IP address;"
+            " false behind a load balancer that hides addresses: they count by connection then."
+        ),
+    ] = True
+    p2p_deny_networks: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...],
+        Meta(
+            max_length=100,
+            description="Networks, such as `10.0.0.0/8`, to which the gateway never connects,"
+            " whatever endpoints members name. By default the link-local ones, where clouds serve"
+            " a machine's own secrets.",
+        ),
+    ] = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
     plugins: Annotated[
         tuple[Annotated[str, Meta(max_length=100)], ...],
         Meta(max_length=100, description="Plugins to load: `embedded`, or names of entry points."),
@@ -135,12 +189,22 @@ class HostSettings:
             raise SettingsInvalidError(
                 "tls_certificate_file and tls_private_key_file must be given together"
             )
+        if self.database_url is not None and self.master_passphrase_file is None:
+            raise SettingsInvalidError(
+                "database_url needs master_passphrase_file: all hosts of a cluster use one key"
+            )
         try:
             self.worker_plan  # noqa: B018  # parsed to fail early
         except WorkersInvalidError as refused:
             raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
+        if WorkerKind.GATEWAY in self.worker_plan.counts and not self.gateway_listen:
+            raise SettingsInvalidError("workers: gateway: gateway_listen names no address")
+        for address in self.gateway_listen:
+            if split_address(address)[1] > 65_535:
+                raise SettingsInvalidError(f"gateway_listen: {address}: the port is above 65535")
+        _check_networks(self.p2p_deny_networks)
         last = self.monitor_address(max(sum(self.worker_plan.counts.values()), 1) - 1)
         if last is not None and int(last.rpartition(":")[2]) > 65_535:
             raise SettingsInvalidError(
@@ -157,6 +221,12 @@ class HostSettings:
         return read_values(kind, self.plugged)
 
     @property
+    def loaded_plugins(self) -> tuple[str, ...]:
+        """The plugins to load: `plugins`, and the one that `database_url` needs."""
+        needed = () if self.database_url is None else (_DATABASE_PLUGIN,)
+        return (*self.plugins, *(name for name in needed if name not in self.plugins))
+
+    @property
     def worker_plan(self) -> WorkerPlan:
         """The worker processes that the setting `workers` requests."""
         cores = min(os.cpu_count() or 1, _FLOW_PROCESSES_MAX)
@@ -171,8 +241,22 @@ class HostSettings:
 
     @property
     def listen_host(self) -> str:
-        return self.listen.rpartition(":")[0].strip("[]")
+        return split_address(self.listen)[0]
 
     @property
     def listen_port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
+        return split_address(self.listen)[1]
+
+
+def _check_networks(networks: Sequence[str]) -> None:
+    for text in networks:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as refused:
+            raise SettingsInvalidError(f"p2p_deny_networks: {refused}") from refused
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host, without brackets, and port of an address such as `[::1]:8080`."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

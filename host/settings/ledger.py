@@ -45,6 +45,24 @@ class LedgerValues:
     notary_answer_seconds: Annotated[
         int, Meta(ge=1, le=3_600, description="Seconds in which a notary answers.")
     ] = 60
+    repair_first_seconds: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=86_400,
+            description="Seconds after which the notary is asked what came of a transaction that"
+            " its flow left undecided; then again after 1, 6 and each 24 hours.",
+        ),
+    ] = 600
+    repair_until_seconds: Annotated[
+        int,
+        Meta(
+            ge=3_600,
+            le=31_536_000,
+            description="Seconds after the end of a transaction's time window in which its notary"
+            " is still asked.",
+        ),
+    ] = 432_000
     token_claim_timeout_seconds: Annotated[
         int,
         Meta(

@@ -7,6 +7,9 @@ from msgspec import Meta
 
 from host.domain.quotas import QUOTA_NAMES, Quota, quota_meaning, quota_range
 from host.settings.corda import CordaExternalMessaging, CordaFlow, CordaMessaging, CordaRest
+from host.settings.corda_membership import CordaMembership
+from host.settings.corda_p2p import CordaP2pGateway, CordaP2pLinkManager
+from host.settings.corda_rbac import CordaRbac
 from host.settings.flows import FlowValues, TopicValues
 from host.settings.guests import GuestValues, IsolationValues
 from host.settings.ledger import LedgerValues
@@ -24,6 +27,10 @@ CORDA_FLOW = Section("corda.flow", CordaFlow)
 CORDA_MESSAGING = Section("corda.messaging", CordaMessaging)
 CORDA_EXTERNAL_MESSAGING = Section("corda.externalMessaging", CordaExternalMessaging)
 CORDA_REST = Section("corda.rest", CordaRest)
+CORDA_RBAC = Section("corda.rbac", CordaRbac)
+CORDA_P2P_GATEWAY = Section("corda.p2p.gateway", CordaP2pGateway)
+CORDA_MEMBERSHIP = Section("corda.membership", CordaMembership)
+CORDA_P2P_LINK_MANAGER = Section("corda.p2p.linkManager", CordaP2pLinkManager)
 FLOW = Section("cordbox.flow", FlowValues)
 TOPIC = Section("cordbox.topic", TopicValues)
 QUOTA = Section("cordbox.quota", Quota, metas={name: _quota_meta(name) for name in QUOTA_NAMES})
@@ -43,6 +50,10 @@ SECTIONS: Mapping[str, Section[Any]] = {
         CORDA_MESSAGING,
         CORDA_EXTERNAL_MESSAGING,
         CORDA_REST,
+        CORDA_RBAC,
+        CORDA_P2P_GATEWAY,
+        CORDA_P2P_LINK_MANAGER,
+        CORDA_MEMBERSHIP,
         FLOW,
         TOPIC,
         QUOTA,

@@ -30,7 +30,7 @@ def shaped(value: object, shape: type[T], place: str) -> T:
     """
     try:
         return msgspec.convert(value, shape)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:
         raise ClusterAnswerError(f"{place} answers another shape: {error}") from error
 
 

@@ -17,15 +17,17 @@ from cpi.package.descriptor import DESCRIPTOR_PATH, CodeDescriptor, dump_descrip
 from cpi.package.external_channels import CHANNELS_PATH, channels_document
 from cpi.package.model import CpkDependency, PackageType
 from cpi.package.verify import read_package
+from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
 from host.guests.admissions import Admissions, Task
 from host.guests.code import MAKING_MEMORY_BYTES, CodeRefusedError
 from host.guests.declarations import declarations_of
-from host.tools.code import BuiltCode, component_code, python_code, python_sources
+from host.tools.code import BuiltCode, PythonSources, component_code, python_code, python_sources
 from host.tools.dependencies import DependencyRefusedError, ForeignCpk, foreign_cpks
 from host.tools.lint import checked
 from host.tools.output import BuiltFile, write_files
 from host.tools.project import CordappProject, CpkPlan, load_project
+from host.tools.sources import SourceRefusedError
 from host.tools.toolchains import ComponentBuilder, no_toolchains
 from sandbox.runtime import Sandbox
 
@@ -217,18 +219,16 @@ def _codes(
     Sources are collected one after the other, code runs at once.
     """
     plans = [plan for plan in (project.contract, project.workflow) if plan is not None]
+    sources = _sources([plan for plan in plans if _is_python(plan)])
     tasks: list[Task[BuiltCode]] = []
-    base: Mapping[str, str] = {}
     for plan in plans:
         progress(f"Preparing the {plan.world.value} code of {plan.symbolic_name}")
         action: Callable[[], BuiltCode]
-        if plan.component is not None or plan.language is not None:
-            action = partial(component_code, sandbox, plan, project.limits, build_component)
+        if _is_python(plan):
+            runtime, own = runtimes.get(plan.world), sources[plan.world]
+            action = partial(python_code, sandbox, own, project.limits, runtime=runtime)
         else:
-            sources = python_sources(plan, base=base)
-            runtime = runtimes.get(plan.world)
-            action = partial(python_code, sandbox, sources, project.limits, runtime=runtime)
-            base = sources.own
+            action = partial(component_code, sandbox, plan, project.limits, build_component)
         tasks.append(Task(name=plan.symbolic_name, memory_bytes=MAKING_MEMORY_BYTES, action=action))
     with Admissions.of_machine() as admissions:
         codes = admissions.run(
@@ -237,6 +237,34 @@ def _codes(
     for plan, code in zip(plans, codes, strict=True):
         _check_declarations(plan, code.descriptor)
     return list(zip(plans, codes, strict=True))
+
+
+def _is_python(plan: CpkPlan) -> bool:
+    return plan.component is None and plan.language is None
+
+
+def _sources(plans: Sequence[CpkPlan]) -> dict[CodeWorld, PythonSources]:
+    """The sources of each CPK by its world.
+
+    Raises:
+        SourceRefusedError: with the problems of all of them.
+    """
+    found: dict[CodeWorld, PythonSources] = {}
+    problems: list[str] = []
+    base: Mapping[str, str] = {}
+    for plan in plans:
+        try:
+            found[plan.world] = python_sources(plan, base=base)
+            base = found[plan.world].own
+        except SourceRefusedError as refused:
+            problems += refused.problems
+            base = refused.files
+        except InvalidInputError:
+            if not problems:
+                raise
+    if problems:
+        raise SourceRefusedError(tuple(problems))
+    return found
 
 
 def _check_declarations(plan: CpkPlan, descriptor: CodeDescriptor) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -44,6 +44,21 @@ class _Transaction(msgspec.Struct):
     references: list[_Resolved]
     outputs: list[_State]
     commands: list[dict[str, object]]
+    signatories: list[str]
+
+
+class _Agreed(msgspec.Struct):
+    type: str
+    value: object
+    participants: list[str]
+
+
+class _Consensual(msgspec.Struct):
+    """A transaction of the consensual ledger: states take the place of all else."""
+
+    id: str
+    timestamp: str
+    states: Annotated[list[_Agreed], msgspec.Meta(min_length=1)]
     signatories: list[str]
 
 
@@ -85,7 +100,8 @@ def parse_transaction(data: bytes, label: str) -> JsonObject:
         raise TransactionFileError(f"{label} is larger than {TRANSACTION_BYTES_MAX} bytes")
     try:
         document: JsonObject = msgspec.json.decode(data)
-        msgspec.convert(document, _Transaction)
+        is_consensual = isinstance(document, dict) and "states" in document
+        msgspec.convert(document, _Consensual if is_consensual else _Transaction)
     except (ValueError, RecursionError) as refused:
         raise TransactionFileError(f"{label}: no ledger transaction: {refused}") from refused
     return document

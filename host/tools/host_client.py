@@ -88,16 +88,27 @@ class HostClient:
 
     def items(self, path: str, member: str, **query: str | int) -> Iterator[dict[str, Any]]:
         """The objects of a list, page by page; raises the errors of `get`."""
+        for answer in self._pages(path, query):
+            items = answer.get(member) if isinstance(answer, dict) else None
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise ClusterAnswerError(f"{self.url}{path} answers no list {member!r} of objects")
+            yield from items
+
+    def texts(self, path: str, **query: str | int) -> Iterator[str]:
+        """The texts of a list of nothing else, page by page; raises the errors of `get`."""
+        for answer in self._pages(path, query):
+            if not isinstance(answer, list) or not all(isinstance(item, str) for item in answer):
+                raise ClusterAnswerError(f"{self.url}{path} answers no list of texts")
+            yield from answer
+
+    def _pages(self, path: str, query: Mapping[str, str | int]) -> Iterator[Any]:
+        """The JSON value of each page of a list."""
         cursor: str | None = None
         pages = PageCursors(f"{self.url}{path}")
         while True:
             asked = query if cursor is None else {**query, "after": cursor}
             data, cursor = self._exchange("GET", path, params=asked)
-            answer = self._json(path, data)
-            items = answer.get(member) if isinstance(answer, dict) else None
-            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-                raise ClusterAnswerError(f"{self.url}{path} answers no list {member!r} of objects")
-            yield from items
+            yield self._json(path, data)
             pages.check(cursor)
             if cursor is None:
                 return
@@ -126,10 +137,18 @@ class HostClient:
 
     def post(self, path: str, body: JsonValue = None, **query: str | int) -> Any:
         """Post JSON and return the JSON answer; raises the errors of `get`."""
+        return self._json(path, self.send("POST", path, body, **query))
+
+    def put(self, path: str, body: JsonValue) -> Any:
+        """Put JSON and return the JSON answer, None if there is none; raises as `get`."""
+        data = self.send("PUT", path, body)
+        return self._json(path, data) if data else None
+
+    def send(self, method: str, path: str, body: JsonValue = None, **query: str | int) -> bytes:
+        """Send JSON and return the body of the answer; raises the errors of `get`."""
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         headers = {"Content-Type": "application/json"} if content else {}
-        data = self.ask("POST", path, params=query, content=content, headers=headers)
-        return self._json(path, data)
+        return self.ask(method, path, params=query, content=content, headers=headers)
 
     def upload(
         self,

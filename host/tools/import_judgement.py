@@ -113,7 +113,7 @@ class _Judging:
         self._queue: list[tuple[When, int, str, str]] = []
         self._count = 0
         self._conditions: dict[str, Conditions] = {}
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, int, str]] = set()
 
     def follow(self, starts: Iterable[tuple[str, When]]) -> None:
         for path, when in starts:
@@ -135,7 +135,7 @@ class _Judging:
             line = getattr(refused, "lineno", None) or 1
             self._tell(f"{path}:{line}: {syntax_problem(refused)}", path, reached)
             return
-        for found in imports_of(path, syntax.tree, self._conditions_of(path, syntax)):
+        for found in imports_of(path, syntax, self._conditions_of(path, syntax)):
             when = max(reached, found.when)
             if self._unreached.covers(found.module):
                 self._judge_declared(path, found, when)
@@ -190,7 +190,7 @@ class _Judging:
         return self._rules.reason_of_attribute(name)
 
     def _warn(self, text: str, path: str, found: Import, reached: When) -> None:
-        key = (path, found.module)
+        key = (path, found.line, found.module)
         if max(reached, found.when) is not When.CAUGHT and key not in self._warned:
             self._warned.add(key)
             self.warnings.append(text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from host.tools.module_names import absolute
+from host.tools.module_syntax import IMPORTERS, ModuleSyntax
 from host.tools.static_conditions import Conditions
 
 
@@ -43,11 +44,11 @@ class Import:
 
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _MISSING_NAMES = frozenset({"NameError", "AttributeError"})
-_IMPORTERS = frozenset({"__import__", "import_module", "importlib.import_module"})
+_IMPORTERS = frozenset({*IMPORTERS, "importlib.import_module"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def imports_of(path: str, tree: ast.Module, conditions: Conditions) -> tuple[Import, ...]:
+def imports_of(path: str, syntax: ModuleSyntax, conditions: Conditions) -> tuple[Import, ...]:
     """The imports of a module that a sandbox may come to, in the order of the text.
 
     Left out are those in branches that a sandbox never takes: below conditions that its Python
@@ -55,21 +56,22 @@ def imports_of(path: str, tree: ast.Module, conditions: Conditions) -> tuple[Imp
 
     Args:
         path: of the file in its bundle; relative imports are resolved against it.
-        tree: its syntax.
+        syntax: of its text.
         conditions: what is known about the module's values.
     """
-    scan = _Scan(path, conditions)
-    scan.block(tree.body, When.LOAD)
+    scan = _Scan(path, conditions, calls_too=syntax.has_importers)
+    scan.block(syntax.tree.body, When.LOAD)
     return tuple(scan.found)
 
 
 class _Scan:
     """Walks the statements of one module; `found` collects the imports."""
 
-    def __init__(self, path: str, conditions: Conditions) -> None:
+    def __init__(self, path: str, conditions: Conditions, *, calls_too: bool) -> None:
         self.found: list[Import] = []
         self._path = path
         self._conditions = conditions
+        self._calls_too = calls_too
 
     def block(self, statements: Sequence[ast.stmt], when: When) -> bool:
         """Scan statements up to the first that leaves the block; whether there is one."""
@@ -136,8 +138,8 @@ class _Scan:
         self.block(node.finalbody, when)
 
     def _expressions(self, nodes: Iterable[ast.AST], when: When) -> None:
-        """Calls that import a module by a literal name."""
-        for node in nodes:
+        """Calls that import a module by a literal name, looked for only where there may be one."""
+        for node in nodes if self._calls_too else ():
             for each in ast.walk(node):
                 if isinstance(each, ast.Call):
                     name = self._imported(each)

@@ -64,6 +64,21 @@ class Verified(TypedDict):
     differs: bool
 
 
+class Near(TypedDict):
+    """A transaction before or after another one; `status` is a letter, None: not at the node."""
+
+    id: str
+    status: str | None
+
+
+class Around(TypedDict):
+    """Transactions that one takes states of, and verified ones that consume its own."""
+
+    before: list[Near]
+    after: list[Near]
+    isCut: bool
+
+
 class Shown(TypedDict):
     """A transaction of any status; times are ISO 8601."""
 
@@ -77,6 +92,7 @@ class Shown(TypedDict):
     parties: list[str]
     visible: list[int]
     verifications: list[Verified]
+    around: Around | None
 
 
 STATUSES: Mapping[str, str] = {"D": "draft", "U": "unverified", "V": "verified", "I": "invalid"}
@@ -94,8 +110,10 @@ def transactions(client: HostClient, node: str, statuses: str = "V") -> Iterator
         yield shaped(item, Listed, path)
 
 
-def shown(client: HostClient, node: str, transaction: str) -> Shown:
+def shown(client: HostClient, node: str, transaction: str, *, around: bool = False) -> Shown:
     """A transaction of any status, who signed it, and who verified it with which code.
+
+    With `around`, also the transactions before and after it in the ledger's graph.
 
     Raises:
         TransactionIdInvalidError: `transaction` is no identifier.
@@ -103,7 +121,8 @@ def shown(client: HostClient, node: str, transaction: str) -> Shown:
     """
     identifier = parse_transaction_id(transaction)
     path = f"/ledger/{node_named(client, node)}/transaction/{identifier}"
-    return shaped(client.get(path), Shown, path)
+    found = client.get(path, around="true") if around else client.get(path)
+    return shaped(found, Shown, path)
 
 
 class Repair(TypedDict):
@@ -140,6 +159,30 @@ def rebuilt(client: HostClient, node: str) -> Rebuild:
     """
     path = f"/virtualnode/{node_named(client, node)}/vault/rebuild"
     return shaped(client.post(path), Rebuild, path)
+
+
+class Rebuilding(TypedDict):
+    """How far a rebuild is: RUNNING or COMPLETED, times ISO 8601, counts of transactions."""
+
+    requestId: str
+    status: str
+    startedAt: str
+    updatedAt: str
+    endedAt: str | None
+    total: int
+    transactions: int
+    changed: int
+    failed: int
+
+
+def rebuilds(client: HostClient, node: str) -> list[Rebuilding]:
+    """The last rebuilds of a node's vault, the latest first.
+
+    Raises:
+        HostError: see `HostClient.get` and `node_named`.
+    """
+    path = f"/virtualnode/{node_named(client, node)}/vault/rebuild"
+    return [shaped(each, Rebuilding, path) for each in client.items(path, "rebuilds")]
 
 
 def exported(

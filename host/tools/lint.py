@@ -1,8 +1,10 @@
 """`cordapp lint`: finds what can make a Python contract differ between runs, hosts or versions.
 
-Rules about code are for contracts only: a flow that diverges is detected by its journal, and a
-contract has none. For vendored packages only the imports are checked against the sandbox's. What a
-build refuses besides, such as an entry module that is missing, is found in both parts.
+Rules about code are for contracts: a flow that diverges is detected by its journal, and a contract
+has none. Of a workflow's code only calls are found that a sandbox refuses, and that a test which
+runs natively may not meet. For vendored packages only the imports are checked against the
+sandbox's. What a build refuses besides, such as an entry module that is missing, is found in both
+parts.
 """
 
 import ast
@@ -30,6 +32,7 @@ _PROBLEM = re.compile(r"(?P<file>[^:]+):(?P<line>[0-9]+): (?P<text>.*)")
 _IMPORTED = re.compile(r"import of '([^'.]+)")
 _OWN_WARNINGS = frozenset({Rule.IMPORT_LATER, Rule.SOURCES})
 """Rules whose findings a build reports itself."""
+_IN_WORKFLOWS = {Rule.CLOCK: Rule.FLOW_CLOCK, Rule.RANDOMNESS: Rule.FLOW_RANDOMNESS}
 _SILENT = frozenset({Rule.SYNTAX, Rule.SOURCES, Rule.ALLOW_REASON, Rule.ALLOW_UNUSED})
 """Rules that no comment can disable."""
 
@@ -54,7 +57,7 @@ class _Allowance:
 
 
 def checked(project: CordappProject) -> tuple[str, ...]:
-    """The warnings about a project's contract code, a sentence each.
+    """The warnings about a project's code, a sentence each.
 
     Without those that a build finds itself: imports that fail later, and what it refuses.
 
@@ -65,7 +68,7 @@ def checked(project: CordappProject) -> tuple[str, ...]:
     errors = tuple(found for found in findings if found.severity is Severity.ERROR)
     if errors:
         raise LintRefusedError(errors)
-    return tuple(str(found) for found in findings)
+    return tuple(f"{found}: {found.hint}" for found in findings)
 
 
 def lint_project(project: CordappProject) -> tuple[Finding, ...]:
@@ -90,6 +93,9 @@ def _part_findings(plan: CpkPlan, source: Path, root: Path) -> Iterator[Finding]
                 if item.file == path and item.rule is not Rule.SOURCES
             ]
             yield from lint_text(names[path], text, imports=imports)
+    else:
+        for path, text in files.items():
+            yield from _refused_calls(names[path], text)
     for item in findings:
         is_read = is_contract and item.line > 0  # a fault of syntax, which `lint_text` has found
         if item.rule is Rule.SOURCES and not is_read:
@@ -115,6 +121,19 @@ def lint_text(path: str, text: str, *, imports: list[Finding]) -> Iterator[Findi
         if not silencing or finding.rule in _SILENT:
             yield finding
     yield from _judged(path, text, allowances, used)
+
+
+def _refused_calls(path: str, text: str) -> Iterator[Finding]:
+    """The calls in one file of a workflow that fail in a sandbox, and that no comment allows."""
+    try:
+        tree = ast.parse(text, filename=path)
+    except (SyntaxError, ValueError, RecursionError):
+        return  # what reads the imports tells it
+    allowances = list(_allowances(text))
+    for finding in findings_of(path, tree):
+        rule = _IN_WORKFLOWS.get(finding.rule)
+        if rule and not any(a.covers == finding.line and rule in a.rules for a in allowances):
+            yield replace(finding, rule=rule)
 
 
 def _judged(

@@ -20,6 +20,8 @@ class Rule(StrEnum):
     IMPORT_LATER = "import-fails-later"
     CLOCK = "clock"
     RANDOMNESS = "randomness"
+    FLOW_CLOCK = "flow-clock"
+    FLOW_RANDOMNESS = "flow-randomness"
     HASH = "hash"
     IDENTITY = "object-identity"
     SET_ORDER = "set-order"
@@ -56,6 +58,14 @@ RULES: Mapping[Rule, RuleFacts] = MappingProxyType(
         Rule.RANDOMNESS: RuleFacts(
             severity=Severity.ERROR,
             hint="a contract has no randomness: let the flow put the value into the transaction",
+        ),
+        Rule.FLOW_CLOCK: RuleFacts(
+            severity=Severity.WARNING,
+            hint="a sandbox has no clock: use self.clock.now() in a flow",
+        ),
+        Rule.FLOW_RANDOMNESS: RuleFacts(
+            severity=Severity.WARNING,
+            hint="a sandbox has no randomness: use self.random in a flow, or random.Random(seed)",
         ),
         Rule.HASH: RuleFacts(
             severity=Severity.ERROR,

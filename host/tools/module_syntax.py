@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from host.tools.module_names import absolute
 
+IMPORTERS = ("__import__", "import_module")
+"""Functions that import a module by its name, which stands in the text of who calls them."""
 _KEPT_MODULES_MAX = 64
 _KEPT_CHARACTERS_MAX = 32 * 1024
 """Of one module; its tree takes about 50 bytes a character."""
@@ -26,11 +28,13 @@ class ModuleSyntax:
             out.
         constants: names that one statement of the module binds and nothing else, with the
             expression.
+        has_importers: a function that imports by name may be called in it (`IMPORTERS`).
     """
 
     tree: ast.Module
     origins: Mapping[str, str]
     constants: Mapping[str, ast.expr]
+    has_importers: bool
 
 
 def module_syntax(path: str, text: str) -> ModuleSyntax:
@@ -59,7 +63,13 @@ def _parsed(path: str, text: str) -> ModuleSyntax:
         for name, found in imported.items()
         if len(found) == 1 and name not in counts
     }
-    return ModuleSyntax(tree=tree, origins=origins, constants=_constants(tree, counts))
+    return ModuleSyntax(
+        tree=tree,
+        origins=origins,
+        constants=_constants(tree, counts),
+        # Other characters may stand for those of a name.
+        has_importers=not text.isascii() or any(name in text for name in IMPORTERS),
+    )
 
 
 _kept = lru_cache(maxsize=_KEPT_MODULES_MAX)(_parsed)

@@ -7,6 +7,7 @@ nothing.
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from host.tools.import_judgement import (
 from host.tools.module_names import module_name, modules_of, packages_of, paths_to
 from host.tools.project import CpkPlan
 from host.tools.runtime_modules import SourceRules
-from sandbox.python_source import data_text, is_data
+from sandbox.python_source import BYTES_MAX, canonical_form, data_text, is_data
 
 SDK_PACKAGE = "cordapp"
 SDK_ROOT_MODULE = "cordapp.guest"
@@ -33,19 +34,27 @@ FILES_MAX = 500
 FILE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 4 * 1024 * 1024
 VENDORED_FILES_MAX = 1_000
+_LARGEST_SHOWN = 5
 
 _TEST_FOLDERS = frozenset({"test", "tests"})
 _NATIVE = frozenset({".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo", ".a", ".o", ".c", ".pyx"})
 
 
 class SourceRefusedError(InvalidInputError):
-    """Sources that no guest could run; `problems` names each file and line."""
+    """Sources that no guest could run; `problems` names each file and line.
+
+    Attributes:
+        files: the modules and data that were read, so that what builds upon them can be judged.
+    """
 
     code = "cordapp-source-refused"
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    def __init__(
+        self, problems: tuple[str, ...], files: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.files = files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +91,9 @@ def collect_sources(
     """The files of one CPK.
 
     Every `.py` file below `folder` is the CPK's own, test files left out. All vendored modules are
-    added, except tests that nothing imports. SDK modules are added if own modules, vendored ones or
-    the SDK's entry `cordapp.guest` import them, or if `base` contains a different version of them.
-    In the place of a module that is declared unreached stands one that refuses to be imported.
+    added, except tests that nothing imports. SDK modules are added if anything here or the SDK's
+    entry `cordapp.guest` imports them, or if `base` has another version of them. In the place of a
+    module that is declared unreached stands one that refuses to be imported.
 
     Args:
         folder: where the CPK's top-level modules and packages lie.
@@ -96,22 +105,17 @@ def collect_sources(
         unreached: modules that the author declares never to be imported.
 
     Raises:
-        SourceRefusedError: imports that fail while the code is loaded, declarations that do not
-            hold, native code, syntax errors, limits.
+        SourceRefusedError: imports that fail on loading, wrong declarations, native code, limits.
     """
     problems: list[str] = []
     unreached = unreached or Unreached()
     own = _read_folder(folder, problems)
-    known = modules_of(own)
-    problems += missing_entries(folder, entry_modules, known)
-    problems += _hidden_names({**modules_of(vendored), **known}, rules)
+    problems += missing_entries(folder, entry_modules, modules_of(own))
     texts = {path: data_text(content) for path, content in data.items()}
-    problems += _collisions(own, vendored, base)
-    problems += _changed_data(texts, base)
-    problems += _wrongly_declared(unreached, entry_modules)
+    problems += _wrong_names(own, vendored, base, rules)
+    problems += [*_changed_data(texts, base), *_wrongly_declared(unreached, entry_modules)]
     sdk = sdk_sources()
-    code = {path: text for path, text in base.items() if not is_data(path)}
-    available = code | sdk | dict(vendored) | own
+    available = {**_code(base), **sdk, **vendored, **own}
     judgement = judge_imports(
         available,
         roots=_roots(entry_modules, modules_of(available)),
@@ -120,19 +124,43 @@ def collect_sources(
         rules=rules,
         unreached=unreached,
     )
-    problems += [*judgement.problems, *unknown_names(unreached, {**vendored, **own})]
-    reached = judgement.reached.keys()
-    replaced = {path for path, text in sdk.items() if base.get(path, text) != text}
+    brought, reached = {**vendored, **own}, judgement.reached.keys()
+    problems += [*judgement.problems, *unknown_names(unreached, brought)]
     packed = _packed(vendored, reached, unreached)
     problems += _too_much_vendored(vendored, packed, unreached)
     if problems:
-        raise SourceRefusedError(tuple(problems))
-    chosen = own.keys() | packed | (reached & sdk.keys()) | replaced
-    files = {path: available[path] for path in chosen if not unreached.covers(module_name(path))}
-    files |= _stubs({**vendored, **own}, unreached) | texts
+        raise SourceRefusedError(tuple(problems), {**vendored, **own, **texts})
+    chosen = own.keys() | packed | (reached & sdk.keys()) | _replaced(sdk, base)
+    code = {path: available[path] for path in chosen}
+    files = {**_without(unreached, code), **_stubs(brought, unreached), **texts}
+    if told := _too_large({**base, **files}, entry_modules, unreached):
+        raise SourceRefusedError((told,), files)
     return CollectedSources(
         files=dict(sorted(files.items())), reached=frozenset(reached), warnings=judgement.warnings
     )
+
+
+def _replaced(sdk: Mapping[str, str], base: Mapping[str, str]) -> set[str]:
+    """Paths of the SDK's modules of which the dependencies have another version."""
+    return {path for path, text in sdk.items() if base.get(path, text) != text}
+
+
+def _code(files: Mapping[str, str]) -> dict[str, str]:
+    """Those that are modules."""
+    return {path: text for path, text in files.items() if not is_data(path)}
+
+
+def _without(unreached: Unreached, files: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not declared unreached."""
+    return {path: text for path, text in files.items() if not unreached.covers(module_name(path))}
+
+
+def _wrong_names(
+    own: Mapping[str, str], vendored: Mapping[str, str], base: Mapping[str, str], rules: SourceRules
+) -> Iterator[str]:
+    """Modules whose names another module of the CPK, of its dependencies or the runtime has."""
+    yield from _hidden_names({**modules_of(vendored), **modules_of(own)}, rules)
+    yield from _collisions(own, vendored, base)
 
 
 def _hidden_names(modules: Mapping[str, str], rules: SourceRules) -> list[str]:
@@ -165,6 +193,25 @@ def _too_much_vendored(
         f"{TOTAL_BYTES_MAX}: declare those that nothing imports in {unreached.label}"
     )
     return [problem]
+
+
+def _too_large(
+    files: Mapping[str, str], entry_modules: Iterable[str], unreached: Unreached
+) -> str | None:
+    """Whether the modules and data of a CPK and its dependencies exceed what a sandbox loads."""
+    size = len(canonical_form(files, entry_modules))
+    if size <= BYTES_MAX:
+        return None
+    sizes = Counter[str]()
+    for path, text in files.items():
+        sizes[_top(path)] += len(text)
+    ordered = sorted(sizes.items(), key=lambda each: (-each[1], each[0]))[:_LARGEST_SHOWN]
+    largest = ", ".join(f"{name} {count}" for name, count in ordered)
+    return (
+        f"modules and data of {size} bytes in the form that a sandbox loads, at most {BYTES_MAX}: "
+        f"vendor fewer packages, or declare what nothing imports in {unreached.label}; the "
+        f"largest are {largest}"
+    )
 
 
 def missing_entries(folder: Path, entry_modules: Iterable[str], known: Iterable[str]) -> list[str]:

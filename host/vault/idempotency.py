@@ -16,12 +16,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     insert,
     or_,
     select,
 )
 
+from host.database.prepared import Prepared
 from host.domain.call_time import check_call_time
 from host.domain.capability_error import CapabilityError
 from host.domain.ids import EpochMs, FlowId
@@ -44,7 +46,8 @@ ENDED_KEPT_MS = 3_600_000
 """Longer than a worker that was wrongly considered dead can continue a step."""
 
 _SELECT = select(REQUEST.c.request_digest, REQUEST.c.answer)
-_INSERT = insert(REQUEST)
+_FIND = Prepared(_SELECT.where(REQUEST.c.request_id == bindparam("request")))
+_INSERT = Prepared(insert(REQUEST))
 _ENDED = "ended:"
 _AFTER_ENDED = "ended;"
 
@@ -56,7 +59,7 @@ def find_answer(connection: Connection, request_id: str, request: JsonValue) -> 
         CapabilityError: `request-id-reused`: the identifier belongs to another request;
             `request-invalid`: the request has no canonical form.
     """
-    row = connection.execute(_SELECT.where(REQUEST.c.request_id == request_id)).one_or_none()
+    row = _FIND.first(connection, {"request": request_id})
     if row is None:
         return None
     if row.request_digest != _digest(request):
@@ -70,8 +73,8 @@ def remember_answer(
     connection: Connection, request_id: str, request: JsonValue, answer: JsonValue, now: EpochMs
 ) -> None:
     """Keep `answer` for `find_answer`, in the transaction of the request's effect."""
-    connection.execute(
-        _INSERT,
+    _INSERT.run(
+        connection,
         {
             "request_id": request_id,
             "request_digest": _digest(request),
@@ -96,7 +99,7 @@ def forget_answers(connection: Connection, flow_id: FlowId, now: EpochMs) -> Non
         )
     )
     ended = {"request_id": f"{_ENDED}{flow_id}", "request_digest": "", "answer": ""}
-    connection.execute(_INSERT, {**ended, "answered_at": now})
+    _INSERT.run(connection, {**ended, "answered_at": now})
 
 
 def refuse_ended(connection: Connection, flow_id: FlowId) -> None:
@@ -105,8 +108,7 @@ def refuse_ended(connection: Connection, flow_id: FlowId) -> None:
     Raises:
         CapabilityError: `flow-ended`.
     """
-    mark = REQUEST.c.request_id == f"{_ENDED}{flow_id}"
-    if connection.execute(_SELECT.where(mark)).first() is not None:
+    if _FIND.first(connection, {"request": f"{_ENDED}{flow_id}"}) is not None:
         raise CapabilityError("flow-ended", f"flow {flow_id} has ended")
 
 

@@ -1,4 +1,4 @@
-"""Step 8: a hostile CorDapp in a node of its own, while Alice and Bob go on."""
+"""A hostile CorDapp in a node of its own, while Alice and Bob go on."""
 
 import json
 import re
@@ -10,8 +10,7 @@ from typing import Any
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
 from sample_cordapps.demo.flows import ALICE, BOB, ISSUE, FlowRunner
 from sample_cordapps.demo.network import create_node, register, upload
-from sample_cordapps.demo.packages import MALLORY, Workshop, build_hostile
-from sample_cordapps.demo.processes import CommandLine
+from sample_cordapps.demo.packages import MALLORY, Packages
 from sample_cordapps.demo.rest import RestClient
 
 _STACK = r"stack|recursion"
@@ -34,8 +33,9 @@ ATTEMPTS = {
 }
 """Flow -> what its reason must name. The sample's tests run all of its attempts."""
 
-SECONDS_MAX = 15.0
-"""No attempt may last longer than its limits allow; the wall clock limit is 10 s."""
+SECONDS_MAX = 60.0
+"""An attempt ends by its limits, the wall clock's 10 s at the latest; the rest is the wait for a
+processor, which other scenes and other programs use too."""
 
 
 @dataclass(slots=True)
@@ -62,9 +62,8 @@ class Neighbours:
 
 def run(
     console: DemoConsole,
-    shell: CommandLine,
     *,
-    workshop: Workshop,
+    packages: Packages,
     rest: RestClient,
     runner: FlowRunner,
     nodes: dict[str, str],
@@ -72,7 +71,7 @@ def run(
 ) -> None:
     """Make the fourth node and let it try everything."""
     with console.step("A hostile CorDapp in a fourth node: every attempt fails") as record:
-        checksum = upload(rest, build_hostile(shell, workshop))
+        checksum = upload(rest, packages.cpi("hostile"))
         mallory = create_node(rest, checksum, MALLORY)
         register(rest, mallory)
         startable = rest.get(f"/flowclass/{mallory}")["flowClassNames"]

@@ -1,4 +1,6 @@
-"""Steps 8 to 10: a notary, a backchain, cash that is found and claimed, delivery versus payment."""
+"""Notaries, a backchain, cash that is found and claimed, delivery versus payment."""
+
+import time
 
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
 from sample_cordapps.demo.flows import FlowRunner
@@ -10,11 +12,13 @@ from sample_cordapps.demo.packages import (
     ERIN,
     FRANK,
     GRACE,
+    HEIDI,
+    LENIENT,
+    SERVICE,
     TREASURY,
-    Workshop,
-    package_sample,
+    VERIFYING_SERVICE,
+    Packages,
 )
-from sample_cordapps.demo.processes import CommandLine
 from sample_cordapps.demo.rest import RestClient
 
 _MAKE = "utxo_demo_chains.NonValidatingNotaryTestFlow"
@@ -24,31 +28,13 @@ _FIND = "utxo_demo_flows.FindTransactionFlow"
 _POUNDS = {"issuer": BANK, "currency": "GBP"}
 
 
-def run(
-    console: DemoConsole,
-    shell: CommandLine,
-    *,
-    workshop: Workshop,
-    rest: RestClient,
-    runner: FlowRunner,
-) -> None:
-    """Let nodes of other CorDapps join the network."""
-    _spend_twice(console, shell, workshop, rest, runner)
-    _move_cash(console, shell, workshop, rest, runner)
-    _buy(console, shell, workshop, rest, runner)
-
-
-def _spend_twice(
-    console: DemoConsole,
-    shell: CommandLine,
-    workshop: Workshop,
-    rest: RestClient,
-    runner: FlowRunner,
-) -> None:
+def spend_twice(
+    console: DemoConsole, packages: Packages, rest: RestClient, runner: FlowRunner
+) -> str:
+    """Returns the short hash of the node whose transactions are notarised."""
     title = "The notary refuses a double spend; a newcomer verifies a chain of 50 transactions"
     with console.step(title) as record:
-        cpi = package_sample(shell, workshop, "utxo_demo")
-        nodes = join(rest, cpi, (DAVE, ERIN))
+        nodes = join(rest, packages.cpi("utxo_demo"), (DAVE, ERIN))
         dave, erin = nodes[DAVE], nodes[ERIN]
         made = runner.run(dave, _MAKE, {"outputStateCount": 1})
         spending = {"outputStateCount": 1, "inputStateRefs": made["issuedStateRefs"]}
@@ -66,17 +52,39 @@ def _spend_twice(
         if len(verified) != _CHAIN_LENGTH:
             raise StepFailedError(f"the newcomer has {len(verified)} transactions")
         record.facts |= {"refused": error, "chain": chain}
+        return dave
 
 
-def _move_cash(
-    console: DemoConsole,
-    shell: CommandLine,
-    workshop: Workshop,
-    rest: RestClient,
-    runner: FlowRunner,
+def weaken_contract(
+    console: DemoConsole, packages: Packages, rest: RestClient, runner: FlowRunner, dave: str
+) -> None:
+    """Heidi's contract lets her bind Dave without his signature; `dave` is his node."""
+    title = "A weakened contract: a notary that verifies contracts refuses what the other one takes"
+    with console.step(title) as record:
+        heidi = join(rest, packages.cpi(LENIENT), (HEIDI,))[HEIDI]
+        binding = {"outputStateCount": 1, "unsignedParticipants": [DAVE]}
+        taken = runner.run(heidi, _MAKE, {**binding, "notary": SERVICE})
+        begun = time.monotonic()
+        asked = runner.start(heidi, _MAKE, {**binding, "notary": VERIFYING_SERVICE})
+        refused = runner.wait(heidi, asked)["flowError"]
+        seconds = time.monotonic() - begun
+        if refused is None or refused["code"] != "notary-transaction-verification-failure":
+            raise StepFailedError(f"the weakened contract was not refused: {refused}")
+        honest = {"outputStateCount": 1, "notary": VERIFYING_SERVICE}
+        accepted = runner.run(dave, _MAKE, honest)
+        record.facts |= {
+            "taken": taken,
+            "refused": refused,
+            "secondsToRefuse": round(seconds, 3),
+            "accepted": accepted,
+        }
+
+
+def move_cash(
+    console: DemoConsole, packages: Packages, rest: RestClient, runner: FlowRunner
 ) -> None:
     with console.step("Cash: a vault-named query finds it, a claim picks it") as record:
-        nodes = join(rest, package_sample(shell, workshop, "cash"), (BANK, CAROL))
+        nodes = join(rest, packages.cpi("cash"), (BANK, CAROL))
         for amount in ("2.50", "10", "7"):
             issue = {"owner": CAROL, "currency": "GBP", "amount": amount}
             runner.run(nodes[BANK], "cash_flows.IssueCash", issue)
@@ -92,16 +100,10 @@ def _move_cash(
         record.facts |= {"found": found, "redeemed": paid, "left": balance}
 
 
-def _buy(
-    console: DemoConsole,
-    shell: CommandLine,
-    workshop: Workshop,
-    rest: RestClient,
-    runner: FlowRunner,
-) -> None:
+def buy(console: DemoConsole, packages: Packages, rest: RestClient, runner: FlowRunner) -> None:
     title = "A bond against money in one transaction, built by both parties"
     with console.step(title) as record:
-        nodes = join(rest, package_sample(shell, workshop, "dvp"), (TREASURY, FRANK, GRACE))
+        nodes = join(rest, packages.cpi("dvp"), (TREASURY, FRANK, GRACE))
         runner.run(nodes[FRANK], "dvp_flows.IssueBonds", {"name": "A1", "price": "80"})
         money = {"owner": GRACE, "amount": "100"}
         runner.run(nodes[TREASURY], "dvp_flows.IssueMoneyTo", money)

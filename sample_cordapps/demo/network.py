@@ -1,44 +1,76 @@
-"""Steps 4 and 5: the host, and a static network of virtual nodes on it, over REST."""
+"""The host, and a static network of virtual nodes on it, over REST."""
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
-from sample_cordapps.demo.packages import MEMBERS, NOTARY, SERVICE, Workshop
+from sample_cordapps.demo.packages import (
+    MEMBERS,
+    NOTARY,
+    SERVICE,
+    VERIFYING,
+    VERIFYING_NOTARY,
+    VERIFYING_SERVICE,
+    Packages,
+)
 from sample_cordapps.demo.processes import HostProcess
 from sample_cordapps.demo.rest import RestClient
+from sample_cordapps.demo.together import together
 
+_AT_ONCE = 3
 _KEY_SCHEME = "CORDA.ECDSA.SECP256R1"
-_NOTARY_CONTEXT = {
-    "corda.roles.0": "notary",
-    "corda.notary.service.name": SERVICE,
-    "corda.notary.service.flow.protocol.name": "com.r3.corda.notary.plugin.nonvalidating",
-    "corda.notary.service.flow.protocol.version.0": "1",
-    "corda.notary.service.backchain.required": "true",
-}
 
 
-def start_host(console: DemoConsole, host: HostProcess) -> dict[str, str]:
-    with console.step("Start the host") as record:
-        ready = host.start()
-        record.facts |= ready
-        return ready
+def notary_context(service: str, *, verifies: bool) -> dict[str, str]:
+    """What the node of a notary says of itself when it registers."""
+    protocol = "contractverifying" if verifies else "nonvalidating"
+    return {
+        "corda.roles.0": "notary",
+        "corda.notary.service.name": service,
+        "corda.notary.service.flow.protocol.name": f"com.r3.corda.notary.plugin.{protocol}",
+        "corda.notary.service.flow.protocol.version.0": "1",
+        "corda.notary.service.backchain.required": "false" if verifies else "true",
+    }
 
 
-def form_network(console: DemoConsole, rest: RestClient, workshop: Workshop) -> dict[str, str]:
-    """Upload the CPIs, create and register notary and members; returns members' short hashes."""
-    title = "Over REST: trust the signer, upload the CPIs, make a notary and three nodes"
+NOTARY_CONTEXT = notary_context(SERVICE, verifies=False)
+
+
+def show_host(
+    console: DemoConsole, host: HostProcess, ready: Future[dict[str, str]]
+) -> dict[str, str]:
+    """Wait for the host, which starts since the beginning."""
+    with console.step("The host, which was started first, is ready") as record:
+        found = ready.result()
+        host.show(found)
+        record.facts |= found
+        return found
+
+
+def form_network(console: DemoConsole, rest: RestClient, packages: Packages) -> dict[str, str]:
+    """Upload the CPIs, create and register notary and members; returns their short hashes."""
+    title = "Over REST: trust the signer, upload the CPIs, make two notaries and three nodes"
     with console.step(title) as record:
-        trust_signer(rest, workshop.certificate)
-        notary = create_node(rest, upload(rest, workshop.cpi("notary")), NOTARY)
-        register(rest, notary, _NOTARY_CONTEXT)
-        checksum = upload(rest, workshop.cpi("iou"))
-        nodes = {name: create_node(rest, checksum, name) for name in MEMBERS}
-        for node in nodes.values():
-            register(rest, node)
-        for node in nodes.values():
-            _expect_members(rest, node)
-        record.facts |= {"cpiFileChecksum": checksum, "virtualNodes": nodes, "notary": notary}
+        trust_signer(rest, packages.workshop.certificate)
+
+        def put(name: str, own: DemoConsole) -> str:
+            return upload(rest.on(own), packages.cpi(name))
+
+        names = ("iou", "notary", VERIFYING)
+        checksum, *servers = together(console, [partial(put, n) for n in names], at_once=3)
+        cpis = dict(zip((NOTARY, VERIFYING_NOTARY), servers, strict=True))
+        nodes = create_nodes(console, rest, cpis | dict.fromkeys(MEMBERS, checksum))
+        # The notaries first: they change the group parameters.
+        register(rest, nodes[NOTARY], NOTARY_CONTEXT)
+        verifying = notary_context(VERIFYING_SERVICE, verifies=True)
+        register(rest, nodes[VERIFYING_NOTARY], verifying)
+        register_all(console, rest, [nodes[name] for name in MEMBERS])
+        for name in MEMBERS:
+            _expect_members(rest, nodes[name])
+        record.facts |= {"cpiFileChecksum": checksum, "virtualNodes": nodes}
         return nodes
 
 
@@ -79,13 +111,32 @@ def create_node(rest: RestClient, checksum: str, x500_name: str) -> str:
     return str(status["resourceId"])
 
 
+def create_nodes(
+    console: DemoConsole, rest: RestClient, checksums: Mapping[str, str]
+) -> dict[str, str]:
+    """Create virtual nodes at the same time; `checksums` and the returned hashes are by name."""
+
+    def make(name: str, own: DemoConsole) -> str:
+        return create_node(rest.on(own), checksums[name], name)
+
+    made = together(console, [partial(make, name) for name in checksums], at_once=_AT_ONCE)
+    return dict(zip(checksums, made, strict=True))
+
+
 def join(rest: RestClient, cpi: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Upload a CPI, and make and register nodes that run it; returns short hashes by name."""
-    checksum = upload(rest, cpi)
-    nodes = {name: create_node(rest, checksum, name) for name in names}
-    for node in nodes.values():
-        register(rest, node)
+    nodes = create_nodes(rest.console, rest, dict.fromkeys(names, upload(rest, cpi)))
+    register_all(rest.console, rest, list(nodes.values()))
     return nodes
+
+
+def register_all(console: DemoConsole, rest: RestClient, nodes: Sequence[str]) -> None:
+    """Register members of the static network at the same time."""
+
+    def enter(node: str, own: DemoConsole) -> None:
+        register(rest.on(own), node)
+
+    together(console, [partial(enter, node) for node in nodes], at_once=_AT_ONCE)
 
 
 def register(rest: RestClient, node: str, more: dict[str, str] | None = None) -> None:
@@ -102,6 +153,6 @@ def register(rest: RestClient, node: str, more: dict[str, str] | None = None) ->
 def _expect_members(rest: RestClient, node: str) -> None:
     answer: dict[str, Any] = rest.get(f"/members/{node}")
     names = sorted(m["memberContext"]["corda.name"] for m in answer["members"])
-    expected = sorted((*MEMBERS, NOTARY))
+    expected = sorted((*MEMBERS, NOTARY, VERIFYING_NOTARY))
     if names != expected:
         raise StepFailedError(f"node {node} sees {names}, expected {expected}")

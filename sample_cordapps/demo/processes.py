@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
 
 _COMMAND_SECONDS_MAX = 300
-_READY_SECONDS_MAX = 120
+_READY_SECONDS_MAX = 300
 
 
 def cordbox_path() -> str:
@@ -49,6 +50,10 @@ class CommandLine:
         self._console.command(["jarsigner", *words])
         return self._run([found, *words], quiet=False, expect=0)
 
+    def on(self, console: DemoConsole) -> "CommandLine":
+        """The same, that prints elsewhere."""
+        return CommandLine(console, self._folder)
+
     def _run(self, words: list[str], *, quiet: bool, expect: int) -> str:
         done = subprocess.run(
             words,
@@ -71,11 +76,20 @@ class CommandLine:
 class HostProcess:
     """`cordbox host run` as its own process, started, killed and started again."""
 
-    def __init__(self, console: DemoConsole, folder: Path, *, words: list[str], log: Path) -> None:
+    def __init__(
+        self,
+        console: DemoConsole,
+        folder: Path,
+        *,
+        words: list[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._console = console
         self._folder = folder
         self._words = words
         self._log = log
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> dict[str, str]:
@@ -84,19 +98,25 @@ class HostProcess:
         Raises:
             StepFailedError: the host ended or stayed silent.
         """
-        self._console.command(["cordbox", *self._words], comment=f"log: {self._log.name}")
         with self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [cordbox_path(), *self._words],
                 cwd=self._folder,
+                env=self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
         line = self._first_line()
-        self._console.answer(line)
         ready: dict[str, str] = json.loads(line)
+        if "url" not in ready:
+            raise StepFailedError(f"the host did not start: {line}")
         return ready
+
+    def show(self, ready: Mapping[str, str]) -> None:
+        """Print the command that started the host, and its ready line."""
+        self._console.command(["cordbox", *self._words], comment=f"log: {self._log.name}")
+        self._console.answer(json.dumps(ready))
 
     def _first_line(self) -> str:
         process = self._running()
@@ -111,6 +131,11 @@ class HostProcess:
             tail = self._log.read_text(encoding="utf-8")[-2000:]
             raise StepFailedError(f"the host gave no ready line; its log ends:\n{tail}")
         return lines[0].strip()
+
+    @property
+    def pid(self) -> int:
+        """Of the host's supervisor."""
+        return self._running().pid
 
     def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""

@@ -92,3 +92,10 @@ def test_the_notary_answers_as_corda_names_it(nodes: list[Node]) -> None:
         with pytest.raises(FlowFailedError) as failed:
             alice.start(NonValidatingNotaryTestFlow, request)
         assert failed.value.type == code
+
+
+def test_a_state_of_a_member_that_has_not_signed_is_refused(nodes: list[Node]) -> None:
+    with pytest.raises(FlowFailedError, match="Every participant signs"):
+        nodes[0].start(
+            NonValidatingNotaryTestFlow, {"outputStateCount": 1, "unsignedParticipants": [BOB]}
+        )

@@ -4,7 +4,9 @@ A process starts with a lower priority of the system than its host has, so that 
 threads come first. A thread of a process that goes on computing is lowered further: it gets the
 processor mainly while no other thread is ready to run. Raising a priority needs rights that a host
 seldom has, so a process that was lowered is replaced by a new one after an idle period. The host
-does this from the kernel's data alone, without the process's help. Linux only.
+does this from the kernel's data alone, without the process's help. Where Linux schedules sessions
+against each other, priorities count within a session only: there the session of a process with a
+lowered thread is lowered, too. Linux only.
 """
 
 import os
@@ -27,6 +29,7 @@ MAY_COMPUTE = 0.2
 REST_S = 1.0
 """Seconds without a run after which a lowered process is replaced by a new one."""
 _LOOK_EVERY_S = 0.05
+_NICE_MAX = 19
 _PROCESSOR_CLOCK = 2
 """Linux's clock of the processor time of a process; see `clock_getcpuclockid` of its C library."""
 
@@ -144,7 +147,32 @@ def _look_at(process: Computing, seen: _Seen) -> None:
         if use.is_too_much(now, computed, wants_more=state == "R") and nice < lowest:
             os.setpriority(os.PRIO_PROCESS, thread, lowest)
             process.is_lowered = True
+            _lower_session(process.pid)
     seen.threads = threads
+
+
+def _lower_session(pid: int) -> None:
+    """Give the session of a process the priority of its lowered threads, against other sessions."""
+    with suppress(OSError):  # the kernel does not schedule sessions
+        nice = session_nice(os.getpid()) + START_LOWER_BY + LOWERED_BY
+        _session(pid).write_text(str(min(nice, _NICE_MAX)), encoding="ascii")
+
+
+def session_nice(pid: int) -> int:
+    """Nice value of a process's session; `proc(5)`.
+
+    A process whose ancestors never began a session is in the kernel's root group, of which the
+    file tells nothing: it competes as itself, at the usual weight.
+
+    Raises:
+        OSError: there is no such process, or the kernel does not schedule sessions.
+    """
+    told = _session(pid).read_text(encoding="ascii").strip()
+    return int(told.rpartition(" ")[2]) if told else 0
+
+
+def _session(pid: int) -> Path:
+    return Path(f"/proc/{pid}/autogroup")
 
 
 def _thread(folder: Path) -> tuple[str, float, int]:

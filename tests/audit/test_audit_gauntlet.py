@@ -1,13 +1,16 @@
 import json
 import os
 from contextlib import closing
+from itertools import count
 
 import pytest
 
 from host.cli import main
+from host.tools.audit.gauntlet import runner
 from host.tools.audit.gauntlet.binaries import foreign, forged
 from host.tools.audit.gauntlet.canary import Neighbour, p99
 from host.tools.audit.gauntlet.harness import opened_arena
+from host.tools.audit.gauntlet.host_footprint import processor_wait_s
 from host.tools.audit.gauntlet.machine_code import machine_code
 from host.tools.audit.gauntlet.model import CONTAINED, PythonAttack, Stage
 from host.tools.audit.gauntlet.python_code import python_code
@@ -76,17 +79,18 @@ def test_what_is_not_stopped_is_told(sandbox):
     assert "ESCAPED sum (adds)" in summary_of(report)
 
 
-def test_neighbour_is_measured_alone_and_beside(sandbox):
+def test_neighbour_is_measured_alone_and_beside(sandbox, monkeypatch):
+    # By number of attempts: how many fit into a time depends on what else the machine does.
+    monkeypatch.setattr(runner, "_WINDOW_SECONDS", 60.0)
+    monkeypatch.setattr(runner, "_ATTEMPTS_MAX", 2)
     report = run_gauntlet(sandbox=sandbox, limits=Limits(), attacks=chosen(STAYING))
     assert report.held
     assert report.neighbour_failure is None
     assert report.neighbour_alone > 0
     assert report.neighbour_honest > 0
     assert report.neighbour_beside > 0
-    assert all(result.neighbour_runs for result in report.results)
-    # A guest that catches the refusal of a capability may go on until its fuel is used up.
-    quick = [result for result in report.results if result.name != "catch-refusal"]
-    assert all(result.attempts > 1 for result in quick)
+    assert any(result.neighbour_runs for result in report.results)
+    assert [result.attempts for result in report.results] == [2] * len(STAYING)
     told = json.loads(json.dumps(document_of(report)))
     assert (told["held"], told["attacks"], told["stopped"]) == (True, len(STAYING), len(STAYING))
     assert told["limits"]["fuelMax"] == 2_000_000_000
@@ -117,15 +121,26 @@ def test_a_disturbed_neighbour_is_told():
     assert str(neighbour.failure) == "disturbed"
 
 
-@pytest.mark.parametrize(("count", "expected"), [(19, None), (20, 20), (100, 99), (200, 198)])
-def test_percentile_is_by_nearest_rank(count, expected):
-    assert p99([float(n) for n in range(1, count + 1)]) == expected
+def test_what_is_set_aside_of_a_neighbours_run_is_not_counted():
+    hours = count(step=3600)
+    with Neighbour(lambda: None, aside=lambda: next(hours)) as neighbour:
+        neighbour.wait_for(20)
+    assert set(neighbour.between(0.0, float("inf"))) == {0.0}
+    assert processor_wait_s() >= 0.0
+
+
+@pytest.mark.parametrize(("runs", "expected"), [(19, None), (20, 20), (100, 99), (200, 198)])
+def test_percentile_is_by_nearest_rank(runs, expected):
+    assert p99([float(n) for n in range(1, runs + 1)]) == expected
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_whole_gauntlet_holds_with_lower_limits(capsys, tmp_path, monkeypatch):
+    """Each attack once; with CORDBOX_GAUNTLET=whole as often as the command tries it."""
     monkeypatch.chdir(tmp_path)
+    if os.environ.get("CORDBOX_GAUNTLET") != "whole":
+        monkeypatch.setattr(runner, "_WINDOW_SECONDS", 0.0)
     (tmp_path / "cordbox.toml").write_text("[cordbox.quota]\nfuel_max = 200_000_000\n")
     with pytest.raises(SystemExit) as left:
         main(["audit", "gauntlet", "--output", "json"])

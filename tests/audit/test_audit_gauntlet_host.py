@@ -9,8 +9,9 @@ import structlog
 
 from host.cli import main
 from host.cli.ending_signals import ended_by_signals
-from host.tools.audit.gauntlet.host_arena import ALICE, opened_host
-from host.tools.audit.gauntlet.host_attacks import host_attacks
+from host.domain.errors import UnavailableError
+from host.tools.audit.gauntlet.host_arena import opened_host
+from host.tools.audit.gauntlet.host_attacks import REFUSED, host_attacks
 from host.tools.audit.gauntlet.host_contest import (
     LEAD,
     WARM_UP,
@@ -19,9 +20,11 @@ from host.tools.audit.gauntlet.host_contest import (
     run_host_gauntlet,
 )
 from host.tools.audit.gauntlet.host_report import document_of, line_of, summary_of
+from host.tools.audit.gauntlet.host_strike import ending_of_refusal
 from host.tools.audit.gauntlet.model import CONTAINED, Ending
 from host.tools.cache import default_cache_dir
 from host.tools.flows.client import HostFlows
+from host.tools.host_client import HostRefusedError
 
 SAMPLES = 5
 STRANGERS_SECONDS = 3.0
@@ -51,7 +54,8 @@ def arena(sandbox, tmp_path_factory):
     root = tmp_path_factory.mktemp("gauntlet-host")
     mode = os.environ.get("CORDBOX_ISOLATION", "shared")
     options = ("--isolation", mode)
-    with opened_host(root, sandbox, default_cache_dir(), options) as opened:
+    attackers = 2 * len(ATTACKS)  # each has a warm-up of its own
+    with opened_host(root, sandbox, default_cache_dir(), options, attackers=attackers) as opened:
         yield opened
 
 
@@ -69,6 +73,45 @@ def test_ending_that_is_not_allowed_has_escaped():
     assert "ESCAPED" in line_of(bad)
     assert "ESCAPED nested-request: [platform-failure] told" in summary_of(report)
     assert document_of(report)["results"][0]["stopped"] is False
+
+
+def test_a_start_that_a_quota_refuses_has_not_escaped():
+    for attack in host_attacks():
+        held = row_of(attack, code=min(attack.stops))
+        held.endings[REFUSED] = Ending(code=REFUSED, message="full")
+        assert HostReport(quiet=Beside(attack=None), rows=(held,), seconds=1.0).held
+        assert "ESCAPED" not in line_of(held)
+    assert row_of(code=REFUSED).escaped, "the neighbour's own starts are not refused"
+
+
+@pytest.mark.parametrize("codes", [(), (REFUSED,)])
+def test_an_attack_of_which_nothing_has_run_is_no_measurement(codes):
+    row = Beside(attack=named("worm"), seconds=[0.1] * 100, quiet=[0.1] * 100)
+    row.endings = {code: Ending(code=code, message="full") for code in codes}
+    report = HostReport(quiet=Beside(attack=None), rows=(row,), seconds=1.0)
+    assert not report.held
+    assert "NOT TRIED" in line_of(row)
+    assert "NOT TRIED worm: no flow of it has run" in summary_of(report)
+    assert document_of(report)["results"][0]["stopped"] is False
+
+
+@pytest.mark.parametrize(
+    ("error", "answered", "code"),
+    [
+        (HostRefusedError, "quota-exceeded", REFUSED),
+        (UnavailableError, "flows-too-many", REFUSED),
+        (HostRefusedError, "flow-class-unknown", "host-refused"),
+    ],
+)
+def test_refused_start_is_the_quotas_by_the_code_that_the_host_answers(error, answered, code):
+    refused = error("account bus of virtual node 0A1B2C3D4E5F would hold 2 bytes")
+    refused.answered_code = answered
+    assert ending_of_refusal(refused).code == code
+
+
+def test_host_that_does_not_answer_has_not_refused_the_start():
+    with pytest.raises(UnavailableError):
+        ending_of_refusal(UnavailableError("a quota of 3 s is over"))
 
 
 def test_disturbed_neighbour_is_told():
@@ -94,7 +137,7 @@ def test_attack_ends_as_it_must_and_reaches_nobody_else(arena, name):
     assert len(report.quiet.seconds) >= SAMPLES
     assert row.seconds, "the neighbour's flows went on"
     with arena.host.client() as client:
-        alice = arena.nodes[ALICE]
+        alice = arena.alice
         flows = list(HostFlows(client).list(alice, responders=True))
         assert {flow["flowStatus"] for flow in flows} == {"COMPLETED"}
         assert client.get(f"/virtualnode/{alice}/usage")["hits"] == {}
@@ -147,6 +190,7 @@ class CountedHost:
         self.host, self.process, self.pid = self, self, os.getpid()
         self.warmed_up = 0
         self.windows, self.struck = [], []
+        self.made, self.attackers, self.settled = 0, [], []
 
     @contextmanager
     def client(self):
@@ -160,14 +204,19 @@ class CountedHost:
     def neighbour(self, client):
         self.windows[-1] += 1
 
-    def strikes(self, attack, over):
+    def new_attacker(self, attack, warm_up):
+        self.made += 1
+        return f"{attack.name}-{self.made}"
+
+    def strikes(self, attack, node, over):
         assert self.windows[-1] >= LEAD, "the attack begins after the flows that are not counted"
         self.struck.append(len(self.windows))
+        self.attackers.append(node)
         yield (Ending(code="quota-exceeded", message=attack.name),)
         over.wait()
 
-    def settle(self):
-        pass
+    def settle(self, attacker):
+        self.settled.append(attacker)
 
 
 def test_warm_up_is_left_out_of_quiet_and_attacked_windows_alike(tmp_path):
@@ -184,6 +233,13 @@ def test_warm_up_is_left_out_of_quiet_and_attacked_windows_alike(tmp_path):
     assert len(row.quiet) <= flows[0] + flows[2] - 2 * LEAD + 2
     assert len(row.seconds) <= flows[1] + flows[3] - 2 * LEAD + 2
     assert f"warm-up: {WARM_UP} flows of each node" in summary_of(report)
+
+
+def test_no_window_has_the_attacker_of_another_one(tmp_path):
+    host = CountedHost(tmp_path)
+    run_host_gauntlet(host, [named("worm"), named("tiny-flows")], samples=2, rounds=2, warm_up=0)
+    assert host.attackers == ["worm-1", "worm-2", "tiny-flows-3", "tiny-flows-4"]
+    assert host.settled == [node for node in host.attackers for _ in ("quiet", "attacked")]
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])

@@ -28,6 +28,7 @@ from host.nodes.audit_log.verification import (
     verify_log,
 )
 from host.ports.audit_log import PrivilegedCall
+from tests.support.properties import examples
 
 KEY = bytes(range(32))
 ALICE = HoldingIdentity(x500_name=MemberX500Name.parse("O=Alice, L=London, C=GB"), group_id="g")
@@ -210,7 +211,7 @@ def test_other_lines_are_no_entries(line):
     assert chain.parse_line(line) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_no_changed_byte_goes_unnoticed(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("log")

@@ -13,6 +13,7 @@ from host.nodes.audit_log.head import LINE_BYTES, NEWEST, line_bytes, parse_head
 from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME, NodeLog
 from host.nodes.audit_log.verification import read_entries, verify_log
 from tests.audit_log.test_audit_log_chain import ALICE, BOB, KEY, call, lines, problem, written
+from tests.support.properties import examples
 
 THIS_RUN, NEXT_RUN = "boot-1", "boot-2"
 
@@ -71,7 +72,7 @@ def test_a_cut_is_warned_of_in_the_hosts_log(tmp_path, capsys):
     assert "log-cut" in warned
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cut=st.integers(1, 4000))
 def test_a_log_cut_at_any_byte_goes_on_and_says_so(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("log")
@@ -87,7 +88,7 @@ def test_a_log_cut_at_any_byte_goes_on_and_says_so(tmp_path_factory, cut):
     assert torn == ([len(kept) - len(whole)] if kept != whole else [])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_no_order_of_lines_but_the_right_one_is_good(tmp_path_factory, data):
     """Lines of two logs with one key, in any order: only the log itself verifies."""

@@ -30,12 +30,26 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         "timeout": "0",
         "transactions": f"SHA-256D:{'0' * 64}",
         "transaction": f"SHA-256D:{'0' * 64}",
+        "cpi": "hello",
+        "tenant": "p2p",
+        "alias": "a",
+        "category": "TLS",
+        "usage": "code-signer",
+        "section": "corda.flow",
+        "values": "{}",
+        "state": "active",
     }
-    return Workspace(folder=tmp_path, good=good, special={})
+    special = {
+        "cpi upload file": str(package),
+        "certificate upload file": str(package),
+        "certificate list node": "",
+        "vnode create name": ALICE,
+    }
+    return Workspace(folder=tmp_path, good=good, special=special)
 
 
 def test_there_are_commands_that_ask_a_host() -> None:
-    assert len(ASKING) >= 16
+    assert len(ASKING) >= 40
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)

@@ -23,7 +23,10 @@ ALL = os.environ.get("CORDBOX_BROKEN_INPUTS") == "all"
 SEED = os.environ.get("CORDBOX_SEED", "2026")
 EACH = 3
 """Values of a parameter, if not all are tried."""
-STARTS = {"host run", "worker", "dev", "audit gauntlet", "runtime build", "flow debug"}
+STARTS = {
+    *("host run", "worker", "dev", "audit gauntlet", "runtime build", "flow debug"),
+    *("network up", "mgm up"),
+}
 """Commands that go on until they are stopped, or compile for minutes, if nothing is broken: only
 their missing and refused files are tried."""
 COSTLY = {"audit diff", "audit file", "host backup", "host restore", "host check"}
@@ -88,8 +91,8 @@ def _tried(command: Command) -> Iterator[tuple[str, str]]:
         values = list(broken_values(parameter, Path()))
         if command.name in STARTS:
             values = [v for v in values if v in _HARMLESS]
-        if command.name == "runtime build":
-            return  # it builds first, for minutes
+        if command.name in {"runtime build", "network up", "mgm up"}:
+            return  # they build first, for minutes, or leave hosts running
         if not ALL or command.name in COSTLY:
             values = chosen.sample(values, min(len(values), 1 if command.name in COSTLY else EACH))
         for wrong in values:

@@ -36,6 +36,7 @@ SHOWN = {
     "parties": ["O=Bob, L=London, C=GB"],
     "visible": [0, 2],
     "verifications": [OWN, {**OWN, "party": "O=Bob, L=London, C=GB"}],
+    "around": None,
 }
 
 
@@ -96,6 +97,19 @@ def test_a_transaction_is_shown_with_who_verified_it(ledger):
     assert "signed       2026-01-01T00:00:01.000000Z  key BA9876543210 (notary)" in lines
     assert json.loads(as_json[1]) == SHOWN
     assert asked[0].endswith(f"/ledger/{NODE}/transaction/{ID}")
+
+
+def test_transactions_before_and_after_are_shown_if_asked_for(ledger):
+    near = {"before": [{"id": "B", "status": None}], "after": [{"id": "A", "status": "V"}]}
+    with answering({ID: {**SHOWN, "around": {**near, "isCut": True}}}) as (url, asked):
+        code, out, _ = ledger(url, "show", NODE, ID, "--around")
+    assert code == 0
+    assert out.splitlines()[-3:] == [
+        "before       B  not here",
+        "after        A  verified",
+        "there are more",
+    ]
+    assert asked[0].endswith(f"/transaction/{ID}?around=true")
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
@@ -160,6 +174,29 @@ def test_a_vault_is_rebuilt(ledger, rebuild, line):
     assert (code, out.splitlines(), err) == (0, [line], "")
     assert json.loads(as_json[1]) == {"requestId": rebuild}
     assert asked[0].endswith(f"/virtualnode/{NODE}/vault/rebuild")
+
+
+def test_rebuilds_are_listed_with_how_far_they_are(ledger):
+    one = {
+        "requestId": "r1",
+        "status": "RUNNING",
+        "startedAt": "2026-01-01T00:00:00Z",
+        "updatedAt": "2026-01-01T00:00:05Z",
+        "endedAt": None,
+        "total": 9,
+        "transactions": 4,
+        "changed": 2,
+        "failed": 1,
+    }
+    with answering({"rebuild": {"rebuilds": [one]}}) as (url, _):
+        code, out, err = ledger(url, "rebuilds", NODE, group="vault")
+        as_json = ledger(url, "rebuilds", NODE, "--output", "json", group="vault")
+    assert (code, err) == (0, "")
+    assert out.split() == [
+        *("2026-01-01T00:00:00Z", "RUNNING", "r1"),
+        *("4", "of", "9,", "2", "changed,", "1", "failed"),
+    ]
+    assert json.loads(as_json[1]) == [one]
 
 
 @pytest.mark.parametrize("command", ["show", "repair"])

@@ -46,6 +46,10 @@ def test_a_notary_that_verifies_contracts_has_them_in_its_cpb(run, tmp_path, key
     file = tmp_path / "n.cpb"
     verifying = ("notary", "create-cpb", "--protocol", "contract-verifying", "--file", file)
     assert run(*verifying, *options)[0] == 2
+    (workflow,) = out.glob("*workflow*.jar")
+    code, _, err = run(*verifying, "--contract-cpk", workflow, *options)
+    assert (code, "is a workflow CPK, expected a contract CPK" in err) == (2, True)
+    assert not file.exists()
     code, _, err = run(*verifying, "--contract-cpk", contract, *options)
     assert code == 0, err
     package = read_package(file.read_bytes(), package_type=PackageType.CPB)

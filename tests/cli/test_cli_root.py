@@ -69,3 +69,18 @@ def test_warnings_of_libraries_reach_no_user(options: tuple[str, ...], shown: bo
         timeout=60,
     )
     assert (done.returncode, "a library speaks" in done.stderr) == (0, shown)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_by_the_script_that_is_printed(shell: str) -> None:
+    done = run("completion", shell)
+    assert done.returncode == 0, done.stderr
+    assert f"_CORDBOX_COMPLETE={shell}_complete" in done.stdout
+
+
+def test_commands_and_their_parts_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_CORDBOX_COMPLETE", "bash_complete")
+    for words, found in {"vno": "plain,vnode", "cpi up": "plain,upload"}.items():
+        monkeypatch.setenv("COMP_WORDS", f"cordbox {words}")
+        monkeypatch.setenv("COMP_CWORD", str(words.count(" ") + 1))
+        assert found in run().stdout.splitlines()

@@ -24,6 +24,7 @@ from host.tools.container import (
     write_container,
 )
 from host.tools.container import format as form
+from tests.support.properties import examples
 
 MAGIC = b"CBXTEST1"
 IDENTITY = pyrage.x25519.Identity.generate()
@@ -145,7 +146,7 @@ PACKED = packed()
 
 @pytest.mark.property
 @given(place=st.integers(0, len(PACKED) - 1), bit=st.integers(0, 7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_flipped_bit_is_refused(place, bit):
     changed = bytearray(PACKED)
     changed[place] ^= 1 << bit
@@ -156,7 +157,7 @@ def test_any_flipped_bit_is_refused(place, bit):
 
 @pytest.mark.property
 @given(length=st.integers(0, len(PACKED) - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_cut_is_refused(length):
     with pytest.raises(HostError) as refused:
         unpacked(PACKED[:length])

@@ -36,14 +36,21 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: MovableClock
-) -> Iterator[FlowStore]:
-    made: FlowStore = (
-        MemoryStore(clock=clock)
-        if request.param == "memory"
-        else SqliteStore(tmp_path / "flows.sqlite", clock=clock)
-    )
+def opened(kind: str, request: pytest.FixtureRequest, clock: MovableClock) -> FlowStore:
+    """A store of one kind, empty."""
+    if kind == "memory":
+        return MemoryStore(clock=clock)
+    if kind == "sqlite":
+        folder: Path = request.getfixturevalue("tmp_path")
+        return SqliteStore(folder / "flows.sqlite", clock=clock)
+    access = request.getfixturevalue("postgres_flows")
+    from plugins.postgres.store import PostgresStore  # of an extra
+
+    return PostgresStore(access, clock=clock)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, clock: MovableClock) -> Iterator[FlowStore]:
+    made = opened(request.param, request, clock)
     yield made
     made.close()

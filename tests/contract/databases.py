@@ -3,9 +3,11 @@
 A further adapter is a further entry in each of the three tables.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+import pytest
 
 from host.adapters.files.cpi_files import CpiFolder
 from host.adapters.sqlite.database import Database
@@ -19,12 +21,32 @@ from host.runtime.wiring.schemas import VAULT_SCHEMAS
 BYTES_MAX = 512 * 1024
 """Of each vault under test."""
 
-OpenDatabase = Callable[[Path, Sequence[Schema]], AbstractContextManager[SqlDatabase]]
-OpenVaults = Callable[[Path, Sequence[Schema], VaultRegister], AbstractContextManager[VaultAccess]]
+OpenDatabase = Callable[
+    [pytest.FixtureRequest, Sequence[Schema]], AbstractContextManager[SqlDatabase]
+]
+OpenVaults = Callable[
+    [pytest.FixtureRequest, Sequence[Schema], VaultRegister], AbstractContextManager[VaultAccess]
+]
+OpenFiles = Callable[[pytest.FixtureRequest], AbstractContextManager[CpiFiles]]
+"""Each opens the same database again when it is called again in a test."""
 
 
-def _sqlite_file(place: Path, schemas: Sequence[Schema]) -> Database:
-    return Database.open(place / "cluster.sqlite", schemas)
+def _folder(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return folder
+
+
+def _sqlite_file(request: pytest.FixtureRequest, schemas: Sequence[Schema]) -> Database:
+    return Database.open(_folder(request) / "cluster.sqlite", schemas)
+
+
+def _postgres_schema(
+    request: pytest.FixtureRequest, schemas: Sequence[Schema]
+) -> AbstractContextManager[SqlDatabase]:
+    access = request.getfixturevalue("postgres_database")
+    from plugins.postgres.database import PostgresDatabase  # of an extra
+
+    return PostgresDatabase.open(access, schemas)
 
 
 def _bytes_max(_node: ShortHash) -> int:
@@ -32,9 +54,14 @@ def _bytes_max(_node: ShortHash) -> int:
 
 
 @contextmanager
-def _sqlite_vaults(place: Path, schemas: Sequence[Schema], register: VaultRegister):
+def _sqlite_vaults(
+    request: pytest.FixtureRequest, schemas: Sequence[Schema], register: VaultRegister
+) -> Iterator[VaultAccess]:
     vaults = Vaults(
-        place / "vnodes", (*VAULT_SCHEMAS, *schemas), register=register, bytes_max_of=_bytes_max
+        _folder(request) / "vnodes",
+        (*VAULT_SCHEMAS, *schemas),
+        register=register,
+        bytes_max_of=_bytes_max,
     )
     try:
         yield vaults
@@ -42,6 +69,43 @@ def _sqlite_vaults(place: Path, schemas: Sequence[Schema], register: VaultRegist
         vaults.close()
 
 
-DATABASES: Mapping[str, OpenDatabase] = {"sqlite": _sqlite_file}
-VAULTS: Mapping[str, OpenVaults] = {"sqlite": _sqlite_vaults}
-CPI_FILES: Mapping[str, Callable[[Path], CpiFiles]] = {"folder": CpiFolder}
+@contextmanager
+def _postgres_vaults(
+    request: pytest.FixtureRequest, schemas: Sequence[Schema], register: VaultRegister
+) -> Iterator[VaultAccess]:
+    access = request.getfixturevalue("postgres_database")
+    from plugins.postgres.functions import make_functions  # of an extra
+    from plugins.postgres.vaults import VAULT, NodeSchemas
+
+    make_functions(access)
+    vaults = NodeSchemas(
+        VAULT,
+        access,
+        (*VAULT_SCHEMAS, *schemas),
+        register=register,
+        bytes_max_of=_bytes_max,
+    )
+    try:
+        yield vaults
+    finally:
+        vaults.close()
+
+
+@contextmanager
+def _folder_of_files(request: pytest.FixtureRequest) -> Iterator[CpiFiles]:
+    yield CpiFolder(_folder(request) / "packages")
+
+
+@contextmanager
+def _postgres_files(request: pytest.FixtureRequest) -> Iterator[CpiFiles]:
+    access = request.getfixturevalue("postgres_database")
+    from plugins.postgres.cpi_files import CpiRows  # of an extra
+
+    files = CpiRows(access, kept_seconds=0)
+    yield files
+    files.close()
+
+
+DATABASES: Mapping[str, OpenDatabase] = {"sqlite": _sqlite_file, "postgres": _postgres_schema}
+VAULTS: Mapping[str, OpenVaults] = {"sqlite": _sqlite_vaults, "postgres": _postgres_vaults}
+CPI_FILES: Mapping[str, OpenFiles] = {"folder": _folder_of_files, "postgres": _postgres_files}

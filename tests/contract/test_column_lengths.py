@@ -20,15 +20,17 @@ from host.entities.operations import (
     KEY_CHARACTERS_MAX,
 )
 from host.keys.rotation import wrapping_key_alias
-from host.keys.schemes import SCHEMES, SPECS
+from host.keys.schemes import SCHEMES, SPECS, X25519
 from host.ledger.core.statuses import Reason
 from host.ledger.vault.transactions import Origin
 from host.network.membership.registration import RegistrationStatus
+from host.network.values.messages import PACKAGE_ID_CHARACTERS_MAX
 from host.nodes.audit_log.administrative import acts
 from host.nodes.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
 from host.nodes.packages.service import NAME_LENGTH_MAX
 from host.nodes.quotas.counters import CALL, HIT
 from host.ports.keys import KeyCategory, RotationStatus
+from host.ports.mgm import RuleKind, TokenStatus
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.settings.store import NAME_CHARACTERS_MAX as SECTION_CHARACTERS_MAX
 from sandbox.host_api import FUNCTIONS
@@ -63,6 +65,8 @@ LONGEST = {
     "signer_summary_hash": CHECKSUM,
     "group_id": UUID,
     "tenant": "F" * 12,
+    "tls_tenant": "F" * 12,
+    "tls_alias": WIDE * ALIAS_LENGTH_MAX,
     "short_hash": "F" * 12,
     "resource_id": "F" * 12,
     "key_id": "F" * 12,
@@ -73,12 +77,26 @@ LONGEST = {
     "key_rotation.status": longest(RotationStatus),
     "key_rotated.name": wrapping_key_alias("F" * 12, 2**31 - 1),
     "key_signing.alias": "a" * 128,
-    "scheme": longest(SCHEMES),
+    "scheme": longest([*SCHEMES, X25519]),
     "member.name": WIDE * 1,
     "member_key.name": "n" * NAME_CHARACTERS_MAX,
     "member.status": longest(MemberStatus),
     "registration.status": longest(RegistrationStatus),
     "realm": DIGEST,
+    "group_log.status": longest(MemberStatus),
+    "key_digest": CHECKSUM,
+    "network_key.kind": "session",
+    "session_key": CHECKSUM,
+    "network_registration.side": "member",
+    "network_registration.status": longest(RegistrationStatus),
+    "rule_id": UUID,
+    "mgm_rule.kind": longest(RuleKind),
+    "token_id": UUID,
+    "mgm_token.status": longest(TokenStatus),
+    "mgm_recipient.status": longest(MemberStatus),
+    "own_digest": DIGEST,
+    "package_id": "p" * PACKAGE_ID_CHARACTERS_MAX,
+    "rebuild": UUID,
     "group_parameters.hash": CHECKSUM,
     "spec": longest(SPECS),
     "audit_hash": DIGEST,
@@ -123,6 +141,11 @@ LONGEST = {
 """By table and column, or by column where all of one name are alike. Each is what its module's own
 limit, enumeration or form allows at most."""
 LONGEST["member.name"] = LONGEST["member_key.name"]
+for of_member in (
+    *("group_log.name", "member_version.name", "network_key.name", "network_registration.name"),
+    *("mgm_group.name", "mgm_recipient.name", "owner", "subject"),
+):
+    LONGEST[of_member] = LONGEST["member_key.name"]
 LONGEST["ledger_party.name"] = LONGEST["party"] = LONGEST["member_key.name"]
 TABLES = [
     table
@@ -151,27 +174,51 @@ def longest_of(column):
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_the_longest_value_is_stored_in_every_column_and_read_back(table, tmp_path):
+    with Database.open(
+        tmp_path / "a.sqlite", (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)
+    ) as database:
+        row, found = database.transact(lambda connection: write_longest(connection, table))
+        assert found == row
+
+
+def test_the_longest_values_are_stored_in_postgresql(postgres_database):
+    from plugins.postgres.database import PostgresDatabase  # of an extra
+
+    schemas = (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)
+    with PostgresDatabase.open(postgres_database, schemas) as database:
+        for table in TABLES:
+            with pytest.raises(_Undone):
+                database.transact(_write_and_undo(table))
+
+
+class _Undone(Exception):
+    """Ends a transaction whose rows were looked at."""
+
+
+def _write_and_undo(table):
+    def work(connection):
+        row, found = write_longest(connection, table)
+        assert found == row, table.name
+        raise _Undone
+
+    return work
+
+
+def write_longest(connection, table):
+    """Write the longest row that a table may get; it, and what is read back."""
     row = {column.name: longest_of(column) for column in table.columns}
     for column in table.columns:
         length = getattr(column.type, "length", None)
         if length is not None:
             assert len(row[column.name]) <= length, column
-    parents = {key.column.table for key in table.foreign_keys}
-    with Database.open(
-        tmp_path / "a.sqlite", (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)
-    ) as database:
-
-        def write(connection):
-            for parent in parents:
-                values = {column.name: longest_of(column) for column in parent.columns}
-                pairs = [k for k in table.foreign_keys if k.column.table is parent]
-                for key in pairs:
-                    values[key.column.name] = row[key.parent.name]
-                connection.execute(insert(parent), values)
-            connection.execute(insert(table), row)
-            return connection.execute(select(table)).mappings().one()
-
-        assert dict(database.transact(write)) == row
+    for parent in {key.column.table for key in table.foreign_keys}:
+        values = {column.name: longest_of(column) for column in parent.columns}
+        pairs = [k for k in table.foreign_keys if k.column.table is parent]
+        for key in pairs:
+            values[key.column.name] = row[key.parent.name]
+        connection.execute(insert(parent), values)
+    connection.execute(insert(table), row)
+    return row, dict(connection.execute(select(table)).mappings().one())
 
 
 def test_a_checksum_has_as_many_characters_as_its_columns():

@@ -21,6 +21,7 @@ from host.ports.state import StateConflictError, StateWrite
 from host.ports.topics import Retention
 from host.ports.units import FlowStore, JournalRow, Passed, Unit
 from host.ports.work import Done
+from tests.support.properties import examples
 
 A, B = ShortHash("A" * 12), ShortHash("B" * 12)
 FLOW = FlowId("f")
@@ -71,6 +72,22 @@ def test_a_state_that_nobody_changes_any_more_is_deleted_whatever_its_version(
         store.commit(state("s", None, None))
         assert store.get("s") is None
     assert store.balance(A, Account.STATUS) == NOTHING
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_journal_is_passed_on_by_the_unit_that_appends_to_it(
+    store: FlowStore, before: int
+) -> None:
+    """As the last step of a flow does: its journal becomes its history."""
+    rows = tuple(
+        JournalRow(flow_id=FLOW, number=n, value=b"x" * 10, charge=JOURNAL) for n in range(3)
+    )
+    if before:
+        store.commit(Unit(journal=rows[:before]))
+    store.commit(Unit(journal=rows[before:], passed=(Passed(flow_id=FLOW, charge=HISTORY),)))
+    assert store.balance(A, Account.HISTORY) == Balance(bytes=30)
+    assert store.balance(A, Account.JOURNAL) == NOTHING
+    assert not store.recount()
 
 
 def test_a_journal_is_borne_by_one_account_after_another(store: FlowStore) -> None:
@@ -132,7 +149,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(_STEPS)
 def test_accounts_are_the_sums_of_what_they_count_and_both_stores_agree(steps: list) -> None:  # type: ignore[type-arg]
     with tempfile.TemporaryDirectory() as folder:

@@ -27,6 +27,7 @@ from host.ports.groups import FencedError, Membership
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
 from tests.contract.conftest import MovableClock
+from tests.support.properties import examples
 
 GROUP = "g"
 TOPICS = ("in", "out")
@@ -213,6 +214,8 @@ class SqliteConsumers(Consumers):
 
 
 TestMemoryConsumers = MemoryConsumers.TestCase
-TestMemoryConsumers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMemoryConsumers.settings = settings(
+    max_examples=examples(60), stateful_step_count=40, deadline=None
+)
 TestSqliteConsumers = SqliteConsumers.TestCase
 TestSqliteConsumers.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)

@@ -30,10 +30,10 @@ ALICE, BOB, STRANGER = (ShortHash(letter * 12) for letter in "ABC")
 
 
 @pytest.fixture(params=list(DATABASES))
-def opened(request, tmp_path):
+def opened(request):
     """Opens the same database again, as another process does."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(DATABASES[request.param](tmp_path, [SCHEMA]))
+        yield lambda: stack.enter_context(DATABASES[request.param](request, [SCHEMA]))
 
 
 @pytest.fixture
@@ -186,8 +186,8 @@ class Register:
 
 
 @pytest.fixture(params=list(VAULTS))
-def vaults(request, tmp_path):
-    with VAULTS[request.param](tmp_path, [SCHEMA], Register()) as vaults:
+def vaults(request):
+    with VAULTS[request.param](request, [SCHEMA], Register()) as vaults:
         yield vaults
 
 
@@ -241,8 +241,9 @@ def test_vaults_of_different_nodes_do_not_wait_for_each_other(vaults):
 
 
 @pytest.fixture(params=list(CPI_FILES))
-def files(request, tmp_path):
-    return CPI_FILES[request.param](tmp_path / "packages")
+def files(request):
+    with CPI_FILES[request.param](request) as files:
+        yield files
 
 
 CONTENT = b"a package" * 100_000

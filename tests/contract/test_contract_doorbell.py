@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from host.adapters.hint_messages import Ring
 from host.adapters.partitions import committed_by, queue_of, target_of
-from host.adapters.sqlite.commit_notifier import CommitNotifier, Ring, folder_for
+from host.adapters.sqlite.commit_notifier import CommitNotifier, folder_for
 from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import Committed, DuePlace, NewRecord, TopicPartition, WorkQueue

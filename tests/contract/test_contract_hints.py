@@ -4,7 +4,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -34,19 +34,29 @@ HINTS = [
 ]
 
 
-@pytest.fixture(params=["doorbell"])
-def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Hints]]:
+@pytest.fixture(params=["doorbell", "postgres"])
+def make(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Hints]]:
     """Makes the ends of processes that use one store."""
     folder = Path("/tmp") / f"hints-{os.getpid()}-{tmp_path_factory.mktemp('n').name}"
     with ExitStack() as stack:
 
         def made() -> Hints:
-            bell = CommitNotifier(folder / "store")
-            stack.callback(bell.close)
-            return bell
+            end: Hints
+            if request.param == "doorbell":
+                end = CommitNotifier(folder / "store")
+            else:
+                access = request.getfixturevalue("postgres_database")
+                from plugins.postgres.hints import PostgresHints  # of an extra
+
+                end = PostgresHints(access)
+            stack.callback(end.close)
+            return end
 
         yield made
-    folder.rmdir()
+    with suppress(FileNotFoundError):
+        folder.rmdir()
 
 
 class Heard:

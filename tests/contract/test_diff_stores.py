@@ -1,21 +1,19 @@
-"""Random units applied to both adapters: they refuse the same ones and end up the same."""
+"""Random units applied to the adapters: they refuse the same ones and end up the same."""
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from host.adapters.memory.store import MemoryStore
 from host.adapters.partitions import queue_of, target_of
-from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.topics import Retention
 from host.ports.units import Consumed, FlowStore, JournalRow, Unit
 from host.ports.work import Done
-from tests.contract.conftest import MovableClock, placed
+from tests.contract.conftest import MovableClock, opened, placed
 
 NODES = (ShortHash("A" * 12), ShortHash("B" * 12))
 QUEUES = [
@@ -96,21 +94,33 @@ def everything(store: FlowStore) -> object:
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_both_adapters_agree_on_random_units(tmp_path: Path, seed: int) -> None:
+def leave_no_gaps(kind: str, request: pytest.FixtureRequest, last: int) -> None:
+    """Let the next position of work be the one after `last`: refused units use up PostgreSQL's."""
+    if kind == "postgres":
+        database = request.getfixturevalue("postgres_flow_database")
+        database.run(f"SELECT setval('{database.work_positions}', {max(last, 1)}, {last > 0})")
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed"), [*(("sqlite", seed) for seed in range(5)), ("postgres", 5), ("postgres", 6)]
+)
+def test_the_adapters_agree_on_random_units(
+    request: pytest.FixtureRequest, kind: str, seed: int
+) -> None:
     rng = random.Random(seed)
     clock = MovableClock()
     memory = MemoryStore(clock=clock)
-    sqlite = SqliteStore(tmp_path / "flows.sqlite", clock=clock)
+    durable = opened(kind, request, clock)
     refused = 0
     for _ in range(300):
+        leave_no_gaps(kind, request, memory._position)
         unit = random_unit(rng)
         verdict = refuses(memory, unit)
-        assert refuses(sqlite, unit) == verdict
+        assert refuses(durable, unit) == verdict
         refused += verdict is not None
         clock.advance(rng.randint(-1, 3))
     assert 0 < refused < 300
-    assert everything(memory) == everything(sqlite)
+    assert everything(memory) == everything(durable)
     upkeeps: list[Callable[[FlowStore], int]] = [
         lambda store: store.expire("t", Retention(age_ms=100)),
         lambda store: store.expire("u", Retention(bytes_max=1)),
@@ -118,7 +128,7 @@ def test_both_adapters_agree_on_random_units(tmp_path: Path, seed: int) -> None:
     deleted = []
     for upkeep in upkeeps:
         deleted.append(upkeep(memory))
-        assert upkeep(sqlite) == deleted[-1]
-        assert everything(memory) == everything(sqlite)
+        assert upkeep(durable) == deleted[-1]
+        assert everything(memory) == everything(durable)
     assert sum(deleted) > 0
-    sqlite.close()
+    durable.close()

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from host.adapters.sqlite.database import Database
 from host.database.sql import (
+    DurationKey,
     Greatest,
     JsonField,
     JsonHasKey,
@@ -32,6 +33,7 @@ from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_S
 ROOT = Path(__file__).parents[2]
 ADAPTERS = (
     "host/adapters/sqlite/",
+    "plugins/postgres/",
     "host/adapters/files/identity/",
     "host/tools/data_check/",
     "host/tools/backup/",
@@ -86,6 +88,7 @@ OPENERS = (
 """Where the adapters are: only what puts a process together, or looks at files, may know them."""
 MAY_OPEN = (
     "host/adapters/sqlite/",
+    "plugins/postgres/",
     "host/runtime/wiring/",
     "host/tools/testkit/",
 )
@@ -220,13 +223,16 @@ def test_functions_on_json_texts_mean_what_they_say_in_sqlite(database):
                     NumberKey(JsonText(document, ("n",)), 32),
                     NumberKey(literal("2147483648"), 32),
                     NumberKey(literal("2147483648"), 64) == NumberKey(literal(2147483648)),
+                    DurationKey(literal("PT36H")) > DurationKey(literal("P1DT2H")),
+                    DurationKey(literal("-P2D")) < DurationKey(literal("-PT1S")),
+                    DurationKey(JsonText(document, ("n",))),
                     JsonObjectOf(literal("a"), JsonObjectOf(literal("b"), literal("c"))),
                 )
             ).one()
 
     assert database.transact(ask) == (
         '{"c":["x",1.50,null]}', "true", None, "x", "1.50", None, "true", True, True, False,
-        True, None, None, True, '{"a":{"b":"c"}}',
+        True, None, None, True, True, True, None, '{"a":{"b":"c"}}',
     )  # fmt: skip
 
 

@@ -20,11 +20,21 @@ from hypothesis import strategies as st
 from cordapp.contracts import StateRef
 from cordapp.schema import from_json, schema_of
 from host.tools.contracts import CpiContracts
+from host.tools.contracts_input import TransactionFileError, parse_transaction
 from host.tools.fuzz.coverage import covered
+from host.tools.fuzz.facts import facts, near_facts
 from host.tools.fuzz.hunt import FuzzExtraMissingError, FuzzResult, declared_types, fuzz
-from host.tools.fuzz.participants import alone, learn, participants_of, sample, state_entry
-from host.tools.fuzz.report import summary
+from host.tools.fuzz.participants import (
+    FuzzedType,
+    alone,
+    learn,
+    participants_of,
+    sample,
+    state_entry,
+)
+from host.tools.fuzz.report import as_document, summary, warnings
 from host.tools.fuzz.values import values
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.timeout(600)  # images are made, which takes seconds of CPU
 
@@ -188,7 +198,7 @@ def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         fuzz({"states": [], "commands": []}, lambda _: [], examples=1, seed=0)
 
 
-@settings(max_examples=50, deadline=None, database=None)
+@settings(max_examples=examples(50), deadline=None, database=None)
 @given(st.data())
 def test_values_fit_their_schema_and_decode(data: st.DataObject) -> None:
     schema = schema_of(Everything)
@@ -364,6 +374,41 @@ def test_nothing_accepted_is_warned_of(run: Any, deal: Any) -> None:
     assert len(file["missed"]) == file["lines"] - file["reached"]
 
 
+def _declared(*contracts: str) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"owner": {"type": "string"}}}
+    states = [{"name": f"{name}State", "contract": name, "schema": schema} for name in contracts]
+    return {"states": states, "commands": []}
+
+
+def _refusing(*contracts: str) -> Any:
+    """Judges as the host does: nobody refuses what has no states."""
+
+    def verify(transaction: Any) -> list[dict[str, Any]]:
+        states = [*(entry["state"] for entry in transaction["inputs"]), *transaction["outputs"]]
+        return [
+            {"contract": state["contract"], "type": "RequirementError", "message": "never"}
+            for state in states
+            if state["contract"] in contracts
+        ]
+
+    return verify
+
+
+def test_a_transaction_that_no_contract_judges_is_no_acceptance() -> None:
+    result = fuzz(_declared("C"), _refusing("C"), examples=60, seed=0)
+    assert (result.runs >= 60, result.accepted) == (True, 0)
+    assert "no transaction was accepted" in list(warnings(result))[-1]
+
+
+def test_each_contract_that_accepted_nothing_is_warned_of() -> None:
+    result = fuzz(_declared("A", "B"), _refusing("B"), examples=60, seed=0)
+    assert result.accepted
+    assert result.never_accepted == ("B",)
+    assert list(warnings(result))[-1].startswith("B: no transaction with its states was accepted")
+    assert as_document(result, (), seed=0)["neverAccepted"] == ["B"]
+    assert fuzz(_declared("A", "B"), _refusing(), examples=60, seed=0).never_accepted == ()
+
+
 def test_a_report_names_ranges_of_lines() -> None:
     text = "def f(x):\n    'doc'\n    if x:\n        return 1\n    y = 2\n    return y\n"
     (file,) = covered({"a.py": text, "unused.py": text}, frozenset({("a.py", 3), ("a.py", 4)}))
@@ -373,3 +418,82 @@ def test_a_report_names_ranges_of_lines() -> None:
         "a.py: 2 of 4 lines; not reached: 5-6",
         "3 runs, 1 accepted, 0 crashes (seed 5)",
     ]
+
+
+MINUTES = """
+    from dataclasses import dataclass
+    from cordapp.consensual import ConsensualState
+    from cordapp.contracts import require
+
+    @dataclass(frozen=True)
+    class Minutes(ConsensualState):
+        text: str
+        pages: int
+        chair: str
+        members: list[str]
+
+        @property
+        def participants(self):
+            return [self.chair, *self.members]
+
+        def verify(self, transaction):
+            require(self.text != "", "Minutes have a text")
+            require(self.chair not in self.members, "The chair is no member")
+            len(transaction.get_states(Minutes)) // self.pages
+    """
+
+
+def test_states_of_the_consensual_ledger_are_fuzzed(
+    run: Any, make_cpi: Any, tmp_path: Path
+) -> None:
+    """The smallest transaction that crashes is one state, and `contract verify` takes it."""
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "minutes.py").write_text(dedent(MINUTES))
+    (tmp_path / "cordapp.toml").write_text(
+        '[cordapp]\nname = "minutes"\nversion = "1.0.0"\nvendor = "V"\nlicence = "L"\n'
+        '[contract]\nname = "minutes"\nsource = "contracts"\nmodules = ["minutes"]\nversion = 1\n'
+    )
+    made = make_cpi(tmp_path)
+    code, document = fuzz_pot(run, made, "--examples", "150")
+    assert (code, document["unconfirmed"]) == (1, [])
+    assert document["accepted"] > 0
+    (crash,) = document["crashes"]
+    assert (crash["contract"], crash["type"]) == ("minutes.Minutes", "ZeroDivisionError")
+    (state,) = crash["transaction"]["states"]
+    assert state["value"]["pages"] == 0
+    assert crash["transaction"]["signatories"] == state["participants"]
+    right = {**state, "value": {**state["value"], "pages": 1}}
+    lines = (crash["transaction"], {**crash["transaction"], "states": [right]})
+    (tmp_path / "facts.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    certificate = ("--certificate", made.certificate)
+    code, out, _ = run("verify", made.cpi, tmp_path / "facts.jsonl", *certificate)
+    assert (code, "ZeroDivisionError" in out) == (1, True)
+    assert out.splitlines()[-1].endswith(":2: accepted")
+
+
+@settings(max_examples=30, deadline=None, database=None)
+@given(st.data())
+def test_facts_have_a_state_and_are_signed_by_all_participants(data: st.DataObject) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"owner": {"type": "string"}, "pages": {"type": "integer"}},
+        "required": ["owner", "pages"],
+        "additionalProperties": False,
+    }
+    kind = FuzzedType(name="S", schema=schema, contract="S", participants=(("owner",),))
+    known = data.draw(facts([kind]))
+    near = list(near_facts([kind], known))
+    for each in (known, *near, data.draw(facts([kind], [known]))):
+        assert each["states"]
+        owners = [state["value"]["owner"] for state in each["states"]]
+        assert each["signatories"] == list(dict.fromkeys(owners))
+        assert [state["participants"] for state in each["states"]] == [[owner] for owner in owners]
+    pages = {state["value"]["pages"] for each in near for state in each["states"]}
+    assert len(pages) > 1
+
+
+@pytest.mark.parametrize("fact", [{}, {"states": []}, {"states": [{"type": 1}]}, {"states": {}}])
+def test_what_is_no_transaction_of_the_consensual_ledger(fact: Any) -> None:
+    whole = {"id": "i", "timestamp": "t", "signatories": [], **fact}
+    with pytest.raises(TransactionFileError, match="no ledger transaction"):
+        parse_transaction(json.dumps(whole).encode(), "here")

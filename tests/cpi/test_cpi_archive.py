@@ -17,6 +17,7 @@ from cpi.archive.reading import read_archive
 from cpi.archive.writing import write_archive
 from cpi.errors import ArchiveError
 from cpi.limits import ArchiveLimits, Budget
+from tests.support.properties import examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -522,7 +523,7 @@ _NAMES = st.lists(_SEGMENT, min_size=1, max_size=3).map("/".join)
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.dictionaries(_NAMES, st.binary(max_size=300), min_size=1, max_size=6))
 def test_what_is_written_is_read_back(contents: dict[str, bytes]) -> None:
     folded = [unicodedata.normalize("NFKC", n).casefold() for n in contents]
@@ -543,7 +544,7 @@ def test_what_is_written_is_read_back(contents: dict[str, bytes]) -> None:
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
 def test_a_flipped_byte_is_refused_or_changes_nothing_unseen(at: int, change: int) -> None:
     """Every byte counts, except times, versions made by and attributes, which nobody trusts."""
@@ -558,7 +559,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing_unseen(at: int, change: in
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_junk_is_refused_with_an_archive_error(head: bytes, tail: bytes) -> None:
     for data in (head, head + WHOLE, head + WHOLE[30:] + tail, b"PK\5\6" + tail):

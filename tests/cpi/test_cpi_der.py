@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import load_der, load_pem_certificates
 from cpi.crypto.cms import verify_signed_data
 from cpi.crypto.der import DEPTH_MAX, DerRefusedError, check_der
@@ -182,8 +183,13 @@ def test_a_bomb_inside_a_signed_certificate_set() -> None:
 
 
 _LIBRARY_READERS = {
-    "load_der_x509_certificate": {"host/rest/tls_files.py", "cpi/crypto/keystore_creation.py"},
-    "load_pem_x509_certificate": {"host/rest/tls.py"},
+    "load_der_x509_certificate": {
+        "host/rest/tls_files.py",
+        "host/network/gateway/revocation.py",
+        "host/network/gateway/tls.py",
+        "cpi/crypto/keystore_creation.py",
+    },
+    "load_pem_x509_certificate": {"host/rest/tls.py", "host/tools/network/authority.py"},
     "load_pem_x509_certificates": set(),
     "load_pkcs12": set(),
     "load_key_and_certificates": set(),
@@ -193,10 +199,18 @@ _LIBRARY_READERS = {
         "host/tools/data_check/tls_pair.py",
         "host/rest/tls.py",
         "host/rest/tls_files.py",
+        "host/tools/network/authority.py",
     },
     "load_pem_public_key": set(),
-    "load_der_public_key": {"cpi/crypto/certificate.py", "host/keys/schemes.py"},
-    "load_der_x509_csr": set(),
+    "load_der_public_key": {
+        "cpi/crypto/certificate.py",
+        "host/keys/schemes.py",
+        "host/network/membership/sealing.py",
+    },
+    "load_der_ocsp_response": {"host/network/gateway/revocation.py"},
+    "load_der_x509_crl": {"host/network/gateway/revocation.py"},
+    "load_pem_x509_crl": set(),
+    "load_der_x509_csr": {"host/tools/network/authority.py"},
     "load_pem_x509_csr": set(),
 }
 """Who calls the libraries: after the walk, or for the host's and its operator's own files."""
@@ -220,6 +234,14 @@ def test_no_reader_goes_past_the_walk() -> None:
                     loads.add(where)
     assert all(found[name] <= allowed for name, allowed in _LIBRARY_READERS.items()), found
     assert loads == {"cpi/crypto/der.py"}
+
+
+def test_a_signature_of_other_than_whole_octets_is_refused() -> None:
+    made = certificate("CN=bits,O=Acme,L=London,C=GB", ec.generate_private_key(ec.SECP256R1()))
+    der = made.public_bytes(Encoding.DER)
+    at = len(der) - len(made.signature) - 1
+    with pytest.raises(ValueError, match="a signature is not of whole octets"):
+        Certificate(der[:at] + b"\1" + der[at + 1 :])
 
 
 def test_an_odd_name_constraint_is_a_refusal() -> None:

@@ -23,6 +23,7 @@ from cpi.package.group_policy import (
 )
 from cpi.package.group_policy_generation import generate_mgm_policy, generate_static_policy
 from tests.cpi.support import policy
+from tests.support.properties import examples
 from tests.support.vectors import VECTORS
 
 MUTATIONS = int(os.environ.get("CORDBOX_MUTATIONS", "400"))
@@ -311,7 +312,7 @@ _PIECES = [
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(st.lists(st.sampled_from(_PIECES), max_size=12).map("".join))
 def test_pem_shape_is_the_pattern_of_cordas_schema(text: str) -> None:
     for candidate in (text, f"-BEGIN CERTIFICATE-{text}-END CERTIFICATE-", f"{text}\n"):

@@ -32,6 +32,7 @@ from cpi.crypto.pem_keys import is_pem, read_pem
 from cpi.crypto.pfx import read_pkcs12
 from cpi.errors import KeystoreError
 from tests.cpi.support import NOW, accept, alice, cpk, self_signed
+from tests.support.properties import examples
 from tests.support.vectors import VECTORS
 
 NAME = "CN=Signer, O=Acme, L=London, C=GB"
@@ -353,7 +354,7 @@ def test_a_derivation_that_takes_memory_as_the_file_says_is_refused(tmp_path: Pa
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.data())
 def test_damaged_key_files_are_refused_or_read(data: st.DataObject) -> None:
     """Whatever a byte is changed to, the answer is a key file's content or a refusal."""

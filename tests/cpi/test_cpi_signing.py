@@ -37,6 +37,7 @@ from tests.cpi.support import (
     root,
     self_signed,
 )
+from tests.support.properties import examples
 
 KINDS = ["ec256", "ec384", "rsa2048", "rsa4096", "ed25519"]
 JARSIGNER = shutil.which("jarsigner")
@@ -462,7 +463,7 @@ BLOCK = dict(entries_of(PACKAGE))["META-INF/EC256.EC"]
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.integers(0, len(BLOCK) - 1), st.integers(1, 255), st.integers(0, 3))
 def test_no_damaged_block_is_accepted_or_crashes(at: int, change: int, cut: int) -> None:
     damaged = bytearray(BLOCK)
@@ -480,7 +481,7 @@ def test_no_damaged_block_is_accepted_or_crashes(at: int, change: int, cut: int)
 
 
 @pytest.mark.property
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.data())
 def test_no_damaged_package_is_accepted_with_other_content(data: st.DataObject) -> None:
     raw = bytearray(PACKAGE)

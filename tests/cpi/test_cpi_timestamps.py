@@ -26,6 +26,7 @@ from host.cli.timestamp_client import http_fetcher
 from tests.cpi import support
 from tests.cpi.support import self_signed
 from tests.cpi.timestamp_authority import POLICY, TimestampAuthority, serving
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl, which plays the authority, is not installed"
@@ -275,7 +276,7 @@ def test_a_damaged_answer_is_refused_or_says_the_same(tsa: TimestampAuthority) -
     options = {"trusted": [tsa.root.certificate], "nonce": lambda: 77}
     honest = stated(timestamper(keep, **options)(b"signature"))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.data())
     def damage(data: st.DataObject) -> None:
         raw = bytearray(answers[0])

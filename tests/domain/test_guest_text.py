@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from host.domain import guest_text
 from host.domain.guest_text import (
+    _BLOCK,
     MESSAGE_BYTES_MAX,
     NESTING_MAX,
+    NUMBER_CHARACTERS_MAX,
     TRACE_LINES_MAX,
     GuestTextError,
     RuleError,
@@ -245,3 +248,57 @@ def test_a_trace_keeps_its_innermost_lines() -> None:
     assert cut[-1].startswith("a.py:999 ")
     assert max(map(len, cut)) == guest_text.TRACE_LINE_CHARACTERS_MAX
     assert cut_trace(cut) == cut
+
+
+@pytest.mark.parametrize("before", range(_BLOCK - 302, _BLOCK + 2, 19))
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [
+        (r'"\ud83d"', "half a character"),
+        (r'"\u0000"', "U+0000"),
+        ("1" * (NUMBER_CHARACTERS_MAX + 1), "characters, at most"),
+        ("9" * 400, "not finite"),
+        ("[" * (NESTING_MAX + 1) + "]" * (NESTING_MAX + 1), "deep"),
+    ],
+)
+def test_a_rule_is_kept_wherever_a_text_is_divided(before: int, bad: str, rule: str) -> None:
+    """Long texts are searched block by block."""
+    with pytest.raises(RuleError, match=re.escape(rule)):
+        checked_json(f'["{"x" * before}",{bad}]')
+
+
+@pytest.mark.parametrize("characters", ["x", r"\u0001", r"\\", r"\"\n\u00e9y"])
+def test_a_string_of_megabytes_is_read_in_blocks(
+    characters: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else has the interpreter while one block is read."""
+    read: list[int] = []
+
+    class Recording:
+        def raw_decode(self, text: str) -> tuple[Any, int]:
+            read.append(len(text))
+            return decoder.raw_decode(text)
+
+    decoder = guest_text._decoder
+    monkeypatch.setattr(guest_text, "_decoder", Recording())
+    text = '"' + characters * (1_000_000 // len(characters)) + '"'
+    assert checked_json(text) == json.loads(text)
+    assert max(read) <= _BLOCK + 2
+
+
+@pytest.mark.parametrize("bad", ['" "', "\\", "\\x", "\\u00", "\x01"])
+@pytest.mark.parametrize("before", [_BLOCK - 3, _BLOCK, 3 * _BLOCK])
+def test_what_is_no_string_is_refused_in_whatever_block(before: int, bad: str) -> None:
+    text = f'"{"x" * before}{bad}{"y" * _BLOCK}"'
+    with pytest.raises(GuestTextError):
+        checked_json(text)
+    assert check_result(text) is guest_text.is_json(text) is False
+
+
+@given(st.one_of(st.text(), st.sampled_from(["true", " null\n", "1e5", '"a"', "[1]", "{1}", "-"])))
+def test_the_check_of_a_result_says_whether_it_is_json(text: str) -> None:
+    try:
+        found = check_result(text)
+    except RuleError:
+        return
+    assert found is guest_text.is_json(text)

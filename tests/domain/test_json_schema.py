@@ -1,5 +1,7 @@
 """JSON Schemas that were written to keep the host busy, and those that were not."""
 
+from typing import Any
+
 import pytest
 
 from host.domain import json_schema_keywords
@@ -201,3 +203,18 @@ def test_schemas_within_schemas_are_judged_by_their_own_keywords(
     misfit = checked.misfit(bad)
     assert misfit is not None
     assert "nested" not in misfit.message
+
+
+def test_a_value_of_no_alternative_is_told_the_kinds_that_there_are() -> None:
+    def kind(name: str) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "properties": {"$type": {"const": name}},
+            "required": ["$type"],
+        }
+
+    schema = JsonSchema({"anyOf": [kind("b.Limit"), kind("a.Market"), {"type": "null"}]})
+    for value in ({}, {"$type": "c.Other"}):
+        misfit = schema.misfit(value)
+        assert misfit is not None
+        assert misfit.message.endswith("; expected `$type`: a.Market, b.Limit")

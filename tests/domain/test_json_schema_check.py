@@ -12,6 +12,7 @@ from jsonschema.exceptions import SchemaError
 
 from host.domain import json_schema_keywords
 from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError, limited_schema_work
+from tests.support.properties import examples
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BACKTRACKING = "^(a+)+$"
@@ -155,7 +156,7 @@ SCHEMAS = st.recursive(
 
 
 @given(schema=st.dictionaries(NAMES, SCHEMAS, max_size=4))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_the_metaschema_as_one_document_judges_as_the_eight_do(schema):
     try:
         Draft202012Validator.check_schema(schema)

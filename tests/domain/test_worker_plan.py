@@ -24,6 +24,8 @@ from host.settings.sections import GUEST
                 "rest": 1,
             },
         ),
+        ("flow,gateway=2", {"link": 1, "gateway": 2, "flow": 3, "rest": 1}),
+        ("flow,link", {"link": 1, "gateway": 1, "flow": 3, "rest": 1}),
         ("combined", {}),
     ],
 )
@@ -43,6 +45,7 @@ def test_a_plan_is_read_from_text_and_written_as_text(text, counts):
         ("flows=2", "'flows=2'"),
         ("flow=2,flow=3", "'flow' is named twice"),
         ("rest=2", "exactly one rest"),
+        ("link=2", "exactly one link"),
         ("combined,flow=2", "'combined'"),
     ],
 )
@@ -50,6 +53,30 @@ def test_a_plan_that_cannot_be_is_refused(tmp_path, text, named):
     with pytest.raises(WorkersInvalidError, match=named):
         WorkerPlan.parse(text, flow_count=1)
     options = {"data_dir": tmp_path, "workers": text}
+    with pytest.raises(SettingsInvalidError, match=named):
+        load_settings(options=options, file=None, environment={})
+
+
+def test_a_gateway_needs_an_address(tmp_path):
+    options = {"data_dir": tmp_path, "workers": "gateway"}
+    with pytest.raises(SettingsInvalidError, match="gateway_listen names no address"):
+        load_settings(options=options, file=None, environment={})
+    environment = {"CORDBOX_GATEWAY_LISTEN": "127.0.0.1:0,[::1]:8080"}
+    settings = load_settings(options=options, file=None, environment=environment)
+    assert settings.gateway_listen == ("127.0.0.1:0", "[::1]:8080")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("gateway_listen", ("127.0.0.1:65536",), "above 65535"),
+        ("gateway_listen", ("8080",), "gateway_listen"),
+        ("p2p_deny_networks", ("10.0.0.1/8",), "host bits set"),
+        ("p2p_deny_networks", ("metadata",), "p2p_deny_networks"),
+    ],
+)
+def test_addresses_of_gateways_that_cannot_be_are_refused(tmp_path, name, value, named):
+    options = {"data_dir": tmp_path, name: value}
     with pytest.raises(SettingsInvalidError, match=named):
         load_settings(options=options, file=None, environment={})
 

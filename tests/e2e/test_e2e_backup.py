@@ -14,8 +14,8 @@ from tests.support.borrowers import check_agreement
 from tests.support.killable_host import ALICE, BOB, CORDBOX, KillableHost
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(900)]
-FLOWS_BEFORE, FLOWS_DURING_MAX = 40, 100
-COMPLETED_BEFORE = 10
+FLOWS_BEFORE, FLOWS_DURING_MAX = 20, 40
+COMPLETED_BEFORE = 5
 
 
 def cordbox(folder, *words):

@@ -71,7 +71,7 @@ def test_no_trouble_of_the_machine_loses_or_doubles_an_iou(host_with, packages, 
         host.form_network(packages)
         borrowers = Borrowers(host, seed)
         try:
-            for _ in range(int(os.environ.get("CORDBOX_CHAOS", "4"))):
+            for _ in range(int(os.environ.get("CORDBOX_CHAOS", "2"))):
                 hold(chance.uniform(0.2, 1.5))
                 names = chance.sample(sorted(machine.strikes()), 2)
                 met.update(names)

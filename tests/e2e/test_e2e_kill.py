@@ -67,7 +67,7 @@ def check_under_load(host, packages, strike):
     host.form_network(packages)
     borrowers = Borrowers(host, seed)
     try:
-        for _ in range(int(os.environ.get("CORDBOX_KILLS", "5"))):
+        for _ in range(int(os.environ.get("CORDBOX_KILLS", "2"))):
             time.sleep(chance.uniform(0.05, 1.5))
             strike(chance)
     finally:

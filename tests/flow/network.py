@@ -30,10 +30,11 @@ from host.guests.sticky_flows import StickyFlows
 from host.ports.audit_log import AuditLogs
 from host.ports.capability import Capability
 from host.ports.glances import GlanceQuery
+from host.ports.guest import FlowGuests
 from host.ports.live import Fixed, Live
 from host.ports.programs import Programs
 from host.ports.quotas import Quotas
-from host.ports.routes import Here, Link, Refused, Route, Routes
+from host.ports.routes import Refused, Route, Routes
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -52,15 +53,28 @@ class Parking:
     def __init__(self) -> None:
         self.most = 0
         self.lots: list[StickyCache] = []
+        self._flows: list[StickyFlows] = []
+
+    def guests(self, guests: FlowGuests) -> FlowGuests:
+        if not self.most:
+            return guests
+        self._flows.append(StickyFlows(guests))
+        return self._flows[-1]
 
     def sticky(self) -> StickyCache:
         self.lots.append(StickyCache(self.most))
         return self.lots[-1]
 
     def clear(self) -> None:
+        """Let all guests go; none may be left on its thread by an engine that forgot it."""
         for sticky in self.lots:
             sticky.close()
         self.lots.clear()
+        for flows in self._flows:
+            flows.close()
+        forgotten = [flows for flows in self._flows if flows._threads._all]
+        self._flows.clear()
+        assert not forgotten, "a suspended guest was neither parked nor dropped"
 
 
 PARKING = Parking()
@@ -227,7 +241,7 @@ class Network:
         self.events: list[Any] = []
         self.engine = FlowEngine(
             units=store,
-            guests=StickyFlows(self.guests) if PARKING.most else self.guests,
+            guests=PARKING.guests(self.guests),
             capabilities=[self.notes] if capabilities is None else capabilities,
             vnodes=self.nodes,
             packages=self.packages,
@@ -287,11 +301,11 @@ class Posted:
         self.is_carried = False
 
     def route(self, source: HoldingIdentity, target: HoldingIdentity) -> Route:
-        found = self._local().route(source, target)
-        return Link("posted") if isinstance(found, Here) and not self.is_carried else found
+        return self._local().route(source, target)
 
     def accepts(self, source: HoldingIdentity, target: HoldingIdentity) -> Refused | None:
-        return self._local().accepts(source, target)
+        refused = self._local().accepts(source, target)
+        return refused if self.is_carried else Refused("posted", "is carried by hand")
 
     def _local(self) -> LocalRoutes:
         assert self.nodes is not None

@@ -34,6 +34,7 @@ from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import alone
 from tests.flow.queues import ALICES, BOBS, event, waiting
+from tests.support.properties import examples
 
 KEYS = ("k0", "k18", "k51", "other")
 """Three of one partition, and one of another."""
@@ -190,7 +191,7 @@ class SqliteKeys(Keys):
 
 
 TestMemoryKeys = MemoryKeys.TestCase
-TestMemoryKeys.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestMemoryKeys.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 TestSqliteKeys = SqliteKeys.TestCase
 TestSqliteKeys.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
 

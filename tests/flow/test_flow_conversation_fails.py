@@ -58,7 +58,7 @@ def test_a_failure_in_a_conversation_delays_no_other_node_and_passes(
     made = Made()
     trapped_engine_calls(made.trap, monkeypatch)
     if OUT_TOPIC in place:  # what a step does not deliver itself
-        monkeypatch.setattr(LocalDelivery, "_is_taken", lambda *_: False)
+        monkeypatch.setattr(LocalDelivery, "_delivery", lambda *_: None)
     made.start_alice("converse")
     made.trap.set(place, failure, times=2)
     for _ in range(3):

@@ -125,6 +125,7 @@ def check(network: Network) -> None:
 
 
 @pytest.mark.crash
+@pytest.mark.unparked
 def test_kill_9_at_every_few_commits_changes_nothing(tmp_path: Path) -> None:
     """Each process dies by SIGKILL at its third commit, until one gets to the end."""
     deaths = 0

@@ -2,8 +2,18 @@
 
 import pytest
 
+from host.domain.pace import SHARED_S
 from host.flow.core.aside import WorkKey
-from host.flow.core.dispatch import COMMITTING_MAX, HELD_MAX, Dispatch, Job
+from host.flow.core.dispatch import (
+    BUSY_SHARE,
+    COMMITTING_MAX,
+    HELD_MAX,
+    REST_FACTOR,
+    REST_MAX_S,
+    Dispatch,
+    Job,
+    rest_factor,
+)
 from host.ports.bus import WorkQueue
 from tests.flow.queues import ALICES, BOBS
 
@@ -213,3 +223,84 @@ def test_so_many_turns_wait_for_commits_and_no_more(dispatch: Dispatch) -> None:
     dispatch.commit(waiting[-1], 0.0)  # one place is free again
     assert dispatch.running == 1
     assert begin(dispatch)
+
+
+def turns_of_a_backlog(dispatch: Dispatch, seconds: float, step_s: float, every_s: float) -> int:
+    """How many turns a node with a long backlog has, one slot, beside one with rare records."""
+    now, turns, rare_at = 0.0, 0, every_s
+    dispatch.offer([QUEUE])
+    while now < seconds:
+        if now >= rare_at:
+            dispatch.offer([BOBS_QUEUE])
+            job = dispatch.next(now, only_fresh=True)
+            assert job is not None, "a node with rare records never waits for a rest"
+            assert job.queue.node == BOBS
+            assert dispatch.found(job, WorkKey(BOBS_QUEUE, "rare"), more=False)
+            job.is_done = True
+            dispatch.end(job, now)
+            rare_at += every_s
+        job = dispatch.next(now, only_fresh=False)
+        if job is None:
+            release = dispatch.next_release()
+            assert release is not None, "a rest ends"
+            now = min(release, rare_at)
+            dispatch.release(now)
+            continue
+        turns += 1
+        assert dispatch.found(job, WorkKey(QUEUE, f"{turns}"), more=True)
+        now += step_s
+        dispatch.end(job, now)
+    return turns
+
+
+@pytest.mark.parametrize(
+    ("slots", "processors", "factor"),
+    [(2, 2, 3.0), (4, 2, 7.0), (8, 8, 3.0), (64, 8, 31.0), (1, 1, 3.0), (1, 64, 1.0)],
+)
+def test_the_slots_of_a_busy_node_take_a_quarter_of_the_processors_at_most(
+    slots: int, processors: int, factor: float
+) -> None:
+    assert rest_factor(slots, processors) == factor
+    assert slots / (1 + factor) <= max(BUSY_SHARE * processors, slots / 2)
+
+
+def test_a_node_with_a_backlog_beside_another_rests_after_each_turn() -> None:
+    for factor in (REST_FACTOR, 7.0):
+        turns = turns_of_a_backlog(Dispatch(1, rest=factor), 10.0, 0.01, 0.1)
+        assert turns == pytest.approx(1000 / (1 + factor), rel=0.1)
+
+
+def test_a_node_with_a_backlog_has_all_of_the_time_if_no_other_was_active_lately() -> None:
+    alone = turns_of_a_backlog(Dispatch(1), 10.0, 0.01, 1000.0)
+    assert alone == pytest.approx(1000, abs=1)
+    rarely = turns_of_a_backlog(Dispatch(1), 10.0, 0.01, 9.5)
+    assert rarely == pytest.approx(alone - 0.5 / 0.01 * REST_FACTOR / (1 + REST_FACTOR), rel=0.05)
+    assert SHARED_S > 0.5, "Bob counted as active for longer than he waited"
+
+
+def test_a_node_without_a_backlog_does_not_rest(dispatch: Dispatch) -> None:
+    for number in range(100):
+        for queue in (QUEUE, BOBS_QUEUE):
+            dispatch.offer([queue])
+            job = begin(dispatch, number * 0.1)
+            assert dispatch.found(job, WorkKey(queue, "k"), more=False)
+            job.is_done = True
+            dispatch.end(job, number * 0.1 + 0.05)
+            assert dispatch.next_rest() is None
+
+
+def test_a_rest_is_bounded_and_a_turn_that_commits_rests_from_its_commit_on(
+    dispatch: Dispatch,
+) -> None:
+    dispatch.offer([BOBS_QUEUE, QUEUE])
+    bobs, job = begin(dispatch), begin(dispatch)
+    assert (bobs.queue, job.queue) == (BOBS_QUEUE, QUEUE)
+    dispatch.found(bobs, None, more=False)
+    dispatch.end(bobs, 8.9)
+    assert dispatch.found(job, FIRST, more=True)
+    dispatch.commit(job, 9.0)
+    assert dispatch.next_rest() == 9.0 + REST_MAX_S
+    dispatch.end(job, 9.5)
+    assert dispatch.next_rest() == 9.0 + REST_MAX_S, "its slot rests once"
+    assert dispatch.release(9.0 + REST_MAX_S) == []
+    assert dispatch.next_release() is None

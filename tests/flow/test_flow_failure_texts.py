@@ -20,7 +20,7 @@ def test_a_failure_longer_than_any_of_the_sdk_is_not_parsed(
 
 
 def test_the_longest_failure_of_the_sdk_is_parsed() -> None:
-    frames = [{"file": "f" * 100, "line": 1, "function": "g" * 100}] * 50
+    frames = [{"file": "f" * 100, "line": n, "function": "g" * 100} for n in range(50)]
     payload = json.dumps({"type": "T", "message": "\N{GRINNING FACE}" * 16384, "trace": frames})
     failure = flows._failure(payload, Usage())
     assert failure.type == "T"

@@ -38,6 +38,7 @@ from tests.flow.network import BOB, Flow, Network, Posted
 from tests.flow.queues import event, waiting
 from tests.flow.scripted import CallFailed, Guest
 from tests.flow.test_flow_sessions import initiated, initiator
+from tests.support.properties import examples
 
 SMALL = FlowConfig(max_message_bytes=64 * 1024 + 4 * 3, max_payload_bytes=60)
 """Three characters in a message."""
@@ -194,7 +195,9 @@ class Conversations(RuleBasedStateMachine):
                 assert is_readable(peer) or peer.status.is_over
 
 
-Conversations.TestCase.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+Conversations.TestCase.settings = settings(
+    max_examples=examples(200), stateful_step_count=60, deadline=None
+)
 
 
 @pytest.mark.property
@@ -280,7 +283,7 @@ class Weather:
 
 
 @pytest.mark.property
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers())
 def test_flows_notice_nothing_of_a_network_that_repeats_and_reorders(seed: int) -> None:
     flows: dict[str, Flow] = {"test.Initiator": busy, "test.Responder": obliging}
@@ -294,7 +297,7 @@ def test_flows_notice_nothing_of_a_network_that_repeats_and_reorders(seed: int) 
 
 
 @pytest.mark.property
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers())
 def test_effects_stand_once_whatever_the_network_does(seed: int) -> None:
     network = Weather(durable_flows.FLOWS, seed).run({"amount": 5})

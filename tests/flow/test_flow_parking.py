@@ -32,6 +32,7 @@ from host.ports.state import StateConflictError
 from host.ports.units import Unit
 from tests.flow.network import ALICE, BOB, PARKING, CountedEntropy, Network, holding, make_cpi
 from tests.flow.scripted import Guest, ScriptedGuests
+from tests.support.properties import examples
 
 PARKS_ITSELF = True
 """The tests choose whether guests are parked."""
@@ -149,7 +150,7 @@ def lots() -> Iterator[None]:
 @given(
     steps=STEPS, parked=st.sampled_from([1, 4]), failing=st.lists(st.integers(1, 30), max_size=4)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_parking_changes_no_result_no_journal_and_no_effect(
     steps: list[str], parked: int, failing: list[int]
 ) -> None:

@@ -3,13 +3,18 @@
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from host.adapters.memory.store import MemoryStore
-from host.flow.engine.thread_priority import LOWERED_BY, Computing, is_lowered
+from host.domain.capability_error import CapabilityError
+from host.flow.engine.thread_priority import COMPUTED_S_MAX, LOWERED_BY, Computing, is_lowered
+from host.guests.sticky_flows import StickyFlows
+from host.ports.guest import Finished, FlowRun, GuestOutcome, HostCallHandler, Usage
 from tests.flow.scripted import Guest
+from tests.flow.test_flow_parking import NO_FACTS
 from tests.flow.test_flow_workers import WAIT_S, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority there")
@@ -52,6 +57,74 @@ def test_a_thread_that_computes_is_lowered_and_one_that_waits_is_not() -> None:
     waiting.join(WAIT_S)
     assert found == [False]
     assert not is_lowered()
+
+
+def test_the_main_thread_is_not_lowered_since_nothing_can_replace_it() -> None:
+    """Tests of CorDapps run flows on it, and start processes that inherit its priority."""
+    assert threading.current_thread() is threading.main_thread()
+    computing, before = Computing(), os.getpriority(os.PRIO_PROCESS, os.getpid())
+    over = time.thread_time() + 3 * COMPUTED_S_MAX
+    with computing.run():
+        computes_until(lambda: time.thread_time() > over)
+    assert os.getpriority(os.PRIO_PROCESS, os.getpid()) == before
+
+
+def test_short_runs_wake_no_other_thread() -> None:
+    """Waking the thread that watches them would cost as much as they do."""
+    computing = Computing()
+
+    def runs() -> None:
+        for _ in range(200):
+            with computing.run():
+                pass
+
+    on_a_thread(runs)
+    assert 1 <= computing.wakings < 20
+
+
+class ComputesBetweenCalls:
+    """Guests that call the host, compute until their thread is lowered, and call it again."""
+
+    def __init__(self) -> None:
+        self._computing = Computing()
+        self.threads: list[threading.Thread] = []
+
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
+        del run
+        self.threads.append(threading.current_thread())
+        with self._computing.run():
+            answers = [host("flow", "first", "{}")]
+            computes_until(is_lowered)
+            answers.append(host("flow", "second", "{}"))
+            with pytest.raises(CapabilityError):
+                host("flow", "refused", "{}")
+        return Finished(result=" ".join(answers), usage=Usage())
+
+
+def test_host_calls_of_a_lowered_guest_have_the_usual_priority() -> None:
+    """They hold the interpreter and the writer of the store, for which everybody waits."""
+    guests, called = ComputesBetweenCalls(), dict[str, tuple[threading.Thread, int]]()
+
+    def host(interface: str, function: str, request: str) -> str:
+        del interface, request
+        here = threading.current_thread()
+        called[function] = (here, priority(here))
+        if function == "refused":
+            raise CapabilityError("no", "told to refuse")
+        return function
+
+    def run() -> None:
+        sticky = StickyFlows(guests)
+        outcome = sticky.run(NO_FACTS, host)
+        assert isinstance(outcome, Finished)
+        assert outcome.result == "first second"
+        own, usual = threading.current_thread(), priority(threading.current_thread())
+        assert called["first"] == (guests.threads[0], usual)
+        assert called["second"] == called["refused"] == (own, usual)
+        sticky.close()
+
+    on_a_thread(run)
+    assert set(called) == {"first", "second", "refused"}
 
 
 def test_a_pool_replaces_a_thread_that_was_lowered() -> None:

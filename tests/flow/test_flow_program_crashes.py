@@ -16,7 +16,7 @@ from host.ports.units import FlowStore
 from tests.flow.network import CountedEntropy, Network
 from tests.flow.programs import FLOWS, ProgramNotes, table
 from tests.flow.scripted import ScriptedGuests
-from tests.flow.test_flow_crash_points import Death, MortalStore, Scythe
+from tests.flow.test_flow_crash_points import ALL, Death, MortalStore, Scythe
 
 POINTS_MIN = 25
 
@@ -93,7 +93,7 @@ def test_no_death_loses_or_doubles_anything() -> None:
         machine.check()
 
 
-@pytest.mark.parametrize("after", [1, 2, 5])
+@pytest.mark.parametrize("after", [1, 2, 5] if ALL else [2])
 def test_no_second_death_does(after: int) -> None:
     for at in range(1, len(_whole()) + 1):
         machine = Machine(MemoryStore())
@@ -103,8 +103,8 @@ def test_no_second_death_does(after: int) -> None:
         machine.check()
 
 
-def test_death_at_every_point_on_a_disk(tmp_path) -> None:
-    for at in range(1, len(_whole()) + 1, 4):
+def test_death_at_any_point_on_a_disk_loses_nothing(tmp_path) -> None:
+    for at in range(1, len(_whole()) + 1, 1 if ALL else 8):
         store = SqliteStore(tmp_path / f"{at}.sqlite")
         machine = Machine(store)
         machine.live(at)

@@ -1,5 +1,6 @@
 """How often steps query the store: a query costs as much as the step's own work."""
 
+import sqlite3
 from collections import Counter
 from typing import Any
 
@@ -41,7 +42,7 @@ class Counted:
         return counted
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
     inner = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "flows.sqlite")
     yield Counted(inner)
@@ -63,6 +64,32 @@ def test_a_flow_of_one_step_takes_two_commits_and_five_queries(store: Any) -> No
     network.engine.process(queue)
     assert store.calls == {"take": 1, "get_many": 1, "balances": 1, "commit": 1}
     assert network.alice().result == "done"
+
+
+def test_a_flow_of_one_step_takes_few_statements(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state that begins or ends, and a journal that begins, are not looked up before."""
+    connect, executed = sqlite3.connect, Counter[str]()
+
+    def connected(*values: Any, **named: Any) -> sqlite3.Connection:
+        connection = connect(*values, **named)
+        connection.set_trace_callback(lambda sql: executed.update([" ".join(sql.split()[:3])]))
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    network = Network(store, {"test.Initiator": lambda guest: persisting(guest, 1)})
+    for request_id in ("first", "second"):
+        executed.clear()
+        network.start(request_id=request_id)
+        (queue,) = network.engine.ready()
+        network.engine.process(queue)
+    assert executed["BEGIN IMMEDIATE"] == executed["COMMIT"] == 2  # nothing large is swept
+    assert executed["INSERT INTO states"] == executed["UPDATE states SET"] == 1
+    assert executed["SELECT length(CAST(key AS"] == 1, "only the status changes what is stored"
+    assert executed.total() <= 28
+    store.close()
 
 
 def test_a_durable_step_takes_one_commit_and_no_query(store: Any) -> None:

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from host.domain.ids import EpochMs
 from host.flow.core.messages import Party, SessionMessage
 from host.flow.core.session import Session, SessionStatus, close, read, receive, send
+from tests.support.properties import examples
 
 ALICE, BOB = (
     Party(name="O=Alice, L=London, C=GB", group_id="g"),
@@ -97,7 +98,9 @@ class TwoSides(RuleBasedStateMachine):
         assert all(s.status is not SessionStatus.ERROR for s in self.sessions.values())
 
 
-TwoSides.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TwoSides.TestCase.settings = settings(
+    max_examples=examples(150), stateful_step_count=40, deadline=None
+)
 
 
 @pytest.mark.property

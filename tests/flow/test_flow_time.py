@@ -19,13 +19,14 @@ from host.flow.engine.flow_time import FlowTime
 from host.ports.groups import FencedError
 from tests.flow.network import ALICE, BOB, Network, holding
 from tests.flow.scripted import Guest
+from tests.support.properties import examples
 
 HOUR = 3_600_000
 YEAR = 365 * 24 * HOUR
 CONFIG = FlowConfig(session_timeout_ms=60_000, max_idle_ms=120_000)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "memory":
         yield MemoryStore()
@@ -175,7 +176,7 @@ def test_a_process_that_was_stopped_fails_no_session(store: Any) -> None:
     assert time.shift_ms == HOUR
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(50), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 50_000), st.integers(-(10**9), 10**9)), max_size=30))
 def test_flow_time_is_what_passed(steps: list[tuple[int, int]]) -> None:
     """Whatever the time of day does, but for adjustments that are too small to be jumps."""

@@ -69,7 +69,8 @@ class Trap:
         if place == self.place and node == ALICES and self.sprung < self.times:
             self.sprung += 1
             assert self.failure is not None
-            raise self.failure
+            # Without the frames of before, which it would keep with all that they refer to.
+            raise self.failure.with_traceback(None)
 
 
 class TrappedStore:

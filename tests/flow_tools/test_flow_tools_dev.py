@@ -8,10 +8,10 @@ from threading import Event
 import pytest
 
 from host.cli.dev import shell_line
-from host.tools.dev import network_setup
 from host.tools.dev.folder import DevFolder, MembersChangedError
 from host.tools.dev.host_process import HostNotStartedError, HostProcess
 from host.tools.dev.watch import SourceWatch, named
+from host.tools.network import operations
 
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 PROJECT = """[cordapp]
@@ -130,13 +130,13 @@ class Scripted:
 
 
 def test_the_stages_of_an_upload_are_told_once_each(monkeypatch):
-    monkeypatch.setattr(network_setup, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(operations, "_POLL_SECONDS", 0)
     told, stages = (
         [],
         ["Validating CPI", "Compiling CPKs: 0 of 2", "Compiling CPKs: 1 of 2 (a.jar)"],
     )
     client = Scripted([stage for stage in stages for _ in range(3)] + ["OK"])
-    found = network_setup.upload_cpi(client, b"", "a.cpi", force=False, progress=told.append)
+    found = operations.upload_cpi(client, b"", "a.cpi", force=False, progress=told.append)
     assert (found, told) == ("ABC", stages)
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from host.tools.network.operations import nodes_by_name
 from tests.flow_tools.conftest import ALICE, BOB
 
 pytestmark = pytest.mark.slow
@@ -31,8 +32,7 @@ def verify(network, cordbox, tmp_path):
     """Runs `cordbox contract verify` with the CPI that the host runs."""
     cpi, certificate = tmp_path / "app.cpi", tmp_path / "signer.pem"
     with network.host.client() as client:
-        (alice, *_) = client.items("/virtualnode", "virtualNodes")
-        node = alice["holdingIdentity"]["shortHash"]
+        node = nodes_by_name(client, network.folder.group_id)[ALICE]
         cpi.write_bytes(client.ask("GET", f"/virtualnode/{node}/cpi"))
         usage = "/certificate/cluster/code-signer"
         (alias, *_) = client.get(usage)

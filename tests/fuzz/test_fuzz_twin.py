@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from tests.fuzz.targets import SEEDS, TARGETS, seeds, within_cost
 from tests.steps import steps_of
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.property
 _RELAXED = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 _COSTLY = settings(_RELAXED, max_examples=25, derandomize=True)
 """Counting is slow; the examples are the same at every run."""

@@ -7,8 +7,8 @@ from host.adapters.sqlite.vaults import Vaults
 from host.domain.clock import SimClock
 from host.keys import SCHEMA as KEYS
 from host.keys import SoftKeyStore
-from host.ledger import SCHEMA
 from host.ledger.protocols import finality, repair
+from host.ledger.vault.tables import SCHEMA
 from host.ports.programs import Call
 from host.vault.idempotency import REQUESTS
 from tests.ledger.ledger_nodes import NODES, Nodes

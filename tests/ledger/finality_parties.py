@@ -83,7 +83,13 @@ class Functions:
         proposal = read_proposal(request["payload"])
         self.status, self.keys = "U", {"alice"}
         resolve = self.backchain if proposal.backchain else []
-        return {"id": ID, "more": proposal.more, "version": 1, "resolve": resolve}
+        return {
+            "id": ID,
+            "more": proposal.more,
+            "version": 1,
+            "resolve": resolve,
+            "repair_ms": 60_000 if self.notary else None,
+        }
 
     def do_examine(self, request: Any) -> Any:
         return {"id": request["id"], "outputs": []}

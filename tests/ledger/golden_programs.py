@@ -13,11 +13,12 @@ import pytest
 
 from host.domain.capability_error import CapabilityError
 from host.flow.core.program_state import digest_of, error_json, kind_of
-from host.ledger.protocols import finality
+from host.ledger.protocols import finality, repair
 from host.ledger.protocols.finality import finalize
 from host.ledger.protocols.notary_client import notarise
 from host.ledger.protocols.serve_notarisation import serve_notarisation
 from host.ports.programs import Call
+from tests.ledger import golden_protocols
 from tests.ledger.finality_parties import Deal, receiver
 from tests.ledger.test_ledger_notary_programs import (
     ACCEPTED,
@@ -37,6 +38,7 @@ PROGRAMS = {
     "notarise-1": lambda request: notarise(request["id"], request["check"]),
     "receive-and-accept-1": receiver,
     "serve-notarisation-1": serve_notarisation,
+    **golden_protocols.PROGRAMS,
 }
 
 
@@ -46,9 +48,11 @@ def ask_notary(transaction: str, check: str) -> Any:
 
 
 def recorded() -> dict[str, Any]:
-    """The programs of a finality of three, one of which resolves a chain, and of a refused one."""
+    """A finality of three, one of which resolves a chain, a refused one, and all other programs."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(finality, "notarise", ask_notary)
+        patched.setattr(repair, "notarise", ask_notary)
+        others = golden_protocols.recorded(rows)
         whole = Deal("bob", "carol")
         for each in (whole.alice_knows, *whole.knows.values()):
             each.backchain = [identifier(1), identifier(2)]
@@ -56,6 +60,7 @@ def recorded() -> dict[str, Any]:
         refused = Deal("bob", "carol", refuse={"carol": "no"})
         refused.run()
     return {
+        **others,
         **notarised(),
         "finalize-1": rows(whole.alice),
         "finalize-1.refused": rows(refused.alice),
@@ -113,6 +118,7 @@ def replayed(name: str, golden: Any) -> list[list[str]]:
     """Kind and digest of each operation that today's program performs with the stored answers."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(finality, "notarise", ask_notary)
+        patched.setattr(repair, "notarise", ask_notary)
         running = PROGRAMS[name.partition(".")[0]](golden["request"])
         found = [next(running)]
         for is_error, answer in golden["answers"]:

@@ -11,11 +11,12 @@ from host.domain.capability_error import CapabilityError
 from host.domain.ids import FlowId
 from host.domain.instants import instant_text
 from host.keys import SchemePublicKeys
-from host.ledger import LedgerCapability
+from host.ledger.capability import LedgerCapability
 from host.ledger.core.components import from_groups
 from host.ledger.core.signed import Signature, read_signed, signable
 from host.ledger.core.statuses import Status
-from host.ledger.parts import CHAIN_LIMITS
+from host.ledger.events import LedgerEvent
+from host.ledger.parts import CHAIN_LIMITS, REPAIR_TIMES
 from host.ledger.protocols.finality import finalize
 from host.ledger.protocols.receive_finality import (
     accept_finality,
@@ -110,14 +111,23 @@ class Nodes:
     Attributes:
         notarised: transactions are built with a notary.
         refusals: errors by (node, function), raised instead of the function's answer.
+        events: what the ledger told, of all nodes.
         distrusting: cut-offs of distrusted keys by node, as if each was on a host of its own.
     """
 
-    def __init__(self, vaults: Any, keys: Any, *, backchain: bool = True, notary: bool = True):
+    def __init__(
+        self,
+        vaults: Any,
+        keys: Any,
+        *,
+        backchain: bool = True,
+        notary: bool = True,
+        contracts: Any = None,
+    ):
         self.vaults, self.store = vaults, keys
         self.group, self.contracts, self.public_keys = (
             Group(),
-            PositiveAmounts(),
+            PositiveAmounts() if contracts is None else contracts,
             SchemePublicKeys(),
         )
         self.cpi, self.stored_cpks = cpi(), StoredCpks()
@@ -130,11 +140,13 @@ class Nodes:
         if notary:
             self.group.add_notary(self.keys[NOTARY], backchain_required=backchain)
         self.notary = Notary(self)
+        self.events: list[LedgerEvent] = []
         self.refusals: dict[tuple[str, str], CapabilityError] = {}
         self.distrusting: dict[str, Distrusted] = {}
         self._distrusted: Distrusted = {}
         self.count = 0
         self.chain_limits, self.monotonic = CHAIN_LIMITS, time.monotonic
+        self.repair_times = REPAIR_TIMES
         self.ledger = LedgerCapability(
             vaults=vaults,
             keys=keys,
@@ -143,9 +155,11 @@ class Nodes:
             cpks=self.stored_cpks,
             contracts=self.contracts,
             chain_limits=lambda: self.chain_limits,
+            repair_times=lambda: self.repair_times,
             monotonic=self.seconds,
             distrusted=lambda: self._distrusted,
             vault_functions=ScriptedFunctions(),
+            events=self.events.append,
         )
 
     def seconds(self) -> float:
@@ -275,20 +289,27 @@ class Finality:
     """One finality: the initiator, and a receiver at each of `others`."""
 
     def __init__(
-        self, nodes: Nodes, signed: Any, others: Any, *, by: str, refuse: Any = None
+        self,
+        nodes: Nodes,
+        signed: Any,
+        others: Any,
+        *,
+        by: str,
+        refuse: Any = None,
+        flow: Any = receiver,
     ) -> None:
         nodes.count += 1
-        flow = f"flow-{nodes.count}"
+        flow_id = f"flow-{nodes.count}"
         self.id = signed["id"]
         self.seen: list[Any] = []
         request = {"transaction": signed, "sessions": list(others)}
-        self.initiator = Party(by, finalize, request, Functions(nodes, by, flow))
+        self.initiator = Party(by, finalize, request, Functions(nodes, by, flow_id))
         self.receivers = {
             name: Party(
                 name,
-                receiver,
+                flow,
                 {"refuse": (refuse or {}).get(name), "seen": self.seen},
-                Functions(nodes, name, f"{flow}-{name[2:5]}"),
+                Functions(nodes, name, f"{flow_id}-{name[2:5]}"),
             )
             for name in others
         }

@@ -1,9 +1,12 @@
 """What a vault-named query means, evaluated row by row in Python, without SQL."""
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 from functools import reduce
 
+from cordapp.forms import CodecError
+from cordapp.schema import from_json
 from host.ledger.query import syntax
 from host.ledger.query.typing import COLUMNS, CONTRACT_STATE, ValueType
 
@@ -54,6 +57,14 @@ def number(text, cast):
             return None
         return Decimal(text)
     return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def duration(text):
+    """As Python has it; None of a text that is none."""
+    try:
+        return from_json(timedelta, text)
+    except CodecError:
+        return None
 
 
 class Row:
@@ -127,6 +138,8 @@ class Row:
             return value
         if of.type == "boolean":
             return {"true": True, "false": False}.get(value)
+        if of.type == "interval":
+            return duration(value)
         return value if of.type in ("text", "varchar") else number(value, of.type)
 
     def _comparison(self, of):

@@ -361,6 +361,17 @@ def test_filtered_dependencies_that_are_not_right(node_stores, notary):
     assert nodes.finality(signed, CAROL).result["id"] == signed["id"]
 
 
+@pytest.mark.parametrize("code", ["signature-missing", "signature-invalid"])
+def test_an_own_transaction_without_right_signatures_is_not_offered(nodes, code):
+    signed = nodes.build(5)
+    foreign = nodes.signature(ALICE, "SHA-256D:" + "0" * 64).to_json()
+    wrong = {**signed, "signatures": [foreign] if code == "signature-invalid" else []}
+    made = nodes.finality(wrong, BOB)
+    assert made.result.code == code
+    assert made.initiator.sent == []
+    assert nodes.statuses(signed["id"], ALICE, BOB) == [None, None]
+
+
 def test_a_proposal_that_is_changed_on_its_way(nodes):
     """Another content than the identifier's, or a signature over another transaction."""
     signed = nodes.build(5)

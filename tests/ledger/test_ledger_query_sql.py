@@ -1,5 +1,6 @@
 """Vault-named queries in SQL: the same rows as the model, which reads them one by one."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,17 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, select
 
+from cordapp.schema import to_json
 from host.adapters.sqlite.database import Database
-from host.database.sql import JsonText, dialect_of, has_plain_names
+from host.database.sql import JsonText, dialect_of
 from host.domain.capability_error import CapabilityError
 from host.domain.instants import instant_micros
 from host.domain.packages import QueryDeclaration
+from host.domain.plain_names import has_plain_names
 from host.ledger.query.compiler import Compiler, bound_name
 from host.ledger.query.declared import compile_query
 from host.ledger.query.parameters import bound_values
 from host.ledger.query.typing import COLUMNS, CONTRACT_STATE
 from host.ports.database import Schema
-from tests.ledger.query_model import matching, ordered, represented
+from tests.ledger.query_model import duration, matching, ordered, represented
+from tests.support.properties import examples
 
 REP = "visible_states.custom_representation"
 ID = "SHA-256D:" + "AB" * 32
@@ -80,8 +84,10 @@ def both(database, where, rows, parameters=None, *, order_by=()):
 def as_model(use, value):
     if isinstance(value, list):
         return [as_model(use, item) for item in value]
-    if value is None or use.type not in ("number", "instant"):
+    if value is None or use.type not in ("number", "instant", "duration"):
         return value
+    if use.type == "duration":
+        return duration(value)
     return Decimal(str(value)) if use.type == "number" else instant_micros(value)
 
 
@@ -93,7 +99,26 @@ SCALARS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).filter(
         lambda n: not float(n).is_integer() or abs(n) < 2**53
     ),
-    st.sampled_from(["", "a", "A", "10", "9", "-1", "1.50", "1.5", "true", "1e3", " 1", "%", "_"]),
+    st.sampled_from(
+        [
+            "",
+            "a",
+            "A",
+            "10",
+            "9",
+            "-1",
+            "1.50",
+            "1.5",
+            "true",
+            "P1D",
+            "PT24H",
+            "-PT0.5S",
+            "1e3",
+            " 1",
+            "%",
+            "_",
+        ]
+    ),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4),
 )
 VALUES = st.recursive(
@@ -146,6 +171,10 @@ INSTANTS = st.sampled_from(
         "'1970-01-01T00:00:00.001500Z'",
     ]
 )
+DURATIONS = st.one_of(
+    st.builds("{}::interval".format, TEXTS),
+    st.sampled_from(["'PT36H'", "'-P1D'", "'P1DT12H0M0.000000S'"]).map("{}::interval".format),
+)
 FLAGS = st.one_of(st.builds("{}::boolean".format, TEXTS), st.sampled_from(["TRUE", "FALSE"]))
 SIGNS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
 NOT = st.sampled_from(["", "NOT "])
@@ -160,7 +189,7 @@ def compared(operand):
 
 
 TESTS = st.one_of(
-    *(compared(operand) for operand in (TEXTS, NUMBERS, FLAGS)),
+    *(compared(operand) for operand in (TEXTS, NUMBERS, FLAGS, DURATIONS)),
     # A literal alone takes no type from a column: one side is always a column.
     st.builds("visible_states.created {} {}".format, SIGNS, INSTANTS),
     st.builds("visible_states.consumed IS {}NULL".format, NOT),
@@ -174,11 +203,11 @@ CONDITIONS = st.recursive(
     max_leaves=4,
 )
 ORDERS = st.lists(
-    st.tuples(st.one_of(TEXTS, NUMBERS), st.booleans()), max_size=2
+    st.tuples(st.one_of(TEXTS, NUMBERS, DURATIONS), st.booleans()), max_size=2
 ).map(tuple)  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(ROWS, CONDITIONS, ORDERS)
 def test_sql_keeps_and_orders_the_rows_that_the_model_does(database, rows, condition, order):
     both(database, f"WHERE {condition}", rows, order_by=order)
@@ -241,6 +270,23 @@ def test_amounts_compare_with_all_their_digits(database):
     assert both(
         database, f"WHERE {amount} >= 123456789012345678901.000000001", rows, order_by=((amount, True),)
     ) == [3]  # fmt: skip
+
+
+def test_durations_compare_and_sort_by_their_length(database):
+    """As texts, `P10D` is before `P2D`, and a day is not 24 hours."""
+    lengths = [timedelta(days=10), timedelta(days=2), timedelta(hours=-1), timedelta(hours=48)]
+    texts = [to_json(length, timedelta) for length in lengths]
+    rows = [
+        state({"n.N": {"notice": text}}, leaf_idx=i) for i, text in enumerate([*texts, "2 days"])
+    ]
+    notice = f"({REP} -> 'n.N' ->> 'notice')::interval"
+    order_by = ((notice, False),)
+    assert both(database, None, rows, order_by=order_by) == [2, 1, 3, 0, 4]
+    assert both(database, f"WHERE {notice} = :n", rows, {"n": texts[1]}) == [1, 3]
+    assert both(database, f"WHERE {notice} < 'PT48H'", rows) == [2]
+    assert both(database, f"WHERE {notice} IN ('P2D', :n)", rows, {"n": "-PT60M"}) == [1, 2, 3]
+    assert both(database, f"WHERE {notice} IN :n", rows, {"n": ["P10D", None]}) == [0]
+    assert both(database, f"WHERE {notice} >= 'PT0S'::interval", rows) == [0, 1, 3]
 
 
 def test_results_are_ordered_with_nothing_last(database):

@@ -4,8 +4,10 @@ import pytest
 
 from host.domain.capability_error import CapabilityError
 from host.domain.instants import instant_text
+from host.ledger.parts import REPAIR_TIMES, RepairTimes
 from host.ledger.protocols import repair as programs
-from host.ledger.protocols.repair import FIRST_MS, GIVEN_UP_AFTER_MS, LATER_MS
+from host.ledger.protocols.receive_finality import receive_finality
+from host.ledger.protocols.repair import LATER_MS
 from tests.ledger.ledger_nodes import ALICE, BOB, CAROL, NOTARY, Finality, Nodes
 from tests.ledger.program_network import run
 from tests.services.support import NOW
@@ -47,7 +49,7 @@ def test_the_notary_was_not_reached(nodes):
     made = nodes.finality(nodes.build(5), BOB)
     (at_alice,) = made.initiator.later.values()
     (at_bob,) = made.receivers[BOB].later.values()
-    assert (at_alice.after_ms, at_bob.after_ms) == (FIRST_MS, programs.AT_ONCE_MS)
+    assert (at_alice.after_ms, at_bob.after_ms) == (REPAIR_TIMES.first_ms, programs.AT_ONCE_MS)
     nodes.notary.refuses = None
     party = nodes.repair(BOB, at_bob)
     (again,) = party.later.values()
@@ -97,7 +99,7 @@ def test_a_window_that_ends_makes_it_invalid(nodes):
 def test_a_refusal_is_repaired_when_the_window_has_ended(nodes):
     made = nodes.finality(nodes.build(5), BOB, refuse={BOB: "no"})
     (later,) = made.initiator.later.values()
-    assert later.after_ms == HOUR + FIRST_MS
+    assert later.after_ms == HOUR + REPAIR_TIMES.first_ms
     assert nodes.status(ALICE, made.id) == ("I", "refused")
     nodes.notary.accepted.add(made.id)
     # Bob has not signed, so that it cannot be final, whatever the notary has accepted.
@@ -113,11 +115,65 @@ def test_pauses_grow_and_end(nodes):
         (later,) = nodes.repair(ALICE, later).later.values()
         pauses.append(later.after_ms)
     assert pauses == [*LATER_MS, LATER_MS[-1]]
-    end = NOW + HOUR + GIVEN_UP_AFTER_MS + HOUR
+    end = NOW + HOUR + REPAIR_TIMES.until_ms + HOUR
     party = nodes.repair(ALICE, later, now=instant_text(end))
     assert party.later == {}
     assert "repair-given-up" in [name for name, _ in party.calls]
     assert nodes.status(ALICE, made.id) == ("U", None)
+
+
+def only_receives(_):
+    """A flow that ends between `receive` and `accept`."""
+    found = yield from receive_finality({"session": "r"})
+    raise CapabilityError("own", found["proposal"]["id"])
+
+
+def test_a_receiver_whose_flow_ends_before_it_agrees_learns_that_it_is_final(nodes):
+    """Bob need not sign: Alice may go on without him, and his node asks the notary."""
+    signed = nodes.build(5, signatories=(ALICE,))
+    made = Finality(nodes, signed, [BOB], by=ALICE, flow=only_receives)
+    bob = made.receivers[BOB]
+    while not bob.is_over:
+        made.initiator.step_one()
+        bob.step_one()
+    assert (bob.result.code, nodes.status(BOB, made.id)) == ("own", ("U", None))
+    (later,) = bob.later.values()
+    assert later.after_ms == REPAIR_TIMES.first_ms
+    (later,) = nodes.repair(BOB, later).later.values()
+    assert later.after_ms == LATER_MS[0]
+    assert nodes.finality(signed).result["id"] == made.id
+    party = nodes.repair(BOB, later)
+    assert (party.result, party.later) == ("V", {})
+
+
+def test_a_receiver_that_never_agreed_learns_that_it_cannot_be_final(nodes):
+    made = Finality(nodes, nodes.build(5), [BOB], by=ALICE, flow=only_receives)
+    bob = made.receivers[BOB]
+    while not bob.is_over:
+        made.initiator.step_one()
+        bob.step_one()
+    nodes.notary.has_window_ended = True
+    (later,) = bob.later.values()
+    assert nodes.repair(BOB, later).result == "I"
+    assert nodes.status(BOB, made.id) == ("I", "notary")
+
+
+def test_what_a_flow_does_not_want_is_not_repaired(nodes):
+    made = nodes.finality(nodes.build(5), BOB, refuse={BOB: "no"})
+    assert made.receivers[BOB].later == {}
+
+
+def test_times_are_those_of_the_settings(nodes):
+    nodes.repair_times = RepairTimes(first_ms=77_000, until_ms=2 * HOUR)
+    nodes.notary.refuses = CapabilityError("finality-undecided", "not reached")
+    made = nodes.finality(nodes.build(5), BOB)
+    (later,) = made.initiator.later.values()
+    assert later.after_ms == 77_000
+    remembered = [each for each in made.receivers[BOB].operations if hasattr(each, "after_ms")]
+    assert [each.after_ms for each in remembered] == [77_000, 77_000, programs.AT_ONCE_MS]
+    end = instant_text(NOW + HOUR + 2 * HOUR)
+    assert len(nodes.repair(ALICE, later, now=end).later) == 1
+    assert nodes.repair(ALICE, later, now=instant_text(NOW + 3 * HOUR + 1)).later == {}
 
 
 def test_signatures_are_given_to_parties_only(nodes):

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from host.adapters.sqlite.database import Database
 from host.domain.ids import EpochMs, FlowId
-from host.ledger import SCHEMA
 from host.ledger.core.facts import TokenFacts
 from host.ledger.core.selection import select_tokens
 from host.ledger.vault import tokens
-from host.ledger.vault.tables import CLAIM, OUTPUT, POOL, TRANSACTION
+from host.ledger.vault.tables import CLAIM, OUTPUT, POOL, SCHEMA, TRANSACTION
 from host.ledger.vault.tokens import Criteria, Strategy
+from tests.support.properties import examples
 
 TOKEN = TokenFacts(token_type="t", issuer_hash="i", notary="n", symbol="s", amount="1")
 CRITERIA = Criteria(token_type="t", issuer_hash="i", notary="n", symbol="s")
@@ -132,7 +132,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS)
 def test_no_token_is_claimed_twice_and_no_amount_is_lost(database, steps):
     def play(connection):

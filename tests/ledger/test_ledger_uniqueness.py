@@ -105,6 +105,28 @@ def test_results_survive_the_process(service, databases, clock):
     assert (databases.rows(NODE, NOTARISED), databases.rows(NODE, CONSUMED)) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"inputs": [ref(9)]}, ErrorKind.INPUT_STATE_UNKNOWN),
+        ({"inputs": [ref(1, 0), ref(1, 1)]}, ErrorKind.INPUT_STATE_CONFLICT),
+        ({"references": [ref(9)]}, ErrorKind.REFERENCE_STATE_UNKNOWN),
+        ({"references": [ref(1, 0)]}, ErrorKind.REFERENCE_STATE_CONFLICT),
+        ({"upper": "2020-01-01T00:00:00.000000Z"}, ErrorKind.TIME_WINDOW_OUT_OF_BOUNDS),
+    ],
+)
+def test_every_kind_of_refusal_is_kept(service, databases, clock, changes, expected):
+    """As it was told, with its details, and for the same request alone."""
+    service.check(NODE, request(1, outputs=3))
+    service.check(NODE, request(2, inputs=[ref(1, 0), ref(1, 1)]))
+    refused = service.check(NODE, request(3, **changes))
+    assert kind(refused) is expected
+    databases.close()
+    later = UniquenessService(databases=databases, clock=clock)
+    assert later.check(NODE, request(3, **changes)) == refused
+    assert kind(later.check(NODE, request(4, inputs=[ref(1, 2)]))) is None
+
+
 def test_an_output_costs_no_row_until_it_is_spent(service, databases):
     service.check(NODE, request(1, outputs=1000))
     assert databases.rows(NODE, CONSUMED) == 0

@@ -16,13 +16,13 @@ import pytest
 from host.adapters.sqlite.database import Database
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import StorageError
-from host.ledger import SCHEMA
 from host.ledger.core.components import from_groups
 from host.ledger.core.model import StateRef
 from host.ledger.core.signed import read_signed, unsigned
 from host.ledger.core.statuses import Status
 from host.ledger.vault import outputs, transactions
 from host.ledger.vault.finish import finish
+from host.ledger.vault.tables import SCHEMA
 from host.ledger.vault.transactions import Origin
 
 DATA = Path(__file__).parent / "data"
@@ -44,7 +44,7 @@ def layout(path):
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE tbl_name LIKE 'ledger%' AND sql IS NOT NULL"
     )
-    found = dict(rows)
+    found = {name: "".join(sql.split()) for name, sql in rows}
     connection.close()
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from host.domain.capability_error import CapabilityError
 from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.errors import NotaryDistrustedError
 from host.ledger.functions.notary_contracts import _refusal
@@ -142,17 +143,48 @@ def test_a_request_that_lies_is_refused_and_spends_nothing(network_of, monkeypat
     assert (coins(alice), coins(bob)) == ([], [5])
 
 
-def test_a_notary_without_the_contracts_decides_nothing(network_of, monkeypatch):
-    network, alice, _ = network_of("contract-verifying")
+def without_contracts(network, monkeypatch):
+    """From now on the notary's CPI has no contract CPK."""
     catalogue = network.parts.catalogue
     (server,) = [cpi for cpi in catalogue.all() if cpi != catalogue.cpi]
-    bare = server.workflow_cpks()
-    monkeypatch.setitem(
-        catalogue._cpis,
-        server.file_checksum,
-        type(server)(**{**_fields(server), "cpks": bare}),
-    )
-    assert pay(alice).startswith("finality-undecided")
+    bare = type(server)(**{**_fields(server), "cpks": server.workflow_cpks()})
+    monkeypatch.setitem(catalogue._cpis, server.file_checksum, bare)
+
+
+def test_a_notary_without_the_contracts_refuses_at_once(network_of, monkeypatch):
+    """To wait would not help: only the notary's operator can add code."""
+    network, alice, bob = network_of("contract-verifying")
+    coin = pay(alice)
+    with monkeypatch.context() as upgraded:
+        without_contracts(network, upgraded)
+        asked_at = network.now()
+        refused = pay(alice, coin=coin, to=BOB)
+        assert network.now() == asked_at
+    assert refused.startswith(f"{FAILURE}: Unable to notarize transaction ")
+    assert "names contract CPK" in refused
+    assert pay(alice, coin=coin, to=BOB).startswith("SHA-256D:")
+    assert (coins(alice), coins(bob)) == ([], [5])
+
+
+def test_what_a_notary_has_accepted_stays_accepted_when_its_contracts_are_gone(
+    network_of, monkeypatch
+):
+    """Its answer is lost, and it gets another CPI before it is asked again."""
+    network, alice, bob = network_of("contract-verifying")
+    coin = pay(alice)
+    handlers = network.parts.ledger._handlers
+    read, lost = handlers["protocol.take-notary-answer"], []
+
+    def lose_the_first(context, request):
+        if not lost:
+            lost.append(request)
+            without_contracts(network, monkeypatch)
+            raise CapabilityError("timed-out", "the answer is lost")
+        return read(context, request)
+
+    monkeypatch.setitem(handlers, "protocol.take-notary-answer", lose_the_first)
+    assert pay(alice, coin=coin, to=BOB).startswith("SHA-256D:")
+    assert (len(lost), coins(alice), coins(bob)) == (1, [], [5])
 
 
 def _fields(record):

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from host.domain.errors import StorageError
+from host.ledger.core.statuses import Status
+from host.ledger.vault import transactions
 from host.ledger.vault.tables import CONSUMPTION, OUTPUT
 from host.ports.keys import KeyCategory
 from host.tools.project import load_project
@@ -51,6 +53,46 @@ def test_a_coin_is_issued_moved_and_moved_on(nodes):
     assert (coins(alice), coins(bob)) == ([], [5])
     coin = pay(bob, coin=coin, to=CAROL)
     assert (coins(alice), coins(bob), coins(carol)) == ([], [], [5])
+
+
+@pytest.mark.parametrize("how", ["plain", "backchain"])
+def test_a_final_transaction_is_sent_to_a_member_that_is_no_party(network, nodes, how):
+    alice, bob, carol = nodes
+    moved = pay(alice, coin=pay(alice), to=BOB).rpartition(":")[0]
+    # Bob has what was shown to him of the issue; where notaries verify contracts, not the whole.
+    sender = alice if how == "backchain" else bob
+    assert send(sender, moved, how) == moved
+    with network.parts.vaults.read(carol.holding.short_hash) as connection:
+        assert transactions.state_of(connection, moved) == (Status.VERIFIED, None)
+    assert coins(carol) == []
+
+
+def test_a_transaction_is_shown_with_its_states_to_a_member_that_is_no_party(nodes):
+    alice, bob, carol = nodes
+    moved = pay(alice, coin=pay(alice), to=BOB).rpartition(":")[0]
+    assert send(bob, moved, "seen") == f"{moved}: [5] to [5]"
+    assert send(carol, moved, "seen", to=ALICE) == "unknown"
+
+
+@pytest.mark.parametrize("nodes", ["non-validating"], indirect=True)
+def test_a_flow_asks_for_transactions_states_and_proofs_in_every_way(nodes):
+    alice, *_ = nodes
+    pay(alice, amount=3)
+    moved = pay(alice, coin=pay(alice, amount=5), amount=5).rpartition(":")[0]
+    assert alice.start("coins_flows.LookAt", moved) == [
+        "[5]",
+        "['V', 'D', None]",
+        "True",
+        f"True {SERVICE} 1",
+        "5 None",
+        "[True]",
+        "1 2",
+    ]
+    assert alice.start("coins_flows.LookAt", "SHA-256D:" + "0" * 64) == ["none"]
+
+
+def send(node, transaction, how, to=CAROL):
+    return node.start("coins_flows.SendCoin", {"transaction": transaction, "to": to, "how": how})
 
 
 def test_a_state_that_is_spent_is_not_spent_again_by_a_vault_that_does_not_know(network, nodes):

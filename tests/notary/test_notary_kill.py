@@ -1,15 +1,14 @@
 """A host's process is killed after a notary's decision and before its answer: nothing is lost."""
 
 import json
-import os
-import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.notary.killer_plugin import MARK
+from sample_cordapps.demo.killed_notary import install_killer
+from sample_cordapps.demo.killer_plugin import MARK
 from tests.notary.requests import NODE, SERVICE
 from tests.support.killable_host import ALICE, BOB, CORDBOX, SIGNING, KillableHost
 
@@ -47,24 +46,15 @@ def packages(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["flow=2", "flow=2,crypto=1,persistence=1"])
+@pytest.fixture(params=["flow=2", "flow=2,crypto=1,uniqueness=1,persistence=1"])
 def host(request, tmp_path, packages):
     """A host with a network of three nodes, whose process with the keys the plugin kills.
 
     That process is the one that has decided, or the one that was asked for the signature.
     """
-    plugin = tmp_path / "plugin"
-    info = plugin / "killer-1.0.dist-info"
-    info.mkdir(parents=True)
-    shutil.copy(Path(__file__).parent / "killer_plugin.py", plugin)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: killer\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[cordbox]\nkiller = killer_plugin\n")
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "CORDBOX_PLUGINS": "embedded,killer",
-        "CORDBOX_PLUGIN_ENTRY_POINTS": "true",
-    }
-    host = KillableHost(tmp_path, ("--workers", request.param), environment=environment)
+    host = KillableHost(
+        tmp_path, ("--workers", request.param), environment=install_killer(tmp_path)
+    )
     host.start()
     try:
         form_network(host, packages)

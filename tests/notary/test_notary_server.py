@@ -21,7 +21,8 @@ from host.settings.section import SchemaVersion
 from tests.notary.conftest import ALICE
 from tests.notary.requests import HOUR_MS, NODE, SERVICE, Notaries, refs
 
-BOB = "O=Bob, L=London, C=GB"
+BOB, ZOE = "O=Bob, L=London, C=GB", "O=Zoe, L=Paris, C=FR"
+UNSEEN = "NotPreviouslySeenTransaction"
 
 
 def accepted(network, answer, signed, key):
@@ -229,3 +230,18 @@ def test_the_decision_is_audited_as_a_privileged_call(network, notary, notaries)
     folder = network.parts.base.directory.virtual_nodes / notary.holding.short_hash
     assert '"operation":"serve-notarisation"' in (folder / "audit.log").read_text()
     assert NODE in str(notary.name)
+
+
+def test_a_flow_of_ones_own_says_who_may_ask(network):
+    """As in `docs/how-to/run-a-notary.md`: the host serves nothing that the flow does not ask for."""
+    guarded, service = "O=Guarded, L=London, C=GB", "O=Guarded Service, L=London, C=GB"
+    network.node(guarded, notary=service)
+    asking = [Notaries(network, network.node(name)) for name in (ALICE, ZOE)]
+    alice, zoe = asking
+    signed = alice.transaction(service=service)
+    with pytest.raises(FlowFailedError) as failed:
+        zoe.ask(signed, node=guarded)
+    assert failed.value.type == "session-error"
+    assert alice.ask(signed, node=guarded, check="READ")["error"]["kind"] == UNSEEN
+    key = alice.named(service).key
+    assert accepted(network, alice.ask(signed, node=guarded), signed, key)

@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import delete
 
 from host.domain.capability_error import CapabilityError
+from host.domain.errors import NotAllowedError, NotFoundError
+from host.domain.ids import EpochMs
 from host.flow.engine.system_starts import SystemStarts
 from host.ledger.functions import vault_rebuild as functions
 from host.ledger.protocols import vault_rebuild
 from host.ledger.rebuilds import VaultRebuilds
-from host.ledger.recorded import RecordedTransactions
+from host.ledger.vault import rebuilds
 from host.ledger.vault.tables import OUTPUT
 from host.ports.glances import GlanceQuery
 from tests.notary.conftest import ALICE
@@ -35,14 +37,27 @@ def node(network, nodes, monkeypatch):
     return alice
 
 
-def start(network):
-    """As REST does it."""
+def service(network):
+    """As REST has it."""
     parts = network.parts
     starts = SystemStarts(
         units=parts.store, clock=parts.store.time, entropy=parts.base.entropy, quotas=parts.quotas
     )
-    rebuilds = VaultRebuilds(RecordedTransactions(parts.vaults), starts, parts.base.entropy)
-    return rebuilds.start(parts.nodes.get(network.node(ALICE).holding.short_hash))
+    return VaultRebuilds(
+        vaults=parts.vaults, starts=starts, clock=parts.store.time, entropy=parts.base.entropy
+    )
+
+
+def start(network):
+    node = network.node(ALICE).holding.short_hash
+    return service(network).start(network.parts.nodes.get(node))
+
+
+def told(network, rebuild):
+    """How far it is."""
+    found = service(network).find(network.node(ALICE).holding.short_hash, rebuild)
+    is_over = found.ended_at is not None
+    return found.transactions, found.total, found.changed, found.failed, is_over
 
 
 def ended(network):
@@ -80,3 +95,51 @@ def test_a_rebuild_that_fails_goes_on_later(network, node, monkeypatch):
     network.advance(2 * HOUR)
     assert coins(node) == [1, 2, 3]
     assert network.parts.store.scan("later/") == []
+
+
+def test_a_rebuild_tells_how_far_it_is(network, node, monkeypatch):
+    """Also while it waits after a failure, and of one that could not be started."""
+    hash_of_node = node.holding.short_hash
+    assert service(network).newest(hash_of_node) == []
+    first = start(network)
+    assert told(network, first) == (0, 3, 0, 0, False)
+    network.run()
+    network.advance(1_000)
+    assert told(network, first) == (3, 3, 3, 0, True)
+    with monkeypatch.context() as broken:
+        replace, left = functions.replace_outputs, [None]
+
+        def once(*given):
+            if not left:
+                raise CapabilityError("vault-full", "no room")
+            left.pop()
+            return replace(*given)
+
+        broken.setattr(functions, "replace_outputs", once)
+        second = start(network)
+        network.run()
+        network.advance(1_000)
+        assert told(network, second) == (1, 3, 0, 0, False)
+    network.advance(2 * HOUR)
+    assert told(network, second) == (3, 3, 0, 0, True)
+    with monkeypatch.context() as refusing:
+
+        def refuse(*_):
+            raise NotAllowedError("not operational")
+
+        refusing.setattr(SystemStarts, "start", refuse)
+        with pytest.raises(NotAllowedError):
+            start(network)
+    assert [each.rebuild for each in service(network).newest(hash_of_node)] == [second, first]
+    with pytest.raises(NotFoundError, match="has no rebuild x of its vault"):
+        service(network).find(hash_of_node, "x")
+
+
+def test_only_the_last_rebuilds_are_remembered(network, node):
+    def many(connection):
+        for number in range(rebuilds.KEPT_MAX + 5):
+            rebuilds.begin(connection, f"r{number}", until=0, now=EpochMs(number))
+
+    network.parts.vaults.transact(node.holding.short_hash, many)
+    kept = [each.rebuild for each in service(network).newest(node.holding.short_hash)]
+    assert (len(kept), kept[0], kept[-1]) == (rebuilds.KEPT_MAX, "r104", "r5")

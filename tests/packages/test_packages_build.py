@@ -81,7 +81,7 @@ def test_declared_channels_stand_in_the_workflow_cpk(
 
 @pytest.mark.slow
 def test_the_iou_cpi_is_small(iou_cpi: bytes) -> None:
-    assert len(iou_cpi) <= 100 * 1024
+    assert len(iou_cpi) <= 104 * 1024
 
 
 @pytest.mark.slow
@@ -118,6 +118,24 @@ def test_sources_that_import_more_than_a_sandbox_has_are_refused(
     with pytest.raises(SourceRefusedError, match=r"iou_contracts\.py:1: import of 'asyncio'"):
         build(project, tmp_path / "out", key, sandbox)
     assert files(tmp_path / "out") == NOTHING_LEFT
+
+
+def test_the_refused_imports_of_all_parts_are_told_at_once(
+    key: Any, sandbox: Any, tmp_path: Path
+) -> None:
+    """The workflow imports the contract, which is refused itself: that is no further problem."""
+    project = copy_of_iou(tmp_path)
+    for name in ("contracts/iou_contracts.py", "workflows/iou_flows.py"):
+        module = project / name
+        module.write_text("import asyncio, sqlite3\n" + module.read_text())
+    with pytest.raises(SourceRefusedError) as refused:
+        build(project, tmp_path / "out", key, sandbox)
+    told = [problem.partition(", which")[0] for problem in refused.value.problems]
+    assert told == [
+        f"{file}.py:1: import of {module!r}"
+        for file in ("iou_contracts", "iou_flows")
+        for module in ("asyncio", "sqlite3")
+    ]
 
 
 def component_project(folder: Path, wasm: bytes) -> Path:

@@ -126,7 +126,7 @@ def contracts(guests: GuestSource) -> SandboxedContracts:
 
 def no_states(interface: str, function: str, request: str) -> str:
     if (interface, function) == ("ledger", "query"):
-        return json.dumps({"results": [], "more": False})
+        return json.dumps({"results": [], "next": None})
     return "null"
 
 

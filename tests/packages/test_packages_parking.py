@@ -12,7 +12,7 @@ from host.guests.library import GuestLibrary
 from host.guests.sticky_flows import StickyFlows
 from host.ports.guest import Finished, FlowRun, GuestKilledError, SuspendRun
 
-PAGES = [json.dumps({"results": [], "more": more}) for more in (True, True, False)]
+PAGES = [json.dumps({"results": [], "next": place}) for place in ("a", "b", None)]
 START = json.dumps(
     {"flowId": "f", "flowClass": "iou_flows.ListIous", "me": "O=Alice, L=London, C=GB"}
     | {"requestBody": {}, "session": None}

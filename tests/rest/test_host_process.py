@@ -180,14 +180,14 @@ def test_a_certificate_that_is_no_good_is_told_in_one_line(tmp_path, workers):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 1200 KiB of its own; only root may mount one."""
+    """A file system of 1600 KiB of its own; only root may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a file system")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk_is_told_at_the_start_and_leaves_nothing_broken(tmp_path, small_disk):

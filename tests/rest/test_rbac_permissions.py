@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.access import Effect, Permission, http_action, is_allowed, start_flow_action
-from host.access.errors import UserInvalidError
+from host.access.errors import PermissionInvalidError
 
 V5 = ("/api/v5_1", "/api/v5_2", "/api/v5_3")
 
@@ -47,7 +47,7 @@ def test_deny_beats_allow_in_any_order(permissions):
 
 @pytest.mark.parametrize("pattern", ["(", "x" * 256])
 def test_a_pattern_that_cannot_be_used_is_refused(pattern):
-    with pytest.raises(UserInvalidError):
+    with pytest.raises(PermissionInvalidError):
         allow(pattern)
 
 

@@ -8,7 +8,7 @@ from host.access import NotAuthenticatedError, Users, http_action
 from host.access.administrator import ensure_administrator
 from host.access.errors import UserExistsError, UserInvalidError
 from host.access.permissions import ALLOW_ALL
-from host.access.users import RBAC_SCHEMA
+from host.access.tables import RBAC_SCHEMA
 from host.adapters.sqlite.database import Database
 from host.domain.errors import NotFoundError
 
@@ -115,7 +115,8 @@ def test_the_file_of_a_generated_password_goes_when_the_password_is_changed(
 def test_users_survive_a_restart(users, cluster_database, clock, entropy):
     users.create("alice", "secret", full_name="A", permissions=(ALLOW_ALL,))
     again = Users(cluster_database, clock=clock, entropy=entropy)
-    assert again.authenticate("alice", "secret").permissions == (ALLOW_ALL,)
+    granted = again.authenticate("alice", "secret").granted
+    assert [each.permission for each in granted] == [ALLOW_ALL]
 
 
 def test_a_password_that_another_process_changed_ends_what_is_remembered_here(

@@ -42,7 +42,7 @@ CERTIFICATES = {"alias": (None, "a"), "certificate": ("c.pem", b"x")}
 UPLOAD = {"upload": ("x.cpi", b"x")}
 FORMS = {
     "/certificate/cluster/{usage}": CERTIFICATES,
-    "/certificate/vnode/{holdingidentityshorthash}/{usage}": CERTIFICATES,
+    "/certificate/vnode/{holdingidentityid}/{usage}": CERTIFICATES,
     "/certificate/{tenantid}/{usage}": CERTIFICATES,
     "/cpi": UPLOAD,
     "/maintenance/virtualnode/forcecpiupload": UPLOAD,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.rest.admission import Admission, Refusal, Seat, Seats, address_group
-from host.rest.pace import Pace, Patience
+from host.adapters.http.admission import Admission, Refusal, Seat, Seats, address_group
+from host.adapters.http.pace import Pace, Patience
 
 
 def door(total, share, *proxies):

@@ -9,7 +9,9 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.network.development_ca import DevelopmentCa
 
 PATH = "/api/v5_2/certificate/cluster/code-signer"
 
@@ -66,3 +68,29 @@ def test_an_odd_certificate_is_refused_with_400(api: Any, name: str) -> None:
     assert reply.status_code == 400, reply.text
     assert reply.json()["details"]["code"] == "certificate-refused"
     assert "odd" not in api.get(PATH).json()
+
+
+def test_certificates_and_setup_of_a_node_over_rest(api: Any, alice: str) -> None:
+    """Corda's paths and statuses; `tests/network/test_network_setup.py` has the rules."""
+    base, key = f"/api/v5_2/certificate/vnode/{alice}", ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    chain = DevelopmentCa().chain(public.decode(), "O=Alice,L=London,C=GB")
+    for usage, status in (("p2p-tls", 204), ("p2p-session", 204), ("code-signer", 400)):
+        reply = api.put(
+            f"{base}/{usage}", data={"alias": "mine"}, files={"certificate": ("c.pem", chain)}
+        )
+        assert reply.status_code == status, reply.text
+    assert api.get(f"{base}/p2p-session").json() == ["mine"]
+    assert api.get(f"{base}/p2p-session/mine").text == chain.decode()
+    assert api.get(f"{base}/p2p-session/other").status_code == 404
+    assert api.get("/api/v5_2/certificate/cluster/p2p-tls").json() == []
+    assert api.get("/api/v5_2/certificate/vnode/000000000000/p2p-tls").status_code == 404
+    setup = {
+        "p2pTlsCertificateChainAlias": "mine",
+        "useClusterLevelTlsCertificateAndKey": False,
+        "sessionKeysAndCertificates": [{"preferred": True, "sessionKeyId": "0" * 12}],
+    }
+    reply = api.put(f"/api/v5_2/network/setup/{alice}", json=setup)
+    assert (reply.status_code, reply.json()["details"]["code"]) == (400, "network-setup-refused")
+    reply = api.put("/api/v5_2/network/setup/000000000000", json=setup)
+    assert reply.status_code == 404

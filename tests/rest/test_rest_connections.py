@@ -13,12 +13,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from host.adapters.http.acceptor import DoorMetrics
+from host.adapters.http.admission import Seats
+from host.adapters.http.pace import Patience
 from host.adapters.os.system import SystemClock
 from host.ports.live import Fixed
-from host.rest.acceptor import DoorMetrics
-from host.rest.admission import Seats
 from host.rest.listener import bind
-from host.rest.pace import Patience
 from host.rest.server import Door, serve, serving_plainly
 from host.rest.tls import own_certificate
 

@@ -186,7 +186,7 @@ def test_rotation_is_there_from_5_2_on(api):
     ],
 )
 def test_a_certificate_signing_request_is_signed_by_the_key_that_stays(api, scheme, spec):
-    api.post(f"{BASE}/hsm/soft/p2p/TLS")
+    # Nobody assigns an HSM to the cluster for its TLS keys, as in Corda.
     key_id = make(api, "p2p", f"tls-{scheme}-{spec}", "TLS", scheme).json()["id"]
     request = {
         "x500Name": "CN=host, O=Acme, L=London, C=GB",

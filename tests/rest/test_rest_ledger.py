@@ -208,6 +208,40 @@ def kept(services, node, number, status, reason=None, notary=NOTARY):
     return signed.id
 
 
+def test_a_transaction_is_shown_with_those_before_and_after_it(api, node_of, services):
+    """By the states that they consume or reference, whatever the order in which they came."""
+    erin = node_of("O=Erin, L=London, C=GB")
+
+    def final(number, *inputs, references=()):
+        refs = tuple(StateRef(each, index) for each, index in inputs)
+        read = tuple(StateRef(each, index) for each, index in references)
+        content = replace(transaction(number), inputs=refs, references=read)
+        signed = unsigned(bytes([number]) * 32, to_groups(content))
+        services.transactions._vaults.transact(
+            erin,
+            lambda c: finish(
+                c, signed, content, facts=(), origin=Origin.OWN, now=EpochMs(START)
+            ),
+        )  # fmt: skip
+        return signed.id
+
+    unknown = f"SHA-256D:{'7' * 64}"
+    first = final(60)
+    middle = final(61, (first, 1), references=[(unknown, 0)])
+    later, last = final(62, (middle, 3), (middle, 4)), final(63, (middle, 2))
+    shown = api.get(f"{API}/ledger/{erin}/transaction/{middle}?around=true").json()["around"]
+    assert shown == {
+        "before": [{"id": first, "status": "V"}, {"id": unknown, "status": None}],
+        "after": [{"id": last, "status": "V"}, {"id": later, "status": "V"}],
+        "isCut": False,
+    }
+    assert api.get(f"{API}/ledger/{erin}/transaction/{middle}").json()["around"] is None
+    many = [final(70 + number, (first, 2 + number)) for number in range(101)]
+    cut = api.get(f"{API}/ledger/{erin}/transaction/{first}?around=true").json()["around"]
+    assert cut["isCut"] is True
+    assert [each["id"] for each in cut["after"]] == [middle, *many[:99]]
+
+
 def test_a_repair_is_started_at_once_in_every_version(api, node_of, services, polled):
     carol = node_of("O=Carol, L=London, C=GB")
     named = kept(services, carol, 30, Status.UNVERIFIED)
@@ -296,6 +330,17 @@ def test_a_vault_is_rebuilt_in_every_version(api, node_of, services, polled, cli
     listed = ended(polled(f"{API}/flow/{dave}", lambda answer: len(ended(answer)) == 3))
     results = [api.get(f"{API}/flow/{dave}/{each}").json()["flowResult"] for each in listed]
     assert begun == {json.loads(each)["rebuild"] for each in results}
+    for each in begun:
+        told = polled(
+            f"{API}/virtualnode/{dave}/vault/rebuild/{each}", lambda a: a["status"] == "COMPLETED"
+        )
+        assert (told["requestId"], told["transactions"], told["total"]) == (each, 1, 1)
+        assert told["startedAt"] <= told["updatedAt"] == told["endedAt"]
+    told = api.get(f"{API}/virtualnode/{dave}/vault/rebuild").json()["rebuilds"]
+    assert {each["requestId"] for each in told} == begun
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert api.get(f"{API}/virtualnode/{dave}/vault/rebuild/{unknown}").status_code == 404
+    assert api.get(f"{API}/virtualnode/{dave}/vault/rebuild/x").status_code == 400
     # None of its participants is the node, which keeps it no longer.
     assert sum(json.loads(each)["changed"] for each in results) == 1
     shown = api.get(f"{API}/ledger/{dave}/transaction/{signed.id}").json()

@@ -7,9 +7,17 @@ from contextlib import suppress
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from host.domain.pace import SHARED_S
 from host.ports.live import Fixed
 from host.rest.answer_pace import BURST_SECONDS, AnswerPace
-from host.rest.node_turns import AT_ONCE, NodeTurns, Turn, Turns, outside_turn
+from host.rest.node_turns import (
+    AT_ONCE,
+    PAUSE_MAX_S,
+    NodeTurns,
+    Turn,
+    Turns,
+    outside_turn,
+)
 
 BUSY, OTHER = "AAAAAAAAAAAA", "BBBBBBBBBBBB"
 _SETTLED = 20
@@ -134,7 +142,7 @@ def test_a_request_does_not_count_while_it_waits_for_its_body_or_its_reader() ->
         assert seen == [f"{path}/quick"]
         slow.set()
         await asyncio.gather(*slow_ones)
-        assert seen == [f"{path}/quick", path, path]
+        assert seen == [f"{path}/quick", *[path] * AT_ONCE]
         assert turns._turns.is_idle
 
     _run(work)
@@ -198,6 +206,59 @@ def test_turns_are_given_in_the_order_of_arrival() -> None:
 
         await asyncio.gather(*(numbered(number) for number in range(20)))
         assert order == list(range(20))
+
+    _run(work)
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "took_s", "pauses"),
+    [
+        (0.1, 0.02, [pytest.approx(0.02)]),
+        (0.1, 9.0, [PAUSE_MAX_S]),
+        (SHARED_S + 1, 0.02, []),
+        (None, 0.02, []),
+    ],
+    ids=["shared", "long request", "shared no longer", "alone"],
+)
+def test_the_next_request_of_a_node_waits_as_long_as_the_last_took_if_others_are_active(
+    ago_s: float | None, took_s: float, pauses: list[float]
+) -> None:
+    async def work() -> None:
+        now, asked = 100.0, list[tuple[float, Callable[[], None]]]()
+        turns = Turns(at_once=1, now=lambda: now, later=lambda *call: asked.append(call))
+        if ago_s is not None:
+            turns.end(OTHER, await turns.begin(OTHER))
+            now += ago_s - took_s if ago_s > took_s else 0.0
+        begun = await turns.begin(BUSY)
+        waiting = asyncio.create_task(turns.begin(BUSY))
+        await _settle()
+        now += took_s
+        if ago_s is not None and ago_s < took_s:  # the other node asks during the long request
+            turns.end(OTHER, await turns.begin(OTHER))
+        turns.end(BUSY, begun)
+        await _settle()
+        assert [seconds for seconds, _ in asked] == pauses
+        assert waiting.done() == (not pauses)
+        begun = await asyncio.wait_for(turns.begin(OTHER), 1)
+        turns.end(OTHER, begun)
+        for _, pass_on in asked:
+            pass_on()
+        turns.end(BUSY, await waiting)
+        assert turns.is_idle
+
+    _run(work)
+
+
+def test_a_request_with_none_behind_it_pauses_nothing() -> None:
+    async def work() -> None:
+        now, asked = 0.0, list[tuple[float, Callable[[], None]]]()
+        turns = Turns(at_once=1, now=lambda: now, later=lambda *call: asked.append(call))
+        for _ in range(20):
+            for key in (BUSY, OTHER):
+                begun = await turns.begin(key)
+                now += 0.01
+                turns.end(key, begun)
+        assert asked == []
 
     _run(work)
 

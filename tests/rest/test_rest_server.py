@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from host.adapters.http import bounded_http
 from host.adapters.os.system import SystemClock
-from host.rest import bounded_http
 from host.rest.listener import ListenRefusedError, bind
 from host.rest.server import serve
 from host.rest.tls import own_certificate

@@ -66,6 +66,7 @@ class Folder:
         )
         self.files.certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
         self.files.private_key_file.write_bytes(pem_of(key, password))
+        self.files.private_key_file.chmod(0o600)
         return self
 
     def check(self):
@@ -179,6 +180,19 @@ def test_another_name_and_a_near_end_are_warned_of(folder, clock, lines):
     clock.advance(60 * DAY_MS)
     assert "expired" in certificates.warning()
     assert certificates.seconds_left() < 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "warns"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o602, 1), (0o666, 1)]
+)
+def test_a_key_for_everybody_is_warned_of(folder, clock, lines, mode, warns):
+    folder.files.private_key_file.chmod(mode)
+    certificates = Certificates(folder.files, clock, listen_host="127.0.0.1.example")
+    named = [(line["event"], line["file"], line["mode"]) for line in lines]
+    expected = ("private-key-exposed", str(folder.files.private_key_file), f"{mode:04o}")
+    assert named == [expected] * warns
+    assert certificates.reread()  # also for new files
+    assert len([line for line in lines if line["event"] == "private-key-exposed"]) == 2 * warns
 
 
 def test_changed_files_are_read_once_they_rest(folder, clock, lines):

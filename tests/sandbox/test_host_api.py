@@ -26,11 +26,10 @@ from sandbox.host_api import (
     INTERFACES,
     PRIVILEGED,
     WRITING,
-    ServedBy,
-    Unit,
     size,
     stores,
 )
+from sandbox.host_function import ServedBy, Unit
 
 ROOT = Path(__file__).parents[2]
 
@@ -215,6 +214,7 @@ def test_a_new_function_is_written_by_hand_in_at_most_five_places() -> None:
         ("ledger.record", None, True),
         ("ledger.record", "finalize", True),
         ("ledger.record", "send-transaction", False),
+        ("ledger.record", "send-ledger-transaction", False),
         ("ledger.record", "serve-notarisation", False),
         ("ledger.find", "draft", False),
         ("nothing.of-this", None, False),

@@ -15,6 +15,7 @@ from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 from tests.sandbox.ways_to_carry import APP, HIDDEN, WAYS
+from tests.support.properties import examples
 
 GUEST = """
 import app
@@ -317,7 +318,7 @@ STATEMENTS = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.lists(

@@ -212,3 +212,13 @@ def test_nested_components_are_reached(texts):
 def test_bytes_that_are_cut_short_are_refused(texts, cut):
     with pytest.raises(ComponentRefusedError):
         trap_refused_growth(wasm(texts.contract(GROWS))[:cut])
+
+
+def test_nesting_that_the_parser_gives_up_at_is_a_failure_of_the_code(contract, workflow):
+    nested = f"eval({'(' * 300!r} + '1' + {')' * 300!r})"
+    for guest, export in ((contract, "verify"), (workflow, "run")):
+        outcome = guest.call(export, nested, limits=Limits())
+        assert outcome.is_error
+        assert "Parser stack overflowed - Python source too complex to parse" in outcome.value
+    code = f"try: {nested}\nexcept MemoryError as e: result = type(e).__name__"
+    assert workflow.call("run", code, limits=Limits()).value == "MemoryError"

@@ -18,7 +18,7 @@ from sandbox.limits import Limits
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import World
 
-RAISING_CALLS = int(os.environ.get("CORDBOX_RAISING_CALLS", "100000"))
+RAISING_CALLS = int(os.environ.get("CORDBOX_RAISING_CALLS", "5000"))
 THREADS = 4
 RAISES_A_RUN = 5
 

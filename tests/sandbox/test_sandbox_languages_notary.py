@@ -11,6 +11,7 @@ from host.ledger.vault import verifications
 from host.tools.notary_server import CONTRACT_VERIFYING, NON_VALIDATING
 from host.tools.project import load_project
 from host.tools.testkit.code import sandboxed_code
+from tests.sandbox.facts_in_languages import FACTS
 
 pytestmark = pytest.mark.slow
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
@@ -201,3 +202,28 @@ def test_a_contract_in_another_language_refuses_at_every_node_that_asks_it(pytho
             alice.start("iou_flows.IssueIou", request)
         assert failed.value.type.startswith("notary-")
         assert held_in_python(alice) == held_in_python(bob) == []
+
+
+@pytest.mark.parametrize("language", FACTS)
+def test_a_state_of_the_consensual_ledger_judges_in_other_languages(
+    builder, sandbox, tmp_path, language
+):
+    """The flows are in Python; each party's sandbox runs the component, with equal outcomes."""
+    sample, file, source = FACTS[language]
+    shutil.copytree(SAMPLES / sample / "contract", tmp_path / "contract")
+    (tmp_path / "contract" / file).write_text(source)
+    demo = SAMPLES / "consensual_demo"
+    shutil.copytree(demo / "workflows", tmp_path / "workflows")
+    shutil.copy(demo / "contracts" / "consensual_demo_contracts.py", tmp_path / "workflows")
+    text = PYTHON_FLOWS_OVER.format(language=language)
+    (tmp_path / "cordapp.toml").write_text(text.replace("iou_flows", "consensual_demo_flows"))
+    code = sandboxed_code(load_project(tmp_path), sandbox, build_component=builder)
+    flow = "consensual_demo_flows.ConsensualDemoFlow"
+    with Network(code) as network:
+        alice, bob, _ = parties(network)
+        made = alice.start(flow, {"input": "text", "members": [BOB]})
+        found = [verdicts(network, node, made) for node in (alice, bob)]
+        assert found[0].keys() == {"", BOB}
+        assert found[0][""] == found[0][BOB] == found[1][""]
+        with pytest.raises(FlowFailedError, match=f"State verification failed in {language}"):
+            alice.start(flow, {"input": "invalid", "members": [BOB]})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.error_codes import ERROR_CODES
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
 from sandbox.limits import Limits
@@ -98,6 +99,16 @@ def test_memory_and_tables_that_are_too_large_from_the_start(
     guest = admit_text(World.CONTRACT, text)
     assert refusal(guest, "{}", **limits).code == "memory-limit"
     assert guest.call("verify", "{}", limits=Limits()).is_error is False
+
+
+def test_values_may_be_nested_as_deep_as_the_remedy_of_a_stack_overflow_says(contract):
+    """Python's code in C raises no RecursionError in a sandbox (docs/troubleshooting.md)."""
+    assert "at most 2,000 deep" in ERROR_CODES["stack-overflow"]
+    code = (
+        "import json\nx = []\nfor _ in range(2_000): x = [x]\nassert x == json.loads(json.dumps(x))"
+    )
+    outcome = contract.call("verify", f"{code}\nrepr(x)", limits=Limits())
+    assert not outcome.is_error
 
 
 def test_a_refusal_carries_no_addresses_or_function_names(contract):

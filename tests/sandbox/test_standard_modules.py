@@ -328,6 +328,14 @@ def test_plain_python_answers_and_refuses_as_a_sandbox_does(contract, as_plain_p
     assert os.environ
 
 
+@pytest.mark.parametrize(
+    ("call", "advice"), [("urandom", "self.random.bytes"), ("system", "starts no processes")]
+)
+def test_a_refused_call_of_os_advises_natively_what_a_sandbox_does(as_plain_python, call, advice):
+    with pytest.raises(OSError, match=rf"os\.{call}: .*{advice}"):
+        getattr(as_plain_python.os, call)("4")
+
+
 def test_records_of_plain_python_go_to_the_same_log(as_plain_python):
     lines = []
     with native_modules.logging_to(lambda *line: lines.append(line)):

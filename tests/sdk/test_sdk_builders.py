@@ -18,6 +18,7 @@ from cordapp.contracts import (
 from cordapp.errors import CordaRuntimeError, HostApi
 from cordapp.flows import FlowSession
 from cordapp.ledger import UtxoLedgerService
+from cordapp.schema import CodecError
 
 UNTIL = datetime(2026, 11, 21, 6, tzinfo=UTC)
 FIELDS = ("inputs", "references", "outputs", "commands", "signatories")
@@ -131,3 +132,22 @@ def test_what_a_counterparty_adds_is_decoded_when_it_is_looked_at(ledger, host, 
         _ = merged.output_states
     with pytest.raises(UnknownTypeError, match=r"no\.such\.Command"):
         _ = merged.commands
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "expected"),
+    [
+        ("add_output_states", {"seat": 1}, "expected a state, .* found {'seat': 1}"),
+        ("add_output_states", Book(1), r"expected a state, .* found Book\(seat=1\)"),
+        ("add_commands", Book, "expected a command, .* found <class"),
+        ("add_commands", Ticket(1), r"expected a command, .* found Ticket\(seat=1\)"),
+        ("add_input_states", Ticket(1), r"expected a StateRef, .* found Ticket\(seat=1\)"),
+        ("add_reference_states", 5, "expected a StateRef, .* found 5"),
+    ],
+)
+def test_what_a_builder_cannot_take_is_named_with_a_code(host, method, wrong, expected):
+    builder = UtxoLedgerService(HostApi(host)).create_transaction_builder()
+    with pytest.raises(CodecError, match=expected) as refused:
+        getattr(builder, method)(wrong)
+    assert refused.value.code == "value-not-of-type"
+    assert host.asked == []

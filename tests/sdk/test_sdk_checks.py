@@ -17,6 +17,7 @@ from cordapp.registry import DeclarationError
 KINDS = (
     registry.CONTRACTS,
     registry.STATES,
+    registry.CONSENSUAL_STATES,
     registry.COMMANDS,
     registry.FLOWS,
     registry.ENTITIES,
@@ -252,6 +253,12 @@ FLOWS = """
 
     class Idle(SubFlow[int]):  # ! Idle: has no call method, so that it is no flow
         pass
+
+    class Unset(SubFlow[int]):
+        call = None  # ! Unset.call: is no method
+
+    class Field(ClientStartableFlow):
+        call = property(lambda self: 3)  # ! Field.call: is no method
 
     class Bare(Flow):  # ! derives from Flow itself
         def call(self, request_body):

@@ -77,7 +77,7 @@ class Stray(ContractState):
 @pytest.fixture(autouse=True)
 def only_these(monkeypatch):
     """The registries as a bundle with this module alone fills them."""
-    for kind in ("CONTRACTS", "STATES", "COMMANDS", "FLOWS", "ENTITIES"):
+    for kind in ("CONTRACTS", "STATES", "CONSENSUAL_STATES", "COMMANDS", "FLOWS", "ENTITIES"):
         classes = getattr(registry, kind)
         own = {n: c for n, c in classes.items() if c.__module__ == __name__ and c is not Stray}
         before = dict(classes)
@@ -85,7 +85,7 @@ def only_these(monkeypatch):
         classes.update(own)
         monkeypatch.setattr(registry, f"_saved_{kind}", before, raising=False)
     yield
-    for kind in ("CONTRACTS", "STATES", "COMMANDS", "FLOWS", "ENTITIES"):
+    for kind in ("CONTRACTS", "STATES", "CONSENSUAL_STATES", "COMMANDS", "FLOWS", "ENTITIES"):
         getattr(registry, kind).update(getattr(registry, f"_saved_{kind}"))
 
 
@@ -128,8 +128,17 @@ def test_describe_refuses_a_state_without_contract():
     registry.STATES[name_of(Stray)] = Stray
     with pytest.raises(DeclarationError, match="Stray belongs to no contract: add @belongs_to"):
         guest.describe()
-    with pytest.raises(WrongContractError, match="Stray has no @belongs_to"):
+    with pytest.raises(WrongContractError, match="Stray has no @belongs_to") as refused:
         state_to_json(Stray(["K"]))
+    assert refused.value.code == "wrong-contract"
+
+
+@pytest.mark.parametrize("value", [{"owner": "K"}, None, "K", Token, Move(1), [Token("K")]])
+def test_what_is_no_state_is_named_as_the_developer_wrote_it(value):
+    with pytest.raises(CodecError, match=r"expected a state, .*found") as refused:
+        state_to_json(value)
+    assert "__contract__" not in str(refused.value)
+    assert refused.value.code == "value-not-of-type"
 
 
 def test_verify_accepts_and_uses_a_new_contract_each_time():

@@ -3,8 +3,9 @@
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import TypeVar
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, TypeVar
 
 import pytest
 
@@ -26,7 +27,7 @@ from cordapp.flows import (
     initiating_flow,
 )
 from cordapp.registry import DeclarationError, name_of
-from cordapp.schema import dumps
+from cordapp.schema import Constraint, dumps
 
 B64 = base64.b64encode(b"data").decode()
 SIGNED = {"id": "T", "privacySalt": "", "componentGroups": [], "signatures": []}
@@ -124,6 +125,11 @@ class Halved(ClientStartableFlow):
         raise ValueError("cut: \ud83d")
 
 
+class Deep(ClientStartableFlow):
+    def call(self, request_body):
+        return self.call(request_body + 1) if request_body < 100 else 1 // 0
+
+
 class Outer(ClientStartableFlow[Ask, int]):
     def call(self, request_body: Ask) -> int:
         return self.flow_engine.sub_flow(Inner(request_body.n))
@@ -210,6 +216,13 @@ def test_half_a_character_reaches_the_host_as_an_escape():
     assert (found["type"], found["message"]) == ("ValueError", "cut: \ud83d")
     assert dumps({"a": "\ud83d \u00e9"}) == '{"a":"\\ud83d \\u00e9"}'
     assert dumps({"a": "\u00e9"}) == '{"a":"\u00e9"}'
+
+
+def test_equal_frames_of_a_recursion_are_counted():
+    """The first three, which Python prints too; the others would push out what is around them."""
+    *others, last = failure(Deep, Host(), 0)["trace"]
+    assert [frame.get("repeated") for frame in [*others, last]] == [None, None, 98]
+    assert all({**last, "repeated": 98} == {**frame, "repeated": 98} for frame in others)
 
 
 def test_sub_flow_enters_and_leaves():
@@ -514,10 +527,16 @@ CALLS = {
             (
                 "ledger",
                 "query",
-                {"op": "unconsumed", "type": name_of(Bill), "offset": 0, "limit": 500},
+                {
+                    "op": "unconsumed",
+                    "type": name_of(Bill),
+                    "limit": 500,
+                    "createdBefore": None,
+                    "after": None,
+                },
             )
         ],
-        [{"results": [RESOLVED], "more": False}],
+        [{"results": [RESOLVED], "next": None}],
     ),
 }
 
@@ -547,6 +566,41 @@ def test_describe_of_flows():
     assert answer["inputSchema"] is None
     assert described[name_of(Inner)]["kind"] == "sub-flow"
     assert described[name_of(Text)]["outputSchema"] is None
+
+
+@dataclass(frozen=True)
+class Limited:
+    count: Annotated[int, Constraint(ge=1, lt=10, multiple_of=3)]
+    rate: Annotated[Decimal, Constraint(gt=Decimal("0.5"), le=Decimal(9))]
+    by: Annotated[date, Constraint(ge=date(2026, 1, 1))]
+    notice: Annotated[timedelta, Constraint(le=timedelta(days=2))]
+    code: Annotated[str, Constraint(min_length=3, max_length=3, pattern="^[A-Z]+$")]
+    parts: Annotated[list[int], Constraint(min_length=1, max_length=4)]
+    shares: Annotated[dict[str, int], Constraint(max_length=2)]
+
+
+class Limiting(ClientStartableFlow[Limited, list[Limited]]):
+    def call(self, request_body: Limited) -> list[Limited]:
+        return [request_body]
+
+
+def test_the_description_has_the_constraints_of_a_flows_types():
+    """Ranges, lengths and patterns, as JSON Schema and its formats say them."""
+    [described] = json.loads(describe_only(Limiting))
+    wanted = {
+        "count": {"minimum": 1, "exclusiveMaximum": 10, "multipleOf": 3},
+        "rate": {"formatExclusiveMinimum": "0.5", "formatMaximum": "9"},
+        "by": {"formatMinimum": "2026-01-01"},
+        "notice": {"formatMaximum": "P2DT0H0M0.000000S"},
+        "code": {"minLength": 3, "maxLength": 3, "pattern": "^[A-Z]+$"},
+        "parts": {"minItems": 1, "maxItems": 4},
+        "shares": {"maxProperties": 2},
+    }
+    for schema in (described["inputSchema"], described["outputSchema"]["items"]):
+        fields = schema["properties"]
+        assert {
+            name: {key: fields[name].get(key) for key in kept} for name, kept in wanted.items()
+        } == wanted
 
 
 def test_protocol_and_call_are_inherited():

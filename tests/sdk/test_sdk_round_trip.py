@@ -6,14 +6,19 @@ the same check.
 
 import json
 import random
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cordapp.schema import CodecError, schema_of, to_json
+from cordapp.schema import CodecError, from_json, schema_of, to_json
 from host.domain.json_schema import JsonSchema
 from tests.sdk import round_trip_types as types
+from tests.support.properties import examples
 
 
 def stored(value):
@@ -27,14 +32,48 @@ def number(digits):
 
 
 @pytest.mark.property
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(seed=st.integers(0, 2**64))
 def test_generated_values_come_back_with_their_types(seed):
     types.check(random.Random(seed), stored)
 
 
+@pytest.mark.parametrize("seed", [361799, 367295, 375443])
+def test_arms_that_differ_in_what_they_contain_are_told_apart(seed):
+    """Times beside texts, and enums that are texts beside texts, in containers of one class."""
+    types.check(random.Random(seed), stored)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (Sequence[types.Mixed] | Sequence[Literal[1, 2]], [1]),
+        (Sequence[types.Mixed] | Sequence[Literal[1, 2]], [types.Mixed(1)]),
+        (int | Decimal, Decimal(99368076039431069239)),
+        (int | Decimal, 99368076039431069239),
+        (list[float] | list[int], [1, 2]),
+        (list[float] | list[int], [1.0, 2.0]),
+        (dict[str, date] | dict[str, str], {"a": "2024-02-29"}),
+        (dict[str, date] | dict[str, str], {"a": date(2024, 2, 29)}),
+        (dict[int, bool] | dict[str, bool], {"1": True}),
+        (dict[int, bool] | dict[str, bool], {1: True}),
+        (list[dict[str, types.Mixed | None]] | list[dict[str, int | None]], [{"a": 1, "b": None}]),
+    ],
+)  # fmt: skip
+def test_a_union_of_containers_gives_back_what_a_sender_wrote_without_knowing_it(hint, value):
+    """A list of numbers could be one of an enum, whose sender had named the enum."""
+    for form in (to_json(value), to_json(value, hint)):
+        assert types.same(from_json(hint, stored(form)), value), form
+
+
+def test_a_peer_may_leave_out_what_the_union_says_anyway():
+    hint = Sequence[types.Mixed] | Sequence[date]
+    assert from_json(hint, [1]) == [types.Mixed(1)]
+    assert from_json(hint, ["2024-02-29"]) == [date(2024, 2, 29)]
+
+
 @pytest.mark.property
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(seed=st.integers(0, 2**64))
 def test_the_schema_takes_what_the_codec_takes(seed):
     """Forms of one type, and such forms damaged in one place, are judged alike."""

@@ -37,6 +37,7 @@ WATCHER = PublicKey("watcher")
 _KINDS = (
     registry.CONTRACTS,
     registry.STATES,
+    registry.CONSENSUAL_STATES,
     registry.COMMANDS,
     registry.QUERIES,
     registry.FLOWS,

@@ -7,7 +7,7 @@ from host.adapters.sqlite.vaults import Vaults
 from host.domain.clock import SimClock
 from host.keys import SCHEMA as KEYS
 from host.keys import SoftKeyStore
-from host.ledger import SCHEMA as LEDGER
+from host.ledger.vault.tables import SCHEMA as LEDGER
 from host.vault.idempotency import REQUESTS
 from tests.services.ledger_support import ALL_NODES, Net
 from tests.services.support import NOW, CountingEntropy, MemoryMasterKeys, holding

@@ -7,7 +7,7 @@ from host.domain.packages import CpkOfCpi
 from host.domain.x500 import MemberX500Name
 from host.guests.contracts import transaction_text
 from host.keys import SchemePublicKeys
-from host.ledger import LedgerCapability
+from host.ledger.capability import LedgerCapability
 from host.ledger.core.signed import read_signed
 from host.ledger.signing import sign
 from host.network.membership.errors import GroupParametersUnknownError
@@ -214,9 +214,9 @@ class Net:
             self.call(name, "record", {"transaction": signed})
         return [f"{signed['id']}:{index}" for index in range(len(amounts))]
 
-    def unconsumed(self, name, offset=0, limit=100):
-        request = {"op": "unconsumed", "type": IOU, "offset": offset, "limit": limit}
-        return self.call(name, "query", request)
+    def unconsumed(self, name, after=None, limit=100):
+        request = {"op": "unconsumed", "type": IOU, "limit": limit}
+        return self.call(name, "query", {**request, "after": after, "createdBefore": None})
 
 
 def other_contract_cpk():

@@ -11,6 +11,7 @@ from host.domain.capability_error import CapabilityError
 from host.entities import SCHEMA, EntityCapability
 from host.vault.idempotency import REQUEST, REQUESTS
 from tests.services.support import ALICE, BOB, context, holding
+from tests.support.properties import examples
 
 NOTE = "iou.Note"
 
@@ -228,7 +229,9 @@ JSON = st.recursive(
 
 @pytest.mark.property
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(key=st.text(STORABLE, min_size=1, max_size=50), value=JSON)
 def test_any_json_under_any_key_comes_back(calls, key, value):

@@ -24,6 +24,7 @@ from host.entities import SCHEMA, EntityCapability, compile_entity
 from host.entities.errors import EntityDeclarationError
 from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, context, cpi, holding, workflow_cpk
+from tests.support.properties import examples
 
 NUMBERS = st.one_of(
     st.integers(-(10**40), 10**40),
@@ -53,7 +54,7 @@ def agree(kind, one, other, text):
 
 
 @pytest.mark.property
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_numbers_of_every_type_and_scale_have_keys_in_their_order(one, other):
     agree(OrderKind.NUMBER, one, other, plain_json)

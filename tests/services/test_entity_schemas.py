@@ -199,7 +199,7 @@ def test_a_flow_of_an_older_cpi_cannot_touch_migrated_entities(vaults, schemas):
 )
 def test_a_bad_migration_leaves_the_node_as_it_was(vaults, schemas, steps, reason):
     old = Fish(vaults, V1)
-    for number in range(600):  # more than a page of rows
+    for number in range(70):  # more than two pages of rows
         old.write("persist", f"k{number:03}", {"id": f"k{number:03}", "colour": "red"})
     before = old.all()
     migration = ({"version": 2, "steps": steps},)

@@ -14,7 +14,8 @@ from host.ledger.core.statuses import Reason, Status
 from host.ledger.programs import PROGRAMS
 from host.ledger.vault import transactions
 from host.ledger.vault.transactions import Origin
-from sandbox.host_api import FUNCTIONS, OPS, Effect, unknown_op
+from sandbox.host_api import FUNCTIONS, OPS, unknown_op
+from sandbox.host_function import Effect
 from tests.services.ledger_support import IOU, NOTARY_NAME
 from tests.services.support import ALICE, BOB, NOW, holding
 
@@ -311,9 +312,7 @@ def test_an_operation_that_the_table_lacks_does_not_reach_the_service(op):
                 return None
 
     calls = ServiceCalls(Flow, Programs, None, None)
-    with pytest.raises(
-        CapabilityError, match=r"ledger\.find: expected an 'op' of dependencies, draft"
-    ):
+    with pytest.raises(CapabilityError, match=r"ledger\.find: expected an 'op' of consensual"):
         calls.perform(0, "ledger.find", {"op": op}, "")
 
 

@@ -9,9 +9,9 @@ from host.database.sql import dialect_of
 from host.domain.capability_error import CapabilityError
 from host.domain.instants import instant_text
 from host.domain.packages import QueryDeclaration, StateInVault
-from host.ledger import SCHEMA as LEDGER
 from host.ledger.queries import NamedQueries
 from host.ledger.query.typing import CONTRACT_STATE
+from host.ledger.vault.tables import SCHEMA as LEDGER
 from host.vault.idempotency import REQUESTS
 from tests.services.ledger_support import IOU
 from tests.services.support import (

@@ -23,6 +23,7 @@ from host.ledger.core.model import (
 from host.ledger.core.rules import BUILDER, LEDGER_TRANSACTION, check_content, check_resolved
 from host.ledger.errors import TransactionInvalidError
 from tests.services.support import NOW
+from tests.support.properties import examples
 
 NOTARY = Notary(name="O=Notary, L=London, C=GB", key="notary key")
 INFO = NotaryInfo(
@@ -159,6 +160,11 @@ def test_encumbrance_groups_are_spent_whole():
     elsewhere = (found(first, **tag), found(REFS[1], **tag))
     assert spending_rule(resolved(elsewhere)) == "encumbrance-not-spent-whole"
     check_resolved(resolved((), (found(first, **tag),)))
+    beside = StateRef(REFS[1].transaction_id, 0), StateRef(REFS[1].transaction_id, 1)
+    both = tuple(found(ref, **tag) for ref in (first, second, *beside))
+    check_resolved(resolved(both))
+    assert spending_rule(resolved(both[:3])) == "encumbrance-not-spent-whole"
+    check_resolved(resolved((found(first), found(second))))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +220,7 @@ TRANSACTIONS = st.builds(
 
 
 @pytest.mark.property
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(TRANSACTIONS)
 def test_component_groups_hold_the_whole_content(transaction):
     assert from_groups(to_groups(transaction)) == transaction

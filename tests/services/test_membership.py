@@ -332,6 +332,19 @@ def test_parameters_from_elsewhere_are_kept_if_the_mgm_signed_them(world):
     assert len(world.members.parameters_history(holding(ALICE))) == 2
 
 
+def test_parameters_of_a_hash_are_read_once(world, monkeypatch):
+    """Each transaction names some; they never change."""
+    world.register(ALICE)
+    newest = world.members.parameters(holding(ALICE))
+    assert world.members.parameters(holding(ALICE), newest.hash) == newest
+    with pytest.raises(GroupParametersUnknownError):
+        world.members.parameters(
+            holding(ALICE, "00000000-0000-4000-8000-000000000000"), newest.hash
+        )
+    monkeypatch.setattr(world.members, "_database", None)
+    assert world.members.parameters(holding(BOB), newest.hash) == newest
+
+
 def test_a_member_that_comes_while_another_changes_the_parameters_follows_upon_them(
     world, monkeypatch
 ):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from host.ledger.core.merkle import component_root, sha256d, transaction_id, tree_root
 from host.ledger.core.signed import privacy_salt
+from tests.support.properties import examples
 
 KNOWN = "SHA-256D:2B318AE66CCEE341869CA4C1ED4AF73096AEF20BDC4265EE377F1C4BEE29B26E"
 SALT = b"6e1ae6a4-3c1c-4f4e-9a54-0f2a0f2a0f2a-3-0"
@@ -71,7 +72,7 @@ LEAVES = st.lists(st.binary(max_size=20), max_size=9)
 
 
 @pytest.mark.property
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(salt=st.binary(min_size=32, max_size=40), groups=st.lists(LEAVES, min_size=1, max_size=10))
 def test_identifiers_agree_with_the_second_computation(salt, groups):
     assert transaction_id(salt, groups) == expected_id(salt, groups)
@@ -116,7 +117,7 @@ def test_every_node_is_hashed_once_with_its_depth(count):
 
 
 @pytest.mark.property
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(groups=st.lists(LEAVES, min_size=2, max_size=5), data=st.data())
 def test_no_leaf_can_change_move_or_vanish_unnoticed(groups, data):
     identifier = transaction_id(SALT, groups)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.vaults import Vaults
@@ -18,6 +17,7 @@ from host.ports.live import Fixed
 from host.vault.idempotency import REQUESTS
 from tests.services.support import CLAIMANT, cpi
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
+from tests.support.statements import watched
 
 NODES = 10
 RUNS_ONCE = True
@@ -32,7 +32,7 @@ class Statements:
     def __init__(self) -> None:
         self.executed: list[tuple[str, object]] = []
 
-    def add(self, _conn, _cursor, statement, parameters, _context, _executemany) -> None:
+    def add(self, statement: str, parameters: object) -> None:
         self.executed.append((statement, parameters))
 
     @property
@@ -55,11 +55,8 @@ class Statements:
 @contextmanager
 def statements_on(database: Database) -> Iterator[Statements]:
     statements = Statements()
-    event.listen(database._engine, "before_cursor_execute", statements.add)
-    try:
+    with watched(database, statements.add):
         yield statements
-    finally:
-        event.remove(database._engine, "before_cursor_execute", statements.add)
 
 
 class Nodes:

@@ -57,6 +57,7 @@ class Nodes:
         register = MadeVaults(database=self.database, clock=clock)
         self.vaults = Vaults(folder / "vnodes", [REQUESTS, PERSISTENCE], register=register)
         self.clock, self.entropy = clock, entropy
+        self.told = []
         self.service = self.started()
         self.service.create(short(OLD), ALICE)
         self.later.run()
@@ -74,6 +75,7 @@ class Nodes:
             claimant=CLAIMANT,
             background=self.later.submit,
             allowed_capabilities=Fixed(ALLOWED),
+            upgraded=lambda _connection, node: self.told.append(node),
         )
 
     def fish(self, entity):
@@ -96,6 +98,7 @@ def test_an_upgrade_migrates_the_entities_and_then_changes_the_cpi(nodes):
     assert nodes.service.get(NODE).cpi_checksum == NEW.file_checksum
     assert indexes(nodes.vaults) == 1
     assert nodes.fish(V3) == [{"id": "a", "finCount": 7}]
+    assert set(nodes.told) == {NODE}, "in the transaction, which may run again"
 
 
 def test_a_bad_migration_leaves_node_and_entities_and_tells_the_operator(nodes):
@@ -106,6 +109,7 @@ def test_a_bad_migration_leaves_node_and_entities_and_tells_the_operator(nodes):
     assert "pets.Fish 'a' does not fit version 2" in failed.error_reason
     assert nodes.service.get(NODE).cpi_checksum == OLD.file_checksum
     assert nodes.fish(V1) == [{"id": "a", "colour": "red"}]
+    assert nodes.told == []
 
 
 def test_an_upgrade_that_a_crash_interrupts_is_taken_up_again(nodes):

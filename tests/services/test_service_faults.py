@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.vaults import Vaults
@@ -20,6 +19,7 @@ from host.entities import EntityCapability
 from host.vault.idempotency import REQUESTS
 from tests.services.ledger_support import IOU
 from tests.services.support import ALICE, BOB, context, holding
+from tests.support.statements import watched
 
 
 @contextmanager
@@ -31,11 +31,8 @@ def failing_at(database, number):
         if next(numbers) == number:
             raise sqlite3.OperationalError("disk I/O error")
 
-    event.listen(database._engine, "before_cursor_execute", fail)
-    try:
+    with watched(database, fail):
         yield
-    finally:
-        event.remove(database._engine, "before_cursor_execute", fail)
 
 
 def until_it_succeeds(database, act, check_untouched):
@@ -52,7 +49,7 @@ def until_it_succeeds(database, act, check_untouched):
 def opened(vaults, name):
     short_hash = holding(name).short_hash
     with vaults.read(short_hash):
-        return vaults._open[short_hash].database
+        return vaults._open[short_hash].commits.database
 
 
 def test_recording_a_transaction(net):

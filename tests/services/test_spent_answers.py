@@ -10,7 +10,7 @@ from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId
 from host.entities import SCHEMA, EntityCapability
 from host.flow.core.events import FlowEnded, FlowStarted
-from host.ledger import SCHEMA as LEDGER
+from host.ledger.vault.tables import SCHEMA as LEDGER
 from host.runtime.wiring.services import VaultAnswers
 from host.vault.idempotency import ENDED_KEPT_MS, REQUEST, REQUESTS, holds_answers
 from host.vault.idempotency_cleanup import IdempotencyCleanup

@@ -58,7 +58,17 @@ def issue(ledger, *amounts, inputs=()):
 
 
 def rebuild(ledger, after=0, until=LAST):
-    return ledger.call(ALICE, "protocol.rebuild-outputs", {"after": after, "until": until})
+    told = {"rebuild": "r", "transactions": 0, "changed": 0, "failed": 0}
+    return ledger.call(ALICE, "protocol.rebuild-outputs", {"after": after, "until": until, **told})
+
+
+def rebuilt(ledger):
+    """The changes of a whole rebuild: a step may end by time."""
+    changed, step = 0, {"after": 0, "done": False}
+    while not step["done"]:
+        step = rebuild(ledger, after=step["after"])
+        changed += step["changed"]
+    return changed
 
 
 def rows(ledger, *columns):
@@ -105,7 +115,7 @@ def test_outputs_that_are_visible_now_come_after_all_others(ledger, limit):
     second = issue(ledger, 3, 4)
     assert unconsumed(ledger, limit) == [first[0], first[2], second[1]]
     ledger.functions.answer = said()
-    assert rebuild(ledger)["changed"] == 2
+    assert rebuilt(ledger) == 2
     expected = [first[0], first[2], second[1], first[1], second[0]]
     assert unconsumed(ledger, limit) == expected
     request = {"op": "named", "name": "all", "parameters": {}, "limit": 100, "after": None}
@@ -223,6 +233,6 @@ def test_a_flow_makes_some_steps_and_remembers_the_next():
     assert result["after"] == result["transactions"] == 2 * STEPS_MAX
     made, result = drive(rebuild_vault(made[-1].request), [{**step, "after": 50, "done": True}])
     assert [type(each) for each in made] == [Call, Call, Forget]
-    assert made[0].request == {"after": 2 * STEPS_MAX, "until": 99}
+    assert made[0].request.items() >= {"after": 2 * STEPS_MAX, "until": 99}.items()
     assert made[-1].key == "vault-rebuild:r"
     assert (result["done"], result["changed"]) == (True, STEPS_MAX + 1)

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
+from host.adapters.http.acceptor import DoorMetrics
 from host.nodes.quotas.defaults import live_quota
-from host.rest.acceptor import DoorMetrics
 from host.runtime.wiring.flows import flow_config
 from host.runtime.wiring.rest import live_door
 from host.settings.live import LiveConfig, StoredSection

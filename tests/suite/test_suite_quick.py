@@ -5,8 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LISTED = (ROOT / "tests" / "quick").read_text(encoding="utf-8").splitlines()
-WHOLE_HOSTS = {"e2e", "fuzz", "smoke", "suite", "testkit", "walls"}
-"""Folders whose tests start whole networks, fuzzers or pytest itself, each for many seconds."""
+WHOLE_HOSTS = {"e2e", "fuzz", "models", "smoke", "suite", "testkit", "walls"}
+"""Folders whose tests start whole networks, fuzzers, searches of models or pytest itself, each for many seconds."""
 
 
 def test_every_folder_of_tests_has_a_line() -> None:

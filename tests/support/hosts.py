@@ -10,6 +10,8 @@ import httpx2
 
 from host.adapters.files.data_directory import DataDirectory
 from host.adapters.os.system import SystemClock, SystemEntropy
+from host.domain.ids import EpochMs
+from host.ports.clock import TwoClocks
 from host.runtime.app import composed
 from host.runtime.plugin_loading import declared_settings
 from host.runtime.wiring.rest import Rest
@@ -24,15 +26,31 @@ def settings_of(data_dir: Path, **settings: Any) -> HostSettings:
     return load_settings(options=options, file=None, environment={}, declare=declared_settings)
 
 
+class AdjustableClock:
+    """The system's clocks; `ahead_ms` sets the time of day, as an administrator does."""
+
+    def __init__(self) -> None:
+        self._system = SystemClock()
+        self.ahead_ms = 0
+
+    def now_ms(self) -> EpochMs:
+        return EpochMs(self._system.now_ms() + self.ahead_ms)
+
+    def steady_ms(self) -> int:
+        return self._system.steady_ms()
+
+
 @contextmanager
-def running_host(data_dir: Path, *, password: str, **settings: Any) -> Iterator[Rest]:
+def running_host(
+    data_dir: Path, *, password: str, clock: TwoClocks | None = None, **settings: Any
+) -> Iterator[Rest]:
     """A composed host, whose user `admin` has the password."""
     directory = DataDirectory.hold(data_dir)
     try:
         with composed(
             settings_of(data_dir, **settings),
             directory,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             entropy=SystemEntropy(),
             given_password=password,
         ) as host:

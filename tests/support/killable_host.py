@@ -69,7 +69,7 @@ class KillableHost:
             )
         line = self._process.stdout.readline()
         assert line, log.read_text()[-2000:]
-        facts = json.loads(line)
+        self.facts = facts = json.loads(line)
         assert "url" in facts, facts
         self.url = facts["url"]
         self._client = httpx2.Client(

@@ -19,8 +19,8 @@ from host.entities import EntityCapability
 from host.keys import SCHEMA as KEY_SCHEMA
 from host.keys import SchemePublicKeys, SoftKeyStore
 from host.keys.capabilities import CryptoCapability, SigningCapability
-from host.ledger import SCHEMA as LEDGER_SCHEMA
-from host.ledger import LedgerCapability
+from host.ledger.capability import LedgerCapability
+from host.ledger.vault.tables import SCHEMA as LEDGER_SCHEMA
 from host.network.membership import MembershipCapability
 from host.ports.capability import Capability
 from host.ports.keys import KeyCategory, KeyStore

@@ -87,6 +87,9 @@ FLOW = [
     row("stubborn", "probe_flows.Stubborn"),
     row("fails-deep", "probe_flows.FailDeep", "on purpose"),
     row("fails", "probe_flows.Play", [{"raise": "on purpose"}]),
+    row("exits", "probe_flows.Leave", "SystemExit"),
+    row("closes", "probe_flows.Leave", "GeneratorExit"),
+    row("unprintable", "probe_flows.Leave", "UnprintableError"),
     row("log-flood", "probe_flows.Play", calls(*[("log", "write", LONG_LINE)] * 34)),
     row("host-calls", "probe_flows.Play", calls(*[("log", "write", LINE)] * HOST_CALLS_MAX)),
     row(

@@ -118,7 +118,26 @@ DELIVERY = [
                 "delivery_flows.DeliverOrder",
                 lambda results: {"id": _made(results[1])},
             ),
+            (ALICE, "delivery_tracking.AwaitDelivery", lambda results: {"id": _made(results[1])}),
+            (
+                ALICE,
+                "delivery_flows.DisputeOrder",
+                lambda results: {
+                    "id": _made(results[1]),
+                    "complaint": {"text": "broken", "missing": {"glass": 1}},
+                },
+            ),
+            (
+                BOB,
+                "delivery_flows.SettleOrder",
+                lambda results: {"id": _made(results[1]), "refund": "12.00"},
+            ),
             (CHARLIE, "delivery_tracking.LargerOrders", '"18.99"'),
+            (
+                CHARLIE,
+                "delivery_tracking.DueOrders",
+                {"by": "2999-12-31", "statuses": ["settled", "disputed"]},
+            ),
         ),
         sizes=False,
     ),

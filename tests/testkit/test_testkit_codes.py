@@ -37,6 +37,12 @@ def test_codes_of_flow_code_and_of_platform_calls(network):
         assert told(failed_of(network, flow, body)[0]) == ("FLOW_FAILED", code)
 
 
+@pytest.mark.parametrize("where", ["send", "build"])
+def test_a_value_without_a_form_ends_the_flow_with_a_code(native, where):
+    error, _ = failed_of(native, "SendUnfit", where)
+    assert told(error) == ("FLOW_FAILED", "value-not-of-type")
+
+
 @pytest.mark.parametrize("code", ["two words", "", "x" * 101, "ümlaut", 7, None, "a\nb"])
 def test_what_is_no_code_is_not_told_as_one(native, code):
     error, _ = failed_of(native, "Play", [{"raise": "on purpose", "code": code}])

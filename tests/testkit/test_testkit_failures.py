@@ -63,6 +63,9 @@ class Sell(Command):
     pass
 """
 FLOWS = """
+import uuid
+from dataclasses import dataclass, field
+
 from cordapp.flows import (
     ClientStartableFlow, CordaRuntimeError, FlowSession, ResponderFlow, SubFlow, initiated_by,
     initiating_flow,
@@ -157,13 +160,33 @@ class Clocked(ClientStartableFlow[int, int]):
     def call(self, count: int) -> int:
         self.flow_engine.sleep(-1)
         return 1
+
+
+@dataclass
+class Order:
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+class Identified(ClientStartableFlow[int, int]):
+    def call(self, count: int) -> int:
+        Order()
+        return 1
+
+
+class Recursive(ClientStartableFlow[int, int]):
+    def call(self, count: int) -> int:
+        return deep(count)
+
+
+def deep(count: int) -> int:
+    return deep(count + 1)
 """
 TESTS = """
 import pytest
 from shop_contracts import Goods, Sell
 
 NAMES = ["Explicit", "Implicit", "Suppressed", "Noted", "Grouped", "Nested", "Asking", "Clocked"]
-NAMES += ["Ungranted"]
+NAMES += ["Ungranted", "Recursive", "Identified"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -200,7 +223,7 @@ def reports(tmp_path_factory):
         text=True,
         check=False,
     )
-    assert "20 failed" in done.stdout, done.stdout + done.stderr
+    assert "24 failed" in done.stdout, done.stdout + done.stderr
     found = re.split(r"^_+ test_(\w+)\[(.*?)\] _+$", done.stdout, flags=re.MULTILINE)[1:]
     named = zip(found[::3], found[1::3], found[2::3], strict=True)
     return {tuple(sorted(ids.split("-"))): text for _, ids, text in named}
@@ -267,6 +290,25 @@ def test_a_failing_flow_shows_places_and_causes(reports, way, name, places, join
         at = found.start()
     assert joined in report
     assert "test_shop.py:12: FlowFailedError" in report
+
+
+@BOTH
+def test_a_refused_uuid_names_what_makes_one(reports, way):
+    report = shown(reports, way, "Identified")
+    assert "Order()" in report
+    assert "uuid.uuid4: the sandbox has no randomness" in report
+    assert "self.random.uuid() of a flow makes a random UUID" in report
+    assert "__init__" not in re.findall(r"  at (.*)", report)[-1]  # a dataclass's, in no file
+
+
+@BOTH
+def test_the_frames_of_a_recursion_are_folded(reports, way):
+    report = shown(reports, way, "Recursive")
+    assert "RecursionError: maximum recursion depth exceeded" in report
+    assert re.search(r"\[Previous line repeated \d{2,} more times\]", report)
+    assert (
+        report.count(f"at shop_flows.py:{LINES.index('    return deep(count + 1)') + 1} deep") == 3
+    )
 
 
 @BOTH

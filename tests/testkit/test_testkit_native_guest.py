@@ -98,6 +98,20 @@ def test_an_err_may_be_caught_and_fails_the_flow_otherwise(run, failures):
     assert failures.find("f1").exception.code == "out-of-luck"
 
 
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("SystemExit", "3"), ("GeneratorExit", "GeneratorExit"), ("UnprintableError",) * 2],
+)
+def test_what_is_no_exception_fails_the_flow_at_its_line(run, failures, kind, message):
+    failed = run("Leave", kind, answers())
+    assert isinstance(failed, FlowFailedInGuest)
+    assert (failed.type, failed.message) == (kind, message)
+    (place,) = failed.trace
+    assert place.startswith("probe_flows.py:")
+    assert place.endswith(" call")
+    assert type(failures.find("f1").exception).__name__ == kind
+
+
 def test_a_suspension_cannot_be_caught(run):
     calls = []
 

@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from host.guests.code import CodeRefusedError
+from host.tools.testkit.own_frames import refusal_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = """
@@ -100,9 +104,10 @@ def test_what_is_refused_before_a_test_runs_is_told_without_a_traceback(tmp_path
         (tmp_path / name / "workflows" / "shop_flows.py").write_text(flows)
         (tmp_path / name / f"test_{name}.py").write_text(tests)
     plugin = ("-p", "cordapp_testkit.pytest_plugin", "-p", "no:cacheprovider")
-    reports = {
-        name: run(tmp_path, "-m", "pytest", "-q", "-rN", *plugin, name).stdout for name in mistakes
-    }
+    words = ("-m", "pytest", "-q", "-rN", "--continue-on-collection-errors", *plugin)
+    # One run cannot load two modules of one name, so that "types" has a run of its own.
+    together = run(tmp_path, *words, "capability", "module", "name").stdout
+    reports = {**dict.fromkeys(mistakes, together), "types": run(tmp_path, *words, "types").stdout}
     for name, expected in {
         "capability": "cordapp.toml: line 13: workflow.capabilities: 'ledgers', 'session' unknown, expected some of",
         "module": "error[cordapp-source-refused]: workflows: entry module 'shop_flow' is not there:"
@@ -137,3 +142,12 @@ def test_what_takes_seconds_is_announced_past_the_capturing(tmp_path):
     assert "1 passed" in done.stdout
     assert "compiling" not in done.stdout
     assert "cordapp: compiling the component ...\n" in done.stderr
+
+
+def test_a_refusal_of_code_that_threads_prepare_is_told_without_a_traceback():
+    refusing = {"__name__": "host.guests.code", "CodeRefusedError": CodeRefusedError}
+    exec("def prepare(): raise CodeRefusedError('too large')", refusing)  # frames of the host
+    with ThreadPoolExecutor(1) as threads:
+        refused = threads.submit(refusing["prepare"]).exception()
+    assert "concurrent.futures.thread" in str(refused.__traceback__.tb_frame.f_globals["__name__"])
+    assert refusal_of(refused) == "error[cpk-code-refused]: too large"

@@ -107,6 +107,7 @@ WARNED = {
     "match": ("match 1:\n    case 1:\n        import absent", 3, "loading app"),
     "loop": ("for x in ():\n    import absent", 2, "loading app"),
     "dynamic": ("import importlib\nimportlib.import_module('absent')", 2, "loading app"),
+    "dynamic, in letters that stand for others": ("import importlib\nimportlib.\uff49mport_module('absent')", 2, "loading app"),
     "dynamic alias": ("from importlib import import_module as im\ndef f():\n    return im('absent')", 3, "a call"),
     "dunder import": ("x = lambda: __import__('absent')", 1, "loading app"),
 }  # fmt: skip
@@ -227,9 +228,26 @@ def test_a_module_that_a_call_imports_may_be_of_another_python(tmp_path: Path) -
     assert "importing old fails with SyntaxError" in warning
 
 
-def test_one_import_is_told_of_once_for_each_file(tmp_path: Path) -> None:
-    text = "def f():\n    import absent\ndef g():\n    import absent\n"
-    assert len(collect(tmp_path, text, tool=text).warnings) == 2
+def test_every_place_of_an_import_is_told_of_once(tmp_path: Path) -> None:
+    text = "def f():\n    from absent import a, b\ndef g():\n    import absent; import absent\n"
+    found = collect(tmp_path, text, tool=text).warnings
+    assert [warning.partition(": ")[0] for warning in found] == [
+        "app.py:2", "app.py:4", "tool.py:2", "tool.py:4"
+    ]  # fmt: skip
+
+
+def test_an_import_is_refused_at_each_of_its_places(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        "import absent, missing\nclass A:\n    import absent\ntry:\n    import absent.x\nfinally:\n    pass\n",
+    )
+    places = [line.split(", which")[0] for line in found.splitlines()]
+    assert places == [
+        "app.py:1: import of 'absent'",
+        "app.py:1: import of 'missing'",
+        "app.py:3: import of 'absent'",
+        "app.py:5: import of 'absent.x'",
+    ]
 
 
 def test_a_list_of_warnings_has_an_end(tmp_path: Path) -> None:

@@ -194,7 +194,8 @@ def test_errors_refuse_a_build_and_warnings_do_not(tmp_path: Path) -> None:
     with pytest.raises(LintRefusedError, match=r"app/__init__.py:2:1: import of '_random'"):
         checked(load_project(project(tmp_path / "a", SOURCE)))
     (warning,) = checked(load_project(project(tmp_path / "b", "for x in {1, 2}: pass")))
-    assert warning == "contracts/app/__init__.py:1:10: a loop over a set [set-order]"
+    place = "contracts/app/__init__.py:1:10: a loop over a set [set-order]: "
+    assert warning == f"{place}{RULES[Rule.SET_ORDER].hint}"
 
 
 def test_the_command_tells_by_text_json_and_exit_status(
@@ -278,3 +279,22 @@ def test_what_a_build_refuses_of_the_sources_is_found(tmp_path: Path) -> None:
     assert "workflows: entry module 'a_flows' is not there" in messages
     assert "hides 'json' of the runtime" in messages
     assert checked(load_project(tmp_path)) == ()
+
+
+def test_calls_that_a_sandbox_refuses_are_warned_of_in_flows(tmp_path: Path) -> None:
+    project_file, workflow = dedent(REFUSED["cordapp.toml"]).split("[contract]")
+    workflow = workflow[workflow.index("[workflow]") :].replace('"b_flows",', "")
+    for name, text in {
+        "cordapp.toml": project_file + workflow,
+        "workflows/a_flows.py": "from datetime import datetime\nimport random\n\n\n"
+        "def stamp():\n    random.Random(7).random()\n    return datetime.now(), random.random()\n\n\n"
+        "def allowed():\n    return datetime.now()  # cordbox: allow flow-clock: never called\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    project = load_project(tmp_path)
+    clock, chance = lint_project(project)
+    assert (clock.file, clock.line, clock.rule) == ("workflows/a_flows.py", 7, "flow-clock")
+    assert (chance.line, chance.rule, chance.severity) == (7, "flow-randomness", "warning")
+    warned, _ = checked(project)
+    assert warned.endswith("[flow-clock]: a sandbox has no clock: use self.clock.now() in a flow")

@@ -143,3 +143,10 @@ def test_sdk_files_of_another_version_are_replaced(tmp_path: Path) -> None:
     found = collect_sources(tmp_path, ("app",), rules=RULES, base=base).files
     assert found["cordapp/flows.py"] == sdk_sources()["cordapp/flows.py"]
     assert "theirs.py" not in found
+
+
+def test_code_that_a_sandbox_would_not_load_names_its_largest_parts(tmp_path: Path) -> None:
+    large = {f"big{n}": f"TEXT = '{'é' * 150_000}'\n" for n in range(6)}  # escaped: six bytes each
+    told = refusal(tmp_path, app="", **large)
+    assert "in the form that a sandbox loads, at most 4194304: vendor fewer packages" in told
+    assert "; the largest are big0 150" in told

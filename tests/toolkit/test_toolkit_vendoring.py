@@ -18,6 +18,7 @@ from host.tools.requirements_lock import VendoringRefusedError
 from host.tools.runtime_modules import SourceRules
 from host.tools.sources import SourceRefusedError, collect_sources
 from host.tools.vendoring import import_paths, vendored_packages
+from tests.support.properties import examples
 
 RULES = SourceRules.of_default_runtime()
 
@@ -242,7 +243,7 @@ def test_plain_python_finds_what_the_sandbox_gets(shelf: Any) -> None:
 
 
 @pytest.mark.property
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150))
 @given(
     place=st.floats(0, 1, exclude_max=True),
     change=st.binary(max_size=4),

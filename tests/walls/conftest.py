@@ -19,7 +19,7 @@ from cpi.package.group_policy_generation import generate_static_policy
 from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
 from sandbox.runtime import Sandbox
-from tests.support.hosts import polled, running_host
+from tests.support.hosts import AdjustableClock, polled, running_host
 from tests.support.keystores import make_key
 
 API = "/api/v5_2"
@@ -31,6 +31,7 @@ GROUPS = {
 }
 BLUE_MODULE = 'PASSPHRASE = "only blue knows"\n'
 SECONDS_MAX = 60
+_ENDED = ("COMPLETED", "FAILED", "KILLED")
 _numbers = count(1)
 
 
@@ -54,17 +55,33 @@ class Node:
 
     def run(self, code: str) -> Outcome:
         """Execute `code` in the node's sandbox, as its CorDapp's flow."""
+        return self.outcome(self.start(code))
+
+    def start(self, code: str) -> str:
+        """Start a flow that executes `code`; returns its client request id."""
         request_id = str(next(_numbers))
         body = {
             "clientRequestId": request_id,
             "flowClassName": "probe_flows.Probe",
             "requestBody": {"code": code},
         }
-        path = f"{API}/flow/{self.short_hash}"
-        reply = self.client.post(path, json={"startFlow": body})
+        reply = self.client.post(self._path, json={"startFlow": body})
         assert reply.status_code == 202, reply.text
-        ended = ("COMPLETED", "FAILED", "KILLED")
-        found = polled(self.client, f"{path}/{request_id}", lambda s: s["flowStatus"] in ended)
+        return request_id
+
+    @property
+    def _path(self) -> str:
+        return f"{API}/flow/{self.short_hash}"
+
+    def is_open(self, request_id: str) -> bool:
+        """Whether a flow has not ended yet."""
+        status = self.client.get(f"{self._path}/{request_id}").json()
+        return status["flowStatus"] not in _ENDED
+
+    def outcome(self, request_id: str) -> Outcome:
+        """How a flow has ended, as soon as it has."""
+        path = f"{self._path}/{request_id}"
+        found = polled(self.client, path, lambda status: status["flowStatus"] in _ENDED)
         result = found["flowResult"]
         return Outcome(
             status=found["flowStatus"],
@@ -90,6 +107,7 @@ class Node:
 class World:
     client: TestClient
     data_dir: Path
+    clock: AdjustableClock
     red_alice: Node
     red_bob: Node
     blue_alice: Node
@@ -132,7 +150,7 @@ def cpi_of(group: str, key: SigningKey, folder: Path) -> bytes:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("walls")
-    data_dir = folder / "data"
+    data_dir, clock = folder / "data", AdjustableClock()
     isolation = os.environ.get("CORDBOX_ISOLATION", "shared")
     settings = {
         "cache_dir": default_cache_dir(),
@@ -141,7 +159,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> 
         "restored_instances": os.environ.get("CORDBOX_RESTORED_INSTANCES", "true") != "false",
     }
     with (
-        running_host(data_dir, password=PASSWORD, **settings) as host,
+        running_host(data_dir, password=PASSWORD, clock=clock, **settings) as host,
         TestClient(host.asgi, follow_redirects=False) as client,
     ):
         client.auth = ("admin", PASSWORD)
@@ -156,6 +174,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> 
         yield World(
             client=client,
             data_dir=data_dir,
+            clock=clock,
             red_alice=nodes["red", ALICE],
             red_bob=nodes["red", BOB],
             blue_alice=nodes["blue", ALICE],

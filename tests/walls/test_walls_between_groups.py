@@ -9,6 +9,7 @@ import json
 import pytest
 
 pytestmark = pytest.mark.slow
+DAY_MS = 86_400_000
 
 
 def test_sandbox_can_see_bundles_in_its_own_sandbox_group(world):
@@ -88,6 +89,32 @@ def test_two_groups_have_storage_of_their_own(world):
     assert world.red_bob.answer(find) == []
     assert world.red_alice.folder != world.blue_alice.folder
     assert b"blue" not in b"".join(f.read_bytes() for f in world.red_alice.folder.iterdir())
+
+
+def test_a_full_queue_and_a_clock_that_is_set_meanwhile_reach_no_other_node(world):
+    """Timers run, messages are on their way, and one node has far more flows than threads."""
+    asleep = "for _ in range(5): flow.flow_engine.sleep(30)\nresult = 'slept'"
+    asking = """
+session = flow.flow_messaging.initiate_flow("O=Bob, L=London, C=GB")
+session.send("who are you?")
+flow.flow_engine.sleep(30)
+result = session.receive(str)
+"""
+    waiting = [world.red_alice.start(code) for _ in range(15) for code in (asleep, asking)]
+    others, steps = [], [DAY_MS, -DAY_MS, -30 * DAY_MS, 30 * DAY_MS]
+    try:
+        while world.red_alice.is_open(waiting[-1]):
+            world.clock.ahead_ms = steps[len(others) % len(steps)]
+            others.append(world.blue_carol.answer("flow.flow_engine.sleep(1)\nresult = 'done'"))
+    finally:
+        world.clock.ahead_ms = 0
+    assert len(others) > 1, "another node's flows ended while the queue was full"
+    ended = [world.red_alice.outcome(request_id) for request_id in waiting]
+    assert {flow.status for flow in ended} == {"COMPLETED"}, ended
+    assert [flow.result for flow in ended] == ["slept", "O=Bob, L=London, C=GB"] * 15
+    for node in (world.red_alice, world.red_bob, world.blue_carol):
+        path = f"/api/v5_2/virtualnode/{node.short_hash}/usage"
+        assert node.client.get(path).json()["hits"] == {}
 
 
 @pytest.mark.parametrize(

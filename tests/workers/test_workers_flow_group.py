@@ -3,11 +3,10 @@
 import pytest
 
 from host.adapters.memory.store import MemoryStore
-from host.adapters.os.system import host_name
 from host.adapters.partitions import PARTITIONS
 from host.domain.group_members import MemberName
 from host.flow.core.messages import GROUP
-from host.runtime.wiring.flows import _only_member
+from host.runtime.wiring.flows import only_member
 from host.runtime.workers.flow_group import FlowGroup
 
 TTL = 60_000
@@ -61,11 +60,11 @@ def test_another_hosts_members_are_left_alone(store, owned):
     here = enter(store, FlowGroup(store, host="here", run="b"), "flow-0", 7)
     FlowGroup(store, host="here", run="b").left("flow-0", 8)
     assert owned().keys() == {there, "named by something else", here}
-    combined = _only_member(store, "c")
+    combined = only_member(store, GROUP, "c", host="third")
     store.join(GROUP, combined, ttl_ms=TTL)
-    again = _only_member(store, "d")
+    again = only_member(store, GROUP, "d", host="third")
     assert owned().keys() == {there, "named by something else", here}
-    assert {MemberName.parse(name).host for name in (combined, again)} == {host_name()}
+    assert {MemberName.parse(name).host for name in (combined, again)} == {"third"}
 
 
 @pytest.mark.parametrize("text", ["", "a.b.c", "a.b.1.r.x", "a.b.x.r", "a..1.r", "named"])

@@ -12,7 +12,7 @@ from tests.support.metrics_page import compared_with_page
 from tests.workers.conftest import CORDBOX, HostProcess
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
-SPLIT = "flow=1,crypto=1,persistence=1,verification=1,membership=1"
+SPLIT = "flow=1,crypto=1,uniqueness=1,persistence=1,verification=1,membership=1"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_every_kind_has_its_process_and_rest_tells_of_all(host):
         assert client.get("/status").json() == {"status": "OK"}
         seen = client.get("/overview").json()
         metrics = client.get("/metrics").text
-    kinds = {"crypto", "verification", "membership", "persistence", "flow", "rest"}
+    kinds = {"crypto", "uniqueness", "verification", "membership", "persistence", "flow", "rest"}
     assert {w["kind"] for w in seen["workers"]} == kinds
     assert {w["pid"] for w in seen["workers"]} == host.pids()
     for kind in kinds:
@@ -41,11 +41,14 @@ def test_the_metrics_of_every_worker_are_those_of_the_page(host):
     seen, wrong = compared_with_page(text)
     assert wrong == []
     assert len(seen) > 20
-    workers = {"crypto-0", "verification-0", "membership-0", "persistence-0", "flow-0", "rest-0"}
+    kinds = ("crypto", "uniqueness", "verification", "membership", "persistence", "flow", "rest")
+    workers = {f"{kind}-0" for kind in kinds}
     assert workers <= set(re.findall(r'worker="([a-z]+-[0-9]+)"', text))
 
 
-@pytest.mark.parametrize("kind", ["crypto", "verification", "membership", "persistence", "flow"])
+@pytest.mark.parametrize(
+    "kind", ["crypto", "uniqueness", "verification", "membership", "persistence", "flow"]
+)
 def test_a_killed_worker_is_restarted(host, kind):
     name = f"{kind}-0"
     before = host.table()

@@ -31,6 +31,7 @@ from host.ports.keys import KeyCategory, KeyInfo
 from host.runtime.rpc import Interface, RpcClient, RpcServer, Service, wire
 from host.runtime.rpc.frames import Answer, Call, RemoteFailureError, error_of, refusal_of
 from host.runtime.rpc.server import CallInvalidError
+from tests.support.properties import examples
 
 KEY = b"k" * 32
 ALICE = HoldingIdentity(x500_name=MemberX500Name.parse("O=Alice, L=London, C=GB"), group_id="group")
@@ -238,7 +239,9 @@ def test_a_frame_that_is_no_call_is_refused(folder, server, frame):
 @pytest.mark.property
 @given(garbage=st.binary(min_size=1, max_size=100))
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=examples(50),
 )
 def test_garbage_before_the_handshake_harms_nobody(folder, server, echo, garbage):
     with (

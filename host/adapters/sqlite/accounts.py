@@ -21,7 +21,7 @@ WHOLE = ""
 
 
 class Changes:
-    """The changes of one unit to accounts; written with one statement per net change."""
+    """The changes of one unit to accounts; written by one call, a row for each net change."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str, str | None], tuple[int, int, int]] = {}
@@ -47,35 +47,44 @@ class Changes:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Update the accounts, within the transaction of the unit."""
+        rows = list[tuple[str, str, str, int, int, int]]()
         for (node, account, peer), change in self._sums.items():
             if change == _SAME:
                 continue
-            if peer is None:
-                connection.execute(_CHANGE_WHOLE, (node, account, *change))
-            else:
-                connection.execute(_CHANGE_BOTH, (node, account, *change, peer))
+            rows.append((node, account, WHOLE, *change))
+            if peer is not None:
+                rows.append((node, account, peer, *change))
+        if rows:
+            connection.executemany(_CHANGE, rows)
 
 
 _SAME = (0, 0, 0)
 _CHANGE = (
-    "INSERT INTO accounts VALUES (?1, ?2, '', ?3, ?4, ?5){}"
+    "INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes,"
     " things = things + excluded.things, lasting = lasting + excluded.lasting"
 )
-_CHANGE_WHOLE = _CHANGE.format("")
-_CHANGE_BOTH = _CHANGE.format(", (?1, ?2, ?6, ?3, ?4, ?5)")
-SIZE = "length(CAST(key AS BLOB)) + length(value)"
-"""SQL of the charged bytes of a record."""
-STATE_SIZE = f"{SIZE} + large_bytes"
-"""SQL of the charged bytes of a state."""
+SIZE = "length(CAST(key AS BLOB)) + length(value) + large_bytes"
+"""SQL of the charged bytes of a record or state; those of a staged value are in `large_bytes`."""
+_JOURNAL_SIZE = "sum(length(value) + large_bytes)"
+
+
+def _of_row(row: str) -> str:
+    return (
+        SIZE.replace("key", f"{row}.key")
+        .replace("value", f"{row}.value")
+        .replace("large_bytes", f"{row}.large_bytes")
+    )
+
+
 RECORD_TRIGGERS = tuple(
     f"CREATE TRIGGER records_{name}_whole AFTER {event} ON records WHEN {row}.node IS NOT NULL"  # noqa: S608  # constants
     f" BEGIN INSERT INTO accounts VALUES ({row}.node, 'bus', '', {sign}({size}), {sign}1, 0)"
     " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes,"
     " things = things + excluded.things; END"
     for name, event, row, sign, size in (
-        ("in", "INSERT", "NEW", "", SIZE.replace("key", "NEW.key").replace("value", "NEW.value")),
-        ("out", "DELETE", "OLD", "-", SIZE.replace("key", "OLD.key").replace("value", "OLD.value")),
+        ("in", "INSERT", "NEW", "", _of_row("NEW")),
+        ("out", "DELETE", "OLD", "-", _of_row("OLD")),
     )
 )
 
@@ -98,7 +107,7 @@ _COUNTING = (
         table="states",
         when="t.account IS NOT NULL",
         account="t.account",
-        size=STATE_SIZE,
+        size=SIZE,
         lasting="(t.due_at IS NULL)",
     ),
     _Counted(table="work", when="t.node != ''", account="'bus'", size=SIZE),
@@ -108,7 +117,7 @@ _COUNTING = (
         when="1",
         account="t.account",
         # Their own sums are the values to verify.
-        size="coalesce((SELECT sum(length(value)) FROM journal WHERE flow_id = t.flow_id), 0)",
+        size=f"coalesce((SELECT {_JOURNAL_SIZE} FROM journal WHERE flow_id = t.flow_id), 0)",  # noqa: S608  # constants
         things="0",
     ),
 )
@@ -201,7 +210,7 @@ def recount(connection: sqlite3.Connection) -> Sequence[Discrepancy]:
 def repair(connection: sqlite3.Connection, found: Sequence[Discrepancy]) -> None:
     """Correct accounts, within the caller's write transaction."""
     connection.execute(
-        "UPDATE journals SET bytes = coalesce((SELECT sum(length(value)) FROM journal WHERE"
+        f"UPDATE journals SET bytes = coalesce((SELECT {_JOURNAL_SIZE} FROM journal WHERE"  # noqa: S608  # constants
         " journal.flow_id = journals.flow_id), 0)"
     )
     connection.executemany(

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from host.adapters.sqlite.files import let_shrink
 from host.adapters.sqlite.group_commit import refusal_of
+from host.adapters.sqlite.pieces import Joined
 from host.domain.errors import StorageError
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
     )
     try:
+        connection.create_aggregate("joined", 1, Joined)  # type: ignore[arg-type]  # stubs: numbers
         let_shrink(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

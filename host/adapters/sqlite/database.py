@@ -157,8 +157,7 @@ class Database:
             StorageBusyError: another process held the write lock for longer than the busy timeout.
             RuntimeError: this thread is inside such a transaction of this database already.
         """
-        if self._writer == threading.get_ident():
-            raise RuntimeError(f"a second transaction on {self.path} inside the first")
+        self.refuse_second()
         with self._write_lock:
             self._writer = threading.get_ident()
             try:
@@ -169,7 +168,7 @@ class Database:
                         result = work(connection)
                         if connection.info[_COUNTS]:
                             connection.execute(_ADD_REVISION)
-                        give_back(_driver(connection))
+                        give_back(driver_of(connection))
                         number = self._counted(connection)
                     if self._mark is not None:
                         self._mark.keep(number)
@@ -177,8 +176,17 @@ class Database:
             finally:
                 self._writer = None
 
+    def refuse_second(self) -> None:
+        """Refuse a transaction within one that this thread executes.
+
+        Raises:
+            RuntimeError: it would wait for itself.
+        """
+        if self._writer == threading.get_ident():
+            raise RuntimeError(f"a second transaction on {self.path} inside the first")
+
     def _counted(self, connection: Connection) -> int:
-        return 0 if self._mark is None else count_commit(_driver(connection))
+        return 0 if self._mark is None else count_commit(driver_of(connection))
 
     def scrub(self) -> None:
         """Erase deleted rows from the disk, as far as SQLite can while others read.
@@ -229,7 +237,8 @@ class Database:
         self.close()
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection below one of SQLAlchemy."""
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     return driver
 
@@ -256,7 +265,8 @@ def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-        connection.exec_driver_sql(BEGIN_WRITE if immediate else BEGIN_READ)
+        # By the driver: SQLAlchemy's part of an execution costs more than the statement.
+        driver_of(connection).execute(BEGIN_WRITE if immediate else BEGIN_READ).close()
 
     return engine
 

@@ -21,6 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from host.adapters.sqlite import json_values
 from host.adapters.sqlite.like import like
 from host.database.sql import (
+    DurationKey,
     Greatest,
     JsonField,
     JsonHasKey,
@@ -58,6 +59,7 @@ _INSTRUCTIONS = 20
 """Instructions of SQLite's virtual machine between two checks of the clock."""
 _LENT = "cordbox functions"
 _NUMBER_KEY, _HAS_KEY = "cordbox_number_key", "cordbox_has_key"
+_DURATION_KEY = "cordbox_duration_key"
 _PART, _TEXT = "cordbox_json_part", "cordbox_json_text"
 _FUNCTIONS = {
     Least: "min",
@@ -65,6 +67,7 @@ _FUNCTIONS = {
     Position: "instr",
     Like: _LIKE,
     NumberKey: _NUMBER_KEY,
+    DurationKey: _DURATION_KEY,
     JsonHasKey: _HAS_KEY,
     JsonObjectOf: "json_object",
     JsonField: "json_extract",
@@ -185,6 +188,7 @@ def _like(value: str | float | None, pattern: str | None) -> bool | None:
 _LENT_FUNCTIONS: Mapping[str, Callable[..., str | bool | None]] = {
     _LIKE: _like,
     _NUMBER_KEY: json_values.number_key,
+    _DURATION_KEY: json_values.duration_key,
     _HAS_KEY: json_values.has_key,
     _PART: json_values.part,
     _TEXT: json_values.text,

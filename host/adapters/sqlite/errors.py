@@ -7,14 +7,14 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from host.adapters.sqlite.files import lacks_room, primary_code
-from host.domain.errors import DiskFullError, StorageError, UnavailableError
-
-
-class StorageBusyError(UnavailableError):
-    """Another process holds the database's write lock for longer than the busy timeout."""
-
-    code = "storage-busy"
+from host.adapters.sqlite.files import lacks_descriptors, lacks_room, primary_code
+from host.domain.errors import (
+    DiskFullError,
+    OutageError,
+    StorageBusyError,
+    StorageError,
+    UnavailableError,
+)
 
 
 class VaultMissingError(StorageError):
@@ -83,7 +83,7 @@ _REASONS = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Convert database failures of the block into `StorageError` or `StorageBusyError`.
+    """Convert database failures of the block into `StorageError` or `UnavailableError`.
 
     A violated constraint is not converted: it is an error of the caller, not of the storage.
     """
@@ -97,11 +97,15 @@ def translated(path: Path) -> Iterator[None]:
         raise _storage_error(path, exc) from exc
 
 
-def _storage_error(path: Path, cause: BaseException | None) -> StorageError | StorageBusyError:
+def _storage_error(path: Path, cause: BaseException | None) -> StorageError | UnavailableError:
     name = str(getattr(cause, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StorageBusyError(
             f"database {path}: another process is writing to it", path=str(path)
+        )
+    if lacks_descriptors(name):
+        return OutageError(
+            f"database {path} cannot be used: no file descriptor is free", path=str(path)
         )
     if lacks_room(path, name):
         return DiskFullError(f"database {path} cannot be used: the disk is full", path=str(path))

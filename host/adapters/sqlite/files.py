@@ -3,6 +3,7 @@
 Space freed by deletions is released to the disk in small portions.
 """
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -32,6 +33,21 @@ _NEARLY_FULL_BYTES = 128 * 1024
 def primary_code(name: str) -> str:
     """The primary result code of an extended one, both by name, such as `SQLITE_IOERR`."""
     return "_".join(name.split("_")[:2])
+
+
+def lacks_descriptors(name: str) -> bool:
+    """Whether an operation on a database failed because no file could be opened by anyone.
+
+    Args:
+        name: of SQLite's result code, which tells only that its files cannot be opened.
+    """
+    if primary_code(name) not in ("SQLITE_CANTOPEN", "SQLITE_IOERR"):
+        return False
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as exc:
+        return exc.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 def lacks_room(path: Path, name: str) -> bool:

@@ -3,25 +3,28 @@
 A commit costs one synchronisation of the log, whatever it holds. So threads queue their units, and
 the next thread commits all waiting units in one transaction; a refused unit is removed from it.
 Among processes an flock decides who writes: waiters sleep in the kernel instead of polling SQLite's
-own lock, and the kernel releases it when its holder is killed.
+own lock, and the kernel releases it when its holder is killed. Large units wait for a turn of their
+own first, see `large_writes`. Units of several nodes take turns by bytes, see `lane_queue`.
 """
 
 import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from host.adapters.files.identity.marks import Mark, count_commit
 from host.adapters.sqlite.files import lacks_room
+from host.adapters.sqlite.large_writes import LARGE_BYTES, LargeWrites
 from host.database.shared_batches import Queued, SharedBatches, fail_all
 from host.domain.errors import DiskFullError, StorageError
 
 _BATCH_MAX = 256
 """Maximum units of one transaction, so that the first of many does not wait for long."""
-_BATCH_BYTES_MAX = 2 * 1024 * 1024
+_BATCH_BYTES_MAX = 128 * 1024
 """No unit joins a transaction of this size: the first one need not wait for all others."""
 
 Write = Callable[[sqlite3.Connection], object]
@@ -37,11 +40,16 @@ class GroupCommit:
     Args:
         path: the database; the lock file stands beside it.
         connection: used by no one else.
+        copying: another one, which copies the write-ahead log after large writes.
         mark: stores the number of the newest commit; without one, commits are not counted.
     """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, mark: Mark | None = None
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        copying: sqlite3.Connection,
+        mark: Mark | None = None,
     ) -> None:
         self._path = path
         self._mark = mark
@@ -50,27 +58,32 @@ class GroupCommit:
             self._write_batch, batch_max=_BATCH_MAX, bytes_max=_BATCH_BYTES_MAX
         )
         self._open = threading.Lock()
-        self._lock_file: int | None = os.open(
-            f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        self._lock_file: int | None = _lock_file(path)
+        self._large = LargeWrites(_lock_file(path), copying)
 
-    def write(self, write: Write, *, size: int = 0) -> None:
+    def write(self, write: Write, *, size: int = 0, lane: Hashable = None) -> None:
         """Execute `write` and commit it durably, or change nothing.
 
         Args:
             write: executed within a transaction.
             size: approximate bytes that it writes or deletes.
+            lane: whose write it is: lanes take turns, by bytes.
 
         Raises:
             HostError: what `write` raised.
             StorageError: the file cannot be written.
         """
-        self._batches.run(write, size=size)
+        if size < LARGE_BYTES:
+            self._batches.run(write, size=size, lane=lane)
+        else:
+            large = partial(self._batches.run, write, size=size, lane=lane)
+            self._large.run(large, size=size, lane=lane)
 
     def close(self) -> None:
         """Wait for the running transaction; later writes are refused."""
         with self._open:
             self._connection.close()
+            self._large.close()
             if self._lock_file is not None:
                 os.close(self._lock_file)
             self._lock_file = None
@@ -174,6 +187,10 @@ class GroupCommit:
         """Roll the transaction back, unless it was committed."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def _lock_file(path: Path) -> int:
+    return os.open(f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def refusal_of(path: Path, error: sqlite3.Error) -> StorageError:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from host.adapters.sqlite.accounts import Changes
+from host.adapters.sqlite.pieces import VALUE_BYTES_MIN
 from host.domain.ids import FlowId
 
 PORTION_BYTES = 1024 * 1024
@@ -17,21 +18,29 @@ PORTION_BYTES = 1024 * 1024
 _ROWS_MAX = 1000
 
 
-def forget(connection: sqlite3.Connection, flow_ids: Iterable[FlowId], changes: Changes) -> None:
-    """Discharge journals, and delete or list them, within the caller's transaction."""
-    room = PORTION_BYTES
+def forget(connection: sqlite3.Connection, flow_ids: Iterable[FlowId], changes: Changes) -> bool:
+    """Discharge journals, and delete or list them, within the caller's transaction.
+
+    Returns:
+        Whether something may be left for a sweep: a listed journal, or pieces of large values.
+    """
+    room, is_left = PORTION_BYTES, False
     for flow_id in flow_ids:
-        size = 0
+        size = None
         for node, account, peer, size in connection.execute(
             "DELETE FROM journals WHERE flow_id = ? RETURNING node, account, peer, bytes",
             (flow_id,),
         ).fetchall():
             changes.add((node, account, peer), -size)
-        if size > room:
+        if (size or 0) > room:
             connection.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (flow_id,))
-        else:
-            connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
-            room -= size
+            is_left = True
+            continue
+        deleted = connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,)).rowcount
+        # The size of one that is charged to nobody is not known.
+        is_left |= deleted > 0 and (size is None or size >= VALUE_BYTES_MIN)
+        room -= size or 0
+    return is_left
 
 
 def sweep(connection: sqlite3.Connection) -> bool:

@@ -24,6 +24,14 @@ def number_key(value: str | float | None, bits: int) -> str | None:
         return None
 
 
+def duration_key(value: str | float | None, _nothing: int) -> str | None:
+    """The order key of a text that is a duration; None if it is none."""
+    try:
+        return None if value is None else order_key(OrderKind.DURATION, value)
+    except NoKeyError:
+        return None
+
+
 def has_key(document: str | None, key: str | None) -> bool | None:
     """Whether the JSON text is an object with this key, or an array or a string that has it."""
     if document is None or key is None:

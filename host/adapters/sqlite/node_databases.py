@@ -23,6 +23,7 @@ from host.adapters.sqlite.node_identity import (
     check_identity,
     give_node_identity,
 )
+from host.adapters.sqlite.shared_commits import SharedCommits
 from host.database.sql import dialect_of
 from host.domain.accounts import QuotaExceededError
 from host.domain.errors import HostError, NotFoundError, StorageError
@@ -41,13 +42,13 @@ class _OpenDatabase:
 
     Attributes:
         opening: lock that is held while the file is created and opened; others are not blocked.
-        database: None until it is open.
+        commits: of the database; None until it is open.
         users: number of threads that use or await it; guarded by the lock of all.
     """
 
     def __init__(self) -> None:
         self.opening = threading.Lock()
-        self.database: Database | None = None
+        self.commits: SharedCommits | None = None
         self.users = 0
 
 
@@ -131,11 +132,13 @@ class NodeDatabases:
             NotFoundError: no such virtual node; without a register, it has no file.
             StorageError: the file is damaged or missing, or cannot be created.
         """
-        with self._lease(short_hash) as database, database.read() as connection:
+        with self._lease(short_hash) as commits, commits.database.read() as connection:
             yield connection
 
     def transact(self, short_hash: ShortHash, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on one node's database; see `SqlDatabase.transact`.
+
+        Calls of one node at the same time share a commit.
 
         Raises:
             QuotaExceededError: it would make the file grow beyond its limit; nothing has changed.
@@ -147,8 +150,8 @@ class NodeDatabases:
             self._check_grown(short_hash, before, dialect_of(connection).used_bytes(connection))
             return result
 
-        with self._lease(short_hash) as database:
-            result = database.transact(within_limit)
+        with self._lease(short_hash) as commits:
+            result = commits.transact(within_limit)
         with self._lock:
             self._written.add(short_hash)
         return result
@@ -203,9 +206,9 @@ class NodeDatabases:
             self.note()
         with self._lock:
             while self._open:
-                database = self._open.popitem()[1].database
-                if database is not None:
-                    database.close()
+                commits = self._open.popitem()[1].commits
+                if commits is not None:
+                    commits.database.close()
 
     def _empty(self) -> bytes:
         """A file without content: created once, because a copy is much faster than its tables."""
@@ -221,20 +224,20 @@ class NodeDatabases:
         return self._root / short_hash / self._file.name
 
     @contextmanager
-    def _lease(self, short_hash: ShortHash) -> Iterator[Database]:
+    def _lease(self, short_hash: ShortHash) -> Iterator[SharedCommits]:
         with self._lock:
             held = self._open.setdefault(short_hash, _OpenDatabase())
             self._open.move_to_end(short_hash)
             held.users += 1
         try:
             with held.opening:
-                if held.database is None:
-                    held.database = self._opened(short_hash)
-            yield held.database
+                if held.commits is None:
+                    held.commits = SharedCommits(self._opened(short_hash))
+            yield held.commits
         finally:
             with self._lock:
                 held.users -= 1
-                if held.database is None and not held.users:
+                if held.commits is None and not held.users:
                     del self._open[short_hash]
                 idle = self._take_idle()
             for database in idle:
@@ -342,9 +345,9 @@ class NodeDatabases:
         for short_hash, held in list(self._open.items()):
             if len(self._open) <= self._open_max:
                 break
-            if not held.users and held.database is not None:
+            if not held.users and held.commits is not None:
                 del self._open[short_hash]
-                idle.append(held.database)
+                idle.append(held.commits.database)
         return idle
 
 

@@ -5,13 +5,13 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from host.adapters.sqlite.pieces import read_pieces
+from host.adapters.sqlite.pieces import whole
 from host.domain.accounts import Charge
 from host.domain.ids import EpochMs
 from host.ports.bus import DuePlace
 from host.ports.state import StateRecord
 
-_COLUMNS = "key, version, value, due_at, consumer, partition, pieces"
+_COLUMNS = f"key, version, {whole('states')}, due_at, consumer, partition"
 _LAST = "\U0010ffff"
 """Sorts after every text."""
 _BETWEEN = "key >= ? AND key < ?"
@@ -39,10 +39,7 @@ def get(connection: sqlite3.Connection, key: str) -> StateRecord | None:
     """See `States.get`."""
     sql = f"SELECT {_COLUMNS} FROM states WHERE key = ?"  # noqa: S608  # a constant
     row = connection.execute(sql, (key,)).fetchone()
-    if row is None or row[-1] is None:
-        return None if row is None else _state(row, row[2])
-    found = _read(connection, sql, (key,))
-    return found[0] if found else None
+    return None if row is None else _state(row)
 
 
 def get_many(connection: sqlite3.Connection, keys: Collection[str]) -> Mapping[str, StateRecord]:
@@ -96,20 +93,10 @@ def oldest(connection: sqlite3.Connection, charge: Charge, limit: int) -> Sequen
 def _read(
     connection: sqlite3.Connection, sql: str, values: tuple[object, ...]
 ) -> Sequence[StateRecord]:
-    rows = connection.execute(sql, values).fetchall()
-    if all(row[-1] is None for row in rows):
-        return [_state(row, row[2]) for row in rows]
-    connection.execute("BEGIN")  # the pieces may be deleted meanwhile
-    try:
-        return [
-            _state(row, row[2] if row[-1] is None else read_pieces(connection, row[-1]))
-            for row in connection.execute(sql, values).fetchall()
-        ]
-    finally:
-        connection.execute("ROLLBACK")
+    return [_state(row) for row in connection.execute(sql, values).fetchall()]
 
 
-def _state(row: Any, value: bytes) -> StateRecord:
-    key, version, _, due_at, group, partition, _ = row
+def _state(row: Any) -> StateRecord:
+    key, version, value, due_at, group, partition = row
     place = None if group is None else DuePlace(group=group, partition=partition)
     return StateRecord(key=key, version=version, value=value, due_at=due_at, place=place)

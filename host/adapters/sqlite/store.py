@@ -6,10 +6,12 @@ Any number of processes may use the file at once.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from host.adapters.commit_notices import CommitNotices
 from host.adapters.files.identity import Mark
 from host.adapters.files.open_databases import note_closed, note_opened
 from host.adapters.group_assignment import GroupAssignment
@@ -19,10 +21,10 @@ from host.adapters.sqlite import accounts as sqlite_accounts
 from host.adapters.sqlite import topics as sqlite_topics
 from host.adapters.sqlite.connections import open_connection
 from host.adapters.sqlite.files import give_back
-from host.adapters.sqlite.group_commit import GroupCommit, refusal_of
+from host.adapters.sqlite.group_commit import GroupCommit, Write, refusal_of
 from host.adapters.sqlite.groups import load_roster, save_roster
 from host.adapters.sqlite.journals import PORTION_BYTES, sweep
-from host.adapters.sqlite.pieces import sweep_pieces
+from host.adapters.sqlite.pieces import forget_staged, forget_stale, stage, sweep_pieces
 from host.adapters.sqlite.store_reads import StoreReads
 from host.adapters.sqlite.store_schema import prepare
 from host.adapters.sqlite.unit_writer import write_unit
@@ -62,41 +64,44 @@ class SqliteStore(StoreReads):
         mark: Mark | None = None,
     ) -> None:
         super().__init__(path, clock or SystemClock())
-        self._hints = hints
-        self._listeners: list[CommitListener] = []
-        self._rebalance_listeners: list[RebalanceListener] = []
+        self._notices = CommitNotices(hints, self._everything)
         self._is_closed = False
         note_opened(path)
         try:
-            connection = open_connection(path)
+            connection, copying = open_connection(path), open_connection(path)
         except sqlite3.Error as exc:
             note_closed(path)
             raise refusal_of(path, exc) from exc
-        self._writer = GroupCommit(path, connection, mark)
+        self._writer = GroupCommit(path, connection, copying, mark)
         try:
             self._writer.write(lambda c: prepare(c, str(path)))
         except BaseException:
             self.close()
             raise
-        if hints is not None:
-            hints.listen(self._tell)
+        self._notices.start()
 
     def commit(self, unit: Unit) -> None:
         forgotten: list[bool] = []
-        self._writer.write(
-            lambda connection: forgotten.append(write_unit(connection, unit, self._time.now_ms())),
-            size=unit.size,
-        )
-        if committed := committed_by(unit):
-            self._tell_committed(committed)
-            if self._hints is not None and self._hints.has_listeners:
-                self._hints.tell(Hint(committed=committed))
+        write = partial(self._write, lane=unit.node)
+        staged = stage(unit, write, self._time.steady_ms())
+        rest = sum(len(v) for place, v in enumerate(unit.values()) if place not in staged)
+        try:
+            write(
+                lambda c: forgotten.append(write_unit(c, unit, self._time.now_ms(), staged)), rest
+            )
+        except BaseException:
+            forget_staged(staged, write)
+            raise
+        self._notices.committed(committed_by(unit))
         if forgotten[-1]:
             with suppress(StorageError):  # the unit is committed; later commits delete the rest
                 self._sweep(_SWEEPS_MAX)
 
+    def _write(self, write: Write, size: int, *, lane: Hashable = None) -> None:
+        self._writer.write(write, size=size, lane=lane)
+
     def on_commit(self, listener: CommitListener) -> None:
-        self._listeners.append(listener)
+        self._notices.on_commit(listener)
 
     def expire(self, topic: str, retention: Retention) -> int:
         age_ms, bytes_max = retention.age_ms, retention.bytes_max
@@ -109,6 +114,7 @@ class SqliteStore(StoreReads):
         return deleted
 
     def shrink(self) -> int:
+        self._writer.write(lambda c: forget_stale(c, self._time.steady_ms()))
         if self._sweep(1):
             return PORTION_BYTES
         free: list[int] = []
@@ -138,12 +144,11 @@ class SqliteStore(StoreReads):
         self._change(group, lambda r, now: r.left(member, now))
 
     def on_rebalance(self, listener: RebalanceListener) -> None:
-        self._rebalance_listeners.append(listener)
+        self._notices.on_rebalance(listener)
 
     def close(self) -> None:
         """Close all connections; the store is not usable afterwards."""
-        if self._hints is not None:
-            self._hints.close()
+        self._notices.close()
         was_open, self._is_closed = not self._is_closed, True
         super().close()
         self._writer.close()
@@ -170,7 +175,7 @@ class SqliteStore(StoreReads):
         self._writer.write(write)
         before, after = rosters[-2:]
         if after.generation != before.generation:
-            self._announce(Hint(groups=frozenset({group})))
+            self._notices.rebalanced(group)
         return after
 
     def _sweep(self, portions: int) -> bool:
@@ -187,24 +192,6 @@ class SqliteStore(StoreReads):
             )
             portions -= 1
         return more[-1]
-
-    def _announce(self, hint: Hint) -> None:
-        self._tell(hint)
-        if self._hints is not None:
-            self._hints.tell(hint)
-
-    def _tell(self, hint: Hint) -> None:
-        """Notify this process's listeners of its own or another process's commit."""
-        committed = self._everything(hint) if hint.is_incomplete else hint.committed
-        if committed:
-            self._tell_committed(committed)
-        for group in hint.groups:
-            for rebalanced in self._rebalance_listeners:
-                rebalanced(group)
-
-    def _tell_committed(self, committed: Committed) -> None:
-        for listener in self._listeners:
-            listener(committed)
 
     def _everything(self, hint: Hint) -> Committed:
         """All partitions that may have new records."""

@@ -14,6 +14,7 @@ from host.adapters.sqlite import work as sqlite_work
 from host.adapters.sqlite.connections import ReadConnections
 from host.adapters.sqlite.glances import read_glances
 from host.adapters.sqlite.groups import load_roster
+from host.adapters.sqlite.pieces import whole
 from host.domain.accounts import Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
@@ -25,6 +26,7 @@ from host.ports.work import Backlog, WorkBatch
 
 T = TypeVar("T")
 
+_JOURNAL_VALUES = f"SELECT {whole('journal')} FROM journal"  # noqa: S608  # a constant
 _LAST = "\U0010ffff"
 """Sorts after every text."""
 
@@ -47,7 +49,7 @@ class StoreReads:
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         rows = self._read(
-            "SELECT topic, partition, position, key, value, written_at FROM records"
+            f"SELECT topic, partition, position, key, {whole('records')}, written_at FROM records"  # noqa: S608  # constants
             " WHERE topic = ?1 AND partition = ?2 AND"
             " position >= coalesce((SELECT next FROM offsets WHERE consumer = ?3 AND topic = ?1 AND"
             " partition = ?2), 0) ORDER BY position LIMIT ?4",
@@ -115,18 +117,18 @@ class StoreReads:
         return read_glances(self._read, query, limit)
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
-        rows = self._read("SELECT value FROM journal WHERE flow_id = ? ORDER BY number", (flow_id,))
+        rows = self._read(f"{_JOURNAL_VALUES} WHERE flow_id = ? ORDER BY number", (flow_id,))
         return [row[0] for row in rows]
 
     def journal_rows(self, flow_id: FlowId, first: int, limit: int) -> Sequence[bytes]:
         rows = self._read(
-            "SELECT value FROM journal WHERE flow_id = ? AND number >= ? ORDER BY number LIMIT ?",
+            f"{_JOURNAL_VALUES} WHERE flow_id = ? AND number >= ? ORDER BY number LIMIT ?",
             (flow_id, first, limit),
         )
         return [row[0] for row in rows]
 
     def journal_bytes(self, flow_id: FlowId) -> int:
-        sql = "SELECT coalesce(sum(length(value)), 0) FROM journal WHERE flow_id = ?"
+        sql = "SELECT coalesce(sum(length(value) + large_bytes), 0) FROM journal WHERE flow_id = ?"
         return int(self._read(sql, (flow_id,))[0][0])
 
     def balance(self, node: ShortHash, account: Account) -> Balance:

@@ -14,7 +14,8 @@ _DIALECT = "sqlite"
 _LOGS = """
 CREATE TABLE records (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, key TEXT NOT NULL,
-  written_at INTEGER NOT NULL, node TEXT, value BLOB NOT NULL,
+  written_at INTEGER NOT NULL, node TEXT, pieces INTEGER, large_bytes INTEGER NOT NULL DEFAULT 0,
+  value BLOB NOT NULL,
   PRIMARY KEY (topic, partition, position));
 CREATE INDEX records_newest ON records (topic, written_at, partition, position);
 CREATE TABLE tails (
@@ -28,7 +29,8 @@ _WORK = """
 CREATE TABLE work (
   position INTEGER PRIMARY KEY AUTOINCREMENT,
   topic TEXT NOT NULL, partition INTEGER NOT NULL, node TEXT NOT NULL,
-  key TEXT NOT NULL, written_at INTEGER NOT NULL, value BLOB NOT NULL, peer TEXT);
+  key TEXT NOT NULL, written_at INTEGER NOT NULL, peer TEXT, pieces INTEGER,
+  large_bytes INTEGER NOT NULL DEFAULT 0, value BLOB NOT NULL);
 CREATE INDEX work_queues ON work (topic, partition, node, position);
 CREATE TABLE groups (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE members (
@@ -46,13 +48,16 @@ CREATE TABLE states (
 CREATE INDEX states_due ON states (consumer, partition, due_at, key) WHERE consumer IS NOT NULL;
 CREATE INDEX states_ended ON states (node, account, peer, due_at) WHERE due_at IS NOT NULL
   AND account IN ('status', 'history');
-CREATE TABLE large (owner INTEGER PRIMARY KEY AUTOINCREMENT, is_forgotten INTEGER NOT NULL);
+CREATE TABLE large (
+  owner INTEGER PRIMARY KEY AUTOINCREMENT, is_forgotten INTEGER NOT NULL, staged_at INTEGER);
 CREATE INDEX large_forgotten ON large (owner) WHERE is_forgotten;
+CREATE INDEX large_staged ON large (staged_at) WHERE staged_at IS NOT NULL;
 CREATE TABLE pieces (
   owner INTEGER NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
   PRIMARY KEY (owner, number));
 CREATE TABLE journal (
-  flow_id TEXT NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
+  flow_id TEXT NOT NULL, number INTEGER NOT NULL, pieces INTEGER,
+  large_bytes INTEGER NOT NULL DEFAULT 0, value BLOB NOT NULL,
   PRIMARY KEY (flow_id, number));
 CREATE TABLE forgotten (flow_id TEXT PRIMARY KEY) WITHOUT ROWID
 """
@@ -78,14 +83,38 @@ CREATE INDEX flow_glance_origin ON flow_glance (node, origin, responder, status,
 """
 _SCRIPTS = (_LOGS, _WORK, _STATES, _ACCOUNTS, _GLANCES)
 
+_TRIGGERS = (
+    *RECORD_TRIGGERS,
+    *(
+        f"CREATE TRIGGER {table}_pieces AFTER DELETE ON {table} WHEN OLD.pieces IS NOT NULL"  # noqa: S608  # constants
+        " BEGIN UPDATE large SET is_forgotten = 1 WHERE owner = OLD.pieces; END"
+        for table in ("records", "work", "journal")
+    ),
+)
+_PIECES_EVERYWHERE = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {column}"
+        for table in ("records", "work", "journal")
+        for column in ("pieces INTEGER", "large_bytes INTEGER NOT NULL DEFAULT 0")
+    ),
+    "ALTER TABLE large ADD COLUMN staged_at INTEGER",
+    "CREATE INDEX large_staged ON large (staged_at) WHERE staged_at IS NOT NULL",
+    "DROP TRIGGER records_in_whole",
+    "DROP TRIGGER records_out_whole",
+    *_TRIGGERS,
+)
+"""Version 1 had pieces of states alone."""
+
 FLOWS = Schema(
     name="flows",
+    version=2,
     statements={
         _DIALECT: (
             *(statement for script in _SCRIPTS for statement in script.strip().split(";\n")),
-            *RECORD_TRIGGERS,
+            *_TRIGGERS,
         )
     },
+    migrations={1: {_DIALECT: _PIECES_EVERYWHERE}},
 )
 
 

@@ -2,11 +2,13 @@
 
 import sqlite3
 
+from host.adapters.sqlite.pieces import whole
 from host.domain.ids import EpochMs
 from host.ports.bus import RecordPlace, TopicPartition
 
 _NEWEST = (
-    "SELECT topic, partition, position, key, value, written_at FROM records WHERE topic = ?{}"
+    f"SELECT topic, partition, position, key, {whole('records')}, written_at FROM records"  # noqa: S608  # constants
+    " WHERE topic = ?{}"
     " ORDER BY written_at DESC, partition DESC, position DESC LIMIT ?"
 )
 
@@ -34,8 +36,8 @@ def expire_by_size(connection: sqlite3.Connection, topic: str, bytes_max: int) -
     """Delete each node's oldest records until the values of the others fit the limit."""
     return connection.execute(
         "DELETE FROM records WHERE topic = ?1 AND (partition, position) IN (SELECT partition,"
-        " position FROM (SELECT partition, position, sum(length(value)) OVER (PARTITION BY node"
-        " ORDER BY written_at"
+        " position FROM (SELECT partition, position, sum(length(value) + large_bytes)"
+        " OVER (PARTITION BY node ORDER BY written_at"
         " DESC, partition DESC, position DESC) AS newer FROM records WHERE topic = ?1)"
         " WHERE newer > ?2)",
         (topic, bytes_max),

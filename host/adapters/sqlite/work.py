@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from host.adapters.sqlite.pieces import whole
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import WorkQueue
 from host.ports.work import Backlog, WorkBatch, WorkRecord
@@ -18,8 +19,8 @@ _QUEUE = (
 )
 # Values may be large: only returned ones are read.
 _TAKE = (
-    f"SELECT position, key, CASE WHEN key = (SELECT key {_QUEUE} 1) THEN value END, written_at"
-    f" {_QUEUE} ?4"
+    f"SELECT position, key, CASE WHEN key = (SELECT key {_QUEUE} 1) THEN {whole('work')} END,"
+    f" written_at {_QUEUE} ?4"
 )
 _TAKE_ALL = _TAKE.format("", "")
 _TAKE_BUT_ONE = _TAKE.format(*[" AND key != ?5"] * 2)

@@ -56,6 +56,25 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A received payload does not have the type that the flow expects; the SDK raises it.",
         "Send and receive the same type on both sides; check the protocol's versions.",
     ),
+    "value-not-of-type": (
+        (
+            "A value that the code sends, stores or returns has no JSON form or does not fit its"
+            " type, or a received one does not fit; the message names the place in it."
+        ),
+        "Give a value of the declared type; the reference of types lists what has a form.",
+    ),
+    "ledger-type-unknown": (
+        "A transaction names a type of states or commands that this code does not declare.",
+        "Declare the class, or install the contract CPK that does.",
+    ),
+    "wrong-contract": (
+        "A state's class has no contract, or a transaction puts the state under another one.",
+        "Write `@belongs_to(..)` above the class.",
+    ),
+    "participants-differ": (
+        "A transaction lists other participants of a state than the state itself.",
+        "Build transactions with the SDK; a peer that sends such a one is at fault.",
+    ),
     # Sessions
     "counterparty-unknown": (
         "The counterparty is no active member with a virtual node that this host reaches.",
@@ -64,6 +83,18 @@ CODES: Mapping[str, tuple[str, str]] = {
     "counterparty-inactive": (
         "The counterparty's virtual node takes no session messages.",
         "Try again when its operator has set the node to ACTIVE.",
+    ),
+    "counterparty-suspended": (
+        "The network's operator has suspended the counterparty.",
+        "Try again when the member is active again; its operator or the network's knows why.",
+    ),
+    "peer-unreachable": (
+        "The counterparty's cluster did not acknowledge a message while it was valid.",
+        "Check that the counterparty's gateway runs and is reachable; it may have the message.",
+    ),
+    "message-too-large": (
+        "A message is larger than the counterparty's cluster takes.",
+        "Send smaller payloads.",
     ),
     "session-closed": (
         "The counterparty has closed the session, or its flow has ended.",
@@ -155,6 +186,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Declare it with `named_query` or as a `VaultNamedQuery`, or correct the name.",
     ),
     # Keys and digests
+    "signing-reserved": (
+        "A flow asked for a signature that speaks for its member in protocols between hosts.",
+        "Sign other bytes: none of an application begin with 64 spaces and `cordbox/v1/`.",
+    ),
     "digest-algorithm-unknown": (
         "The digest algorithm is not offered.",
         "Use SHA-256, SHA-256D, SHA-384 or SHA-512.",
@@ -253,6 +288,14 @@ CODES: Mapping[str, tuple[str, str]] = {
     "protocol-version-unknown": (
         "The counterparty's host speaks a version of the protocol that this one does not know.",
         "Upgrade the older host.",
+    ),
+    "already-signed": (
+        "A consensual transaction builder was used twice; the SDK raises it.",
+        "Create a builder for each transaction.",
+    ),
+    "ledger-mismatch": (
+        "A transaction of one ledger stands where only one of the other ledger may.",
+        "Use the service of the transaction's own ledger; only UTXO transactions have backchains.",
     ),
     "builder-not-received": (
         "A builder is sent back that is not one that was received, with nothing but additions.",

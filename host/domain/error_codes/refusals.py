@@ -23,7 +23,28 @@ REMEDIES: Mapping[str, str] = {
     "sign-in-delayed": "Wait the seconds of `Retry-After`, and check the password.",
     "forbidden": "Ask an administrator for a permission for the action that `details` names.",
     "user-exists": "Choose another login name.",
+    "password-expired": "Set another password by `POST /user/selfpassword`, or ask an"
+    " administrator.",
+    "permission-invalid": "Write an expression of Rust's `regex` syntax, of at most 255"
+    " characters.",
+    "role-invalid": "Correct the text, or send fewer permissions at once.",
+    "role-exists": "Choose another name, or use the role that there is.",
+    "association-exists": "Nothing: the user has the role already, or the role the permission.",
+    "association-missing": "Check the identifiers: `GET /user/{loginname}` shows those of roles,"
+    " `GET /role/{id}` those of permissions.",
+    "access-limit": "Use the roles and permissions that there are; give several users one role.",
     "user-invalid": "Choose a login name and password by the rules in the message.",
+    # Networks of several clusters
+    "member-context-invalid": "Correct the entry that the message names.",
+    "approval-rule-invalid": "Write an expression of Rust's `regex` syntax, of at most 1000"
+    " characters.",
+    "mgm-required": "Name the MGM's virtual node, after its registration.",
+    "group-fork": "The list takes no more updates: ask the MGM's operator why there are two lists.",
+    "membership-package-gap": "Nothing by hand: what is missing is asked for.",
+    "membership-package-refused": "Nothing by hand: the list is asked for again; if it persists,"
+    " ask the MGM's operator.",
+    "membership-message-invalid": "Nothing by hand: a peer's message was refused, and it is asked"
+    " again; if it persists, compare the versions of both clusters.",
     # Requests
     "client-request-id-invalid": _NEW_ID,
     "cursor-invalid": "Take the cursor from the answer before, for the same list; or begin anew.",
@@ -94,6 +115,14 @@ REMEDIES: Mapping[str, str] = {
     "key-alias-invalid": "Choose an alias by the rule in the message.",
     "key-category-invalid": "Use one of the categories that the message names.",
     "key-not-found": "Use a key that `GET /key/<node>` lists; a flow signs with its node's keys.",
+    "network-policy-invalid": "Give the CPI the group policy that the network's MGM exports.",
+    "network-setup-refused": "Give one preferred session key of the node, and certificates that"
+    " lead to the trust roots of its group policy.",
+    "endpoint-refused": "Give the https URL of a gateway: host and port, outside denied networks.",
+    "gateway-tls-refused": "Import a TLS certificate whose key the tenant has, and that leads"
+    " to the trust roots of the group policy.",
+    "ping-failed": "Look at the member with `cordbox network peers`; its gateway may be down.",
+    "sealed-invalid": "Have it encrypted again, to the present key: it may have been replaced.",
     "key-scheme-unknown": "Use a scheme that `GET /key/<node>/schemes/SOFT` lists.",
     "key-rotation-in-progress": "Wait until the rotation has ended; its status names what is left.",
     "public-key-invalid": "Give the key as PEM SubjectPublicKeyInfo.",

@@ -20,6 +20,11 @@ REMEDIES: Mapping[str, str] = {
     "flow-export-incomplete": "Raise the history's limits, and record the flow again.",
     "flow-not-in-code": "Replay with the code that ran, or one that declares the flow.",
     "flow-still-running": "Wait longer, or look at what the flow waits for.",
+    # Networks
+    "certificate-authority-failed": "Run the command of --ca-command by hand: it reads a request"
+    " and writes a chain, both in PEM.",
+    "network-up-changed": "Use the same hosts and terms, or another folder.",
+    "network-up-unknown": "Name the folder that `cordbox network up` made, or run it.",
     # Contracts
     "cpi-without-contract": "Give a CPI with a contract CPK.",
     "fuzz-extra-missing": "Install the extra `fuzz`.",

@@ -3,12 +3,19 @@
 Pure: the pool's clock is passed in, as monotonic seconds. A job is a query of one queue, or one key
 that is set aside. At most one thread works on a key, and at most one queries a queue, at a time.
 Work that arrives meanwhile is recorded.
+
+While other nodes have work now and then, a node with a backlog does not use all of the processors:
+after each of its turns, the slot of the turn rests for several times as long. Without that, the
+steps of a node with few records take turns at once, but each of them, and each request at the REST
+interface, gets a part of a processor only.
 """
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from host.domain.ids import ShortHash
+from host.domain.pace import Pace
 from host.flow.core.aside import WorkKey
 from host.flow.core.turns import Turns
 from host.ports.bus import WorkQueue
@@ -17,6 +24,12 @@ COMMITTING_MAX = 16
 """Turns that wait for their commits and are not counted as running."""
 HELD_MAX = 1_000
 """Keys held in memory while the store cannot be written; beyond this, whole queues are held."""
+REST_FACTOR = 3.0
+"""Rest of a slot after a turn, in durations of the turn, where there is a slot for each processor.
+See `rest_factor`."""
+BUSY_SHARE = 0.25
+"""Share of the processors that the steps of a node with a backlog take at most beside others."""
+REST_MAX_S = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,14 +65,25 @@ class _Todo:
     """Whether the last turn was for a key: keys and queues alternate."""
 
 
+def rest_factor(slots: int, processors: int) -> float:
+    """How long a slot rests after a turn, in durations of the turn.
+
+    Args:
+        slots: steps of one node that may run at once, in all processes together.
+        processors: of the machine.
+    """
+    return max(1.0, slots / (BUSY_SHARE * processors) - 1)
+
+
 class Dispatch:
     """Mutable, not thread-safe.
 
     Args:
         steps_max: steps of one node that may run at once.
+        rest: of a slot after a turn, see `REST_FACTOR`.
     """
 
-    def __init__(self, steps_max: int) -> None:
+    def __init__(self, steps_max: int, *, rest: float = REST_FACTOR) -> None:
         self.turns = Turns(steps_max)
         self._todo: dict[ShortHash, _Todo] = {}
         self._looking: dict[WorkQueue, bool] = {}
@@ -69,6 +93,8 @@ class Dispatch:
         self._held_queues: dict[WorkQueue, float] = {}
         self._running: dict[int, float] = {}
         self._committing = 0
+        self._rests: list[tuple[float, ShortHash]] = []
+        self._pace: Pace[ShortHash] = Pace(factor=rest, rest_max_s=REST_MAX_S)
 
     def offer(self, queues: Iterable[WorkQueue]) -> None:
         """Report new records in these queues."""
@@ -123,6 +149,7 @@ class Dispatch:
 
     def next(self, now: float, *, only_fresh: bool) -> Job | None:
         """Begin the turn of the next node; see `Turns.next`."""
+        self._end_rests(now)
         node = self.turns.next(only_fresh=only_fresh)
         if node is None:
             return None
@@ -162,19 +189,43 @@ class Dispatch:
         if not job.is_committing and self._committing < COMMITTING_MAX:
             self._committing += 1
             job.is_committing = True
-            self._cease(job, now)
+            self._rest(job, now, self._cease(job, now))
 
-    def _cease(self, job: Job, now: float) -> None:
+    def _cease(self, job: Job, now: float) -> float:
+        """End what is counted as running; returns the rest of a node with a backlog, in seconds."""
         del self._running[id(job)]
-        self.turns.end(job.queue.node, job.expected, (now - job.begun) * 1000)
+        node = job.queue.node
+        self.turns.end(node, job.expected, (now - job.begun) * 1000)
+        return self._pace.rest_s(node, job.begun, now)
+
+    def _rest(self, job: Job, now: float, rest_s: float) -> None:
+        """Let the slot of a turn that has ended rest, if its node has a backlog."""
+        node = job.queue.node
+        todo = self._todo.get(node)
+        if rest_s and todo is not None and (todo.queues or todo.keys):
+            self.turns.rest(node)
+            heapq.heappush(self._rests, (now + rest_s, node))
+
+    def _end_rests(self, now: float) -> None:
+        while self._rests and self._rests[0][0] <= now:
+            self.turns.rested(heapq.heappop(self._rests)[1])
+
+    def next_rest(self) -> float | None:
+        """When the first rest ends."""
+        return self._rests[0][0] if self._rests else None
 
     def end(self, job: Job, now: float) -> None:
         """End the turn; its key is released, and its queue may hold more of its records."""
         came_in = self._looking.pop(job.queue, None) if job.key is None else None
+        rest_s = 0.0
         if job.is_committing:
             self._committing -= 1
         else:
-            self._cease(job, now)
+            rest_s = self._cease(job, now)
+        self._offer_what_is_left(job, came_in=bool(came_in))
+        self._rest(job, now, rest_s)
+
+    def _offer_what_is_left(self, job: Job, *, came_in: bool) -> None:
         if job.key is not None:
             busy = self._busy[job.queue]
             may_have_more = busy.pop(job.key.key)
@@ -204,12 +255,18 @@ class Dispatch:
             self._tidy(queue.node)
 
     def next_release(self) -> float | None:
-        """The earliest release time of held keys and queues."""
-        times = (*self._held.values(), *self._held_queues.values())
+        """The earliest release time of held keys and queues, and end of a rest."""
+        rests = (at for at, _ in self._rests[:1])
+        times = (*self._held.values(), *self._held_queues.values(), *rests)
         return min(times, default=None)
 
     def release(self, now: float) -> list[WorkKey]:
-        """Let go what was held for long enough; the keys, which may be set aside by now."""
+        """Let go what was held for long enough, and end rests.
+
+        Returns:
+            The keys, which may be set aside by now.
+        """
+        self._end_rests(now)
         keys = [key for key, until in self._held.items() if until <= now]
         queues = [queue for queue, until in self._held_queues.items() if until <= now]
         for key in keys:

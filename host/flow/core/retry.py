@@ -9,13 +9,13 @@ are values: a platform failure that the flow may catch is a `CapabilityError` an
 call's answer, a killed flow is the event `Killed`, an event that no flow waits for is dropped.
 """
 
-import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from host.domain.errors import OutageError, StorageError
 from host.domain.ids import EpochMs
+from host.domain.shortages import is_shortage
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.core.errors import FlowRecordDamagedError
 from host.ports.groups import FencedError
@@ -38,46 +38,6 @@ class FailureKind(StrEnum):
     """The partition now belongs to another worker, which will process the record."""
 
 
-_EXHAUSTED = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.ENOBUFS,
-        errno.EIO,
-        errno.EROFS,
-    }
-)
-"""System errors when disk, descriptors or memory are exhausted, or the disk fails."""
-_DATABASE_AWAY = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
-"""SQLite's busy, locked, no memory, read only, I/O error, full, cannot open, protocol: its primary
-codes, as https://www.sqlite.org/rescode.html lists them."""
-_PRIMARY_CODE = 0xFF
-"""Mask of an SQLite primary error code; further bits are the extended code."""
-
-
-def _is_exhausted(failure: BaseException) -> bool:
-    return isinstance(failure, OSError) and failure.errno in _EXHAUSTED
-
-
-def _is_database_away(failure: BaseException) -> bool:
-    """An `OperationalError` of `sqlite3`, which this pure module does not import.
-
-    One that was not raised by SQLite itself has no code, but also concerns the database.
-    """
-    classes = {(cls.__module__, cls.__name__) for cls in type(failure).__mro__}
-    if ("sqlite3", "OperationalError") not in classes:
-        return False
-    code = getattr(failure, "sqlite_errorcode", None)
-    return code is None or code & _PRIMARY_CODE in _DATABASE_AWAY
-
-
-def _has_no_thread(failure: BaseException) -> bool:
-    return str(failure) == "can't start new thread"
-
-
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A row of the table: matches instances of `cls` for which `holds`, if given, is true."""
@@ -92,10 +52,7 @@ KINDS: Sequence[_Row] = (
     _Row(StateConflictError, FailureKind.CONFLICT),
     _Row(StorageError, FailureKind.OUTAGE),
     _Row(OutageError, FailureKind.OUTAGE),
-    _Row(MemoryError, FailureKind.OUTAGE),
-    _Row(OSError, FailureKind.OUTAGE, _is_exhausted),
-    _Row(Exception, FailureKind.OUTAGE, _is_database_away),
-    _Row(RuntimeError, FailureKind.OUTAGE, _has_no_thread),
+    _Row(BaseException, FailureKind.OUTAGE, is_shortage),
     _Row(FlowRecordDamagedError, FailureKind.FATAL),
     _Row(BaseException, FailureKind.TRANSIENT),
 )

@@ -8,7 +8,8 @@ running step; only if there is none, to a node that has some already.
 
 The clock of a new or idle node is raised to the common clock if it is lower: idle time gives no
 credit, and earlier excess usage still counts. So its clock is the lowest of all waiting nodes, and
-its first record waits for at most one step of each earlier node, however long their queues are. All
+its first record waits for at most one step of each earlier node, however long their queues are. A
+slot of a node may rest after a step: it counts like a running step then, but costs nothing. All
 operations take logarithmic time in the number of nodes.
 """
 
@@ -30,9 +31,9 @@ class _Line(IntEnum):
     """The queue of a node that has pending work."""
 
     FRESH = 0
-    """No step of the node is running."""
+    """No step of the node is running, and no slot rests."""
     SHARING = 1
-    """Some steps are running, and one more is allowed."""
+    """Some steps are running or slots rest, and one more step is allowed."""
 
 
 @dataclass(slots=True)
@@ -42,8 +43,14 @@ class _Node:
     used: float
     expected: float = COST_MIN_MS
     running: int = 0
+    resting: int = 0
     is_ready: bool = False
     ticket: int = 0
+
+    @property
+    def taken(self) -> int:
+        """Slots that are not free."""
+        return self.running + self.resting
 
 
 _Entry = tuple[float, int, ShortHash]
@@ -73,6 +80,7 @@ class Turns:
             return
         if not node.running:
             node.used = max(node.used, self._clock)
+        if not node.taken:
             self._active += 1
         node.is_ready = True
         self._stand_in_line(name, node)
@@ -129,6 +137,24 @@ class Turns:
         else:
             self._rest(node)
 
+    def rest(self, name: ShortHash) -> None:
+        """A slot of the node rests, after `end` of its step, until `rested`."""
+        node = self._nodes.get(name) or self._new(name)
+        if not node.taken and not node.is_ready:
+            self._active += 1
+        node.resting += 1
+        if node.is_ready:
+            self._stand_in_line(name, node)
+
+    def rested(self, name: ShortHash) -> None:
+        """A slot of the node has rested."""
+        node = self._nodes[name]
+        node.resting -= 1
+        if node.is_ready:
+            self._stand_in_line(name, node)
+        else:
+            self._rest(node)
+
     def charge(self, name: ShortHash, cost_ms: float) -> None:
         """Charge time that was spent for the node outside of its steps, such as for its timers."""
         node = self._nodes.get(name) or self._new(name)
@@ -155,11 +181,11 @@ class Turns:
         return node
 
     def _counts_still(self, node: _Node) -> bool:
-        return node.is_ready or node.running > 0 or node.used > self._clock
+        return node.is_ready or node.taken > 0 or node.used > self._clock
 
     def _rest(self, node: _Node) -> None:
         """Mark the node inactive if it has no work left. If no node has any, reset all clocks."""
-        if node.running or node.is_ready:
+        if node.taken or node.is_ready:
             return
         self._active -= 1
         if not self._active:
@@ -171,8 +197,8 @@ class Turns:
         """Add a new entry for the node; its earlier entry becomes invalid."""
         self._tickets += 1
         node.ticket = self._tickets
-        if node.running < self._steps_max:
-            line = _Line.SHARING if node.running else _Line.FRESH
+        if node.taken < self._steps_max:
+            line = _Line.SHARING if node.taken else _Line.FRESH
             heapq.heappush(self._lines[line], (node.used, node.ticket, name))
 
     def _first(self, which: _Line) -> ShortHash | None:

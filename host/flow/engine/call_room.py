@@ -15,7 +15,7 @@ from host.flow.engine.step_state import StepState
 from host.ports.bus import NewRecord
 from host.ports.guest import GuestKilledError
 
-UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
+UNWRITTEN_BYTES_MAX = 512 * 1024
 """Maximum bytes of outgoing records and answers that a step holds. Beyond it, the step commits in
 its middle: commits must be short, since they block all other commits."""
 

@@ -126,14 +126,8 @@ class FlowEngine:
         self._mapper = _mapper(units, services, events)
         self.timers = Timers(store=units, clock=clock, config=config)
         self.asides = Asides(units)
-        self.setbacks = Setbacks(
-            store=units,
-            asides=self.asides,
-            giving_up=GivingUp(store=units, steps=self._steps, clock=clock, config=config),
-            clock=clock,
-            events=events,
-            config=config,
-        )
+        giving_up = GivingUp(store=units, steps=self._steps, clock=clock, config=config)
+        self.setbacks = _setbacks(units, self.asides, giving_up, services, events)
         self._held: dict[WorkKey, EpochMs] = {}
         self._config = config
 
@@ -283,6 +277,23 @@ def _local_delivery(store: EngineStore, services: FlowServices) -> LocalDelivery
         routes=services.routes,
         entropy=services.entropy,
         quotas=services.quotas,
+        config=services.live_config,
+    )
+
+
+def _setbacks(
+    store: EngineStore,
+    asides: Asides,
+    giving_up: GivingUp,
+    services: FlowServices,
+    events: EventSink,
+) -> Setbacks:
+    return Setbacks(
+        store=store,
+        asides=asides,
+        giving_up=giving_up,
+        clock=services.clock,
+        events=events,
         config=services.live_config,
     )
 

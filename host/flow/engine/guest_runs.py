@@ -112,7 +112,7 @@ class GuestRuns:
             self._account(flow, handler, spent)
         if handler.failure is not None:
             raise handler.failure
-        return _event(flow, facts, handler, outcome, self._services.config.max_result_bytes)
+        return _event(flow, handler, outcome, self._services.config.max_result_bytes)
 
     def settle(self, flow: StepState) -> None:
         """Park the guest of a flow whose step is committed; drop that of an ended flow."""
@@ -159,11 +159,18 @@ class GuestRuns:
         self, flow: StepState, facts: FlowRun, handler: HostCalls, parked: Parked | None
     ) -> GuestOutcome:
         if parked is not None:
-            return parked.run.resume(handler)
-        if flow.checkpoint.body_bytes:
+            outcome = parked.run.resume(handler)
+        elif flow.checkpoint.body_bytes:
             body = read_body(flow.checkpoint, self._store)
-            facts = dataclasses.replace(facts, start=start_argument(flow.checkpoint, body))
-        return self._guests.run(facts, handler)
+            start = start_argument(flow.checkpoint, body)
+            outcome = self._guests.run(dataclasses.replace(facts, start=start), handler)
+        else:
+            outcome = self._guests.run(facts, handler)
+        if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
+            # At once: whatever fails from here on, the step's commit or its end drops the guest.
+            journal = flow.journal or Entries()
+            flow.parked = Parked(run=outcome.parked, facts=facts, journal=journal)
+        return outcome
 
     def _account(self, flow: StepState, handler: HostCalls, spent: RunCharge) -> None:
         self._services.quotas.spent(flow.holding_id, spent)
@@ -193,22 +200,18 @@ def _run_at(flow: StepState, at: EpochMs) -> None:
 
 
 def _event(
-    flow: StepState,
-    facts: FlowRun,
-    handler: HostCalls,
-    outcome: GuestOutcome,
-    result_bytes_max: int,
+    flow: StepState, handler: HostCalls, outcome: GuestOutcome, result_bytes_max: int
 ) -> Event:
     """The flow machine's event for the outcome of a run."""
     if handler.waiting is not None:
-        if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
-            flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or Entries())
         return GuestSuspended(handler.waiting)
     if isinstance(outcome, Finished):
         size = len(outcome.result.encode())
         if size > result_bytes_max:
             message = f"the flow's result has {size} bytes, at most {result_bytes_max}"
             return Broken(FlowError(type="flow-result-too-large", message=message))
+        if outcome.is_json is not None:
+            flow.seen_result = (outcome.result, outcome.is_json)
         return GuestReturned(outcome.result)
     if isinstance(outcome, FlowFailedInGuest):
         flow.trace = outcome.trace

@@ -1,8 +1,9 @@
 """Delivery of session messages within the step that sends them.
 
 A message to a flow of this cluster needs no commit of its own: its event is written by the unit of
-the step that sends it. What cannot be delivered so (its target is elsewhere or refuses it, its node
-has no room, its session is unknown) is left to the mapper, which answers or forwards it.
+the step that sends it, and so is the record with which a message leaves to another cluster. What
+cannot be delivered so (its target refuses it, its node has no room, its session is unknown) is left
+to the mapper, which answers it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from host.domain.x500 import InvalidX500NameError
 from host.flow.core.config import FlowConfig
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.mapper import Mapped, MapperState, decode_state, map_inbound, session_key
-from host.flow.core.messages import OUT_TOPIC, Sent, SessionMessage
+from host.flow.core.messages import OUT_TOPIC, P2P_OUT_TOPIC, Sent, SessionMessage
 from host.flow.engine.deliveries import Delivery
 from host.flow.engine.flow_ids import new_flow_id
 from host.flow.engine.inbox_room import InboxRoom
@@ -22,9 +23,14 @@ from host.ports.bus import NewRecord
 from host.ports.clock import Entropy
 from host.ports.live import Live
 from host.ports.quotas import Quotas
-from host.ports.routes import Here, Routes
+from host.ports.routes import Here, Hold, Link, Routes
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import StateStore
+
+
+def leaving(route: Link | Hold, value: bytes, source: ShortHash) -> NewRecord:
+    """The record with which a session message leaves to another cluster."""
+    return NewRecord(topic=P2P_OUT_TOPIC, key=route.pair, value=value, node=source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +75,35 @@ class LocalDelivery:
         stored = self._store.get_many({session_key(each.message.session_id) for each in sent})
         step = _Step(stored)
         for each in sent:
-            delivery = self._delivery(each, step)
-            if delivery is None:
-                step.leave(each, source)
+            found = self._delivery(each, step, source)
+            if isinstance(found, Delivery):
+                step.add(found, due=EpochMs(now + self._config.get().cleanup_ms))
+            elif found is not None:
+                step.records.append(found)
             else:
-                step.add(delivery, due=EpochMs(now + self._config.get().cleanup_ms))
+                step.leave(each, source)
         return Delivered(tuple(step.states), tuple(step.records))
 
-    def _delivery(self, sent: Sent, step: "_Step") -> Delivery | None:
-        """The delivery of a message; None if it is the mapper's."""
+    def _delivery(
+        self, sent: Sent, step: "_Step", source: ShortHash
+    ) -> Delivery | NewRecord | None:
+        """The delivery of a message, or the record with which it leaves; None: the mapper's."""
         message, key = sent.message, session_key(sent.message.session_id)
         if key in step.left:
             return None
         # What is wrong with one message is no failure of the step.
         with suppress(FlowRecordDamagedError, InvalidX500NameError):
-            if self._is_taken(message) and self._has_room(sent, step):
+            own, peer = message.source.holding(), message.target.holding()
+            route = self._routes.route(own, peer)
+            if isinstance(route, Link | Hold):
+                return leaving(route, sent.value, source)
+            is_taken = isinstance(route, Here) and self._routes.accepts(own, peer) is None
+            if is_taken and self._has_room(sent, step):
                 mapped = self._map(message, step.mapping(key))
                 if mapped is not None:
                     node = message.target.node()
                     return Delivery(key=key, mapped=mapped, node=node, value=sent.value)
         return None
-
-    def _is_taken(self, message: SessionMessage) -> bool:
-        source, target = message.source.holding(), message.target.holding()
-        is_here = isinstance(self._routes.route(source, target), Here)
-        return is_here and self._routes.accepts(source, target) is None
 
     def _has_room(self, sent: Sent, step: "_Step") -> bool:
         pending = step.pending.get(sent.message.target.node(), 0)

@@ -1,8 +1,9 @@
 """Runs the mapper: assigns start requests and session messages to their flows.
 
 Session messages that a step could not deliver itself (`host.flow.engine.local_delivery`) have a
-topic of their own, keyed by the receiving session. This is the only place where session messages
-leave the cluster, if their target is elsewhere.
+topic of their own, keyed by the receiving session; those that other clusters sent have another one.
+The link has proved who sent the latter, and that their target accepts them: they are mapped to
+flows only.
 """
 
 from collections.abc import Sequence
@@ -20,8 +21,8 @@ from host.flow.core.mapper import (
     start_state_key,
 )
 from host.flow.core.messages import (
+    IN_TOPIC,
     OUT_TOPIC,
-    P2P_OUT_TOPIC,
     SessionFailure,
     SessionMessage,
     decode_message,
@@ -33,6 +34,7 @@ from host.flow.core.taken import Taken
 from host.flow.engine.deliveries import Delivery
 from host.flow.engine.flow_ids import new_flow_id
 from host.flow.engine.inbox_room import InboxRoom
+from host.flow.engine.local_delivery import leaving
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
 from host.ports.live import Live
@@ -87,7 +89,8 @@ class Mapper:
         pending = 0
         for record in taken.records:
             message = decode_message(record.value)
-            found = self._route(message, record.value)
+            is_inbound = record.queue.topic == IN_TOPIC
+            found = None if is_inbound else self._route(message, record.value)
             if found is None:
                 found = self._inbox.refusal(message, len(record.value), pending=pending)
             if found is None:
@@ -120,9 +123,7 @@ class Mapper:
             return SessionFailure(code=exc.code, message=exc.message)
         found = self._routes.route(source, target)
         if isinstance(found, Link | Hold):
-            return NewRecord(
-                topic=P2P_OUT_TOPIC, key=found.pair, value=value, node=source.short_hash
-            )
+            return leaving(found, value, source.short_hash)
         refused = found if isinstance(found, Refused) else self._routes.accepts(source, target)
         return (
             None if refused is None else SessionFailure(code=refused.code, message=refused.message)

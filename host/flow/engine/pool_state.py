@@ -21,11 +21,11 @@ class PoolState:
         is_stopping: the threads are going to end.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, rest: float) -> None:
         self.lock = threading.Lock()
         self.has_work = threading.Condition(self.lock)
         self.has_time = threading.Condition(self.lock)
-        self.dispatch = Dispatch(threads)
+        self.dispatch = Dispatch(threads, rest=rest)
         self.epochs: Mapping[int, int] = {}
         self.is_stopping = False
 

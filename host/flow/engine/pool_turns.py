@@ -70,8 +70,20 @@ class PoolTurns:
     def _commit(self, job: Job) -> None:
         """Let another step begin: this thread only waits until the step's commit is durable."""
         with self._pool.lock:
+            before = self._pool.dispatch.next_rest()
             self._pool.dispatch.commit(job, time.monotonic())
+            self._time_rest(before)
             self._wake()
+
+    def _time_rest(self, before: float | None) -> None:
+        """Have the thread of due times end a rest that is now the first. The caller holds the lock.
+
+        Args:
+            before: the end of the first rest until now.
+        """
+        first = self._pool.dispatch.next_rest()
+        if first is not None and (before is None or first < before):
+            self._pool.has_time.notify()
 
     def _unforeseen(
         self,
@@ -110,7 +122,9 @@ class PoolTurns:
 
     def _end(self, job: Job) -> None:
         with self._pool.lock:
+            before = self._pool.dispatch.next_rest()
             self._pool.dispatch.end(job, time.monotonic())
+            self._time_rest(before)
             self.offer_due()  # this thread takes the next turn itself
             if self._engine.asides.next_due() is not None:
                 self._pool.has_time.notify()

@@ -26,12 +26,10 @@ from host.flow.core.program_state import (
     END,
     ProgramNonDeterministicError,
     check_row,
-    decode_rows,
     digest_of,
     error_json,
     error_of,
     kind_of,
-    program_journal,
 )
 from host.flow.engine.answers import encoded
 from host.flow.engine.call_room import UNWRITTEN_BYTES_MAX
@@ -104,10 +102,7 @@ class ProgramRuns:
     def ended(self, flow: StepState) -> Event:
         """The end of a system flow, whose program has ended."""
         running = _running(flow)
-        rows = flow.program_rows
-        if rows is None:
-            journal = program_journal(flow.flow_id, running.call)
-            rows = decode_rows(journal, self._store.journal(journal))
+        rows = flow.rows_of_program(running.call, self._store.journal)
         flow.checkpoint, event = system_flows.ended(flow.checkpoint, rows)
         return event
 
@@ -135,10 +130,7 @@ class ProgramRuns:
         Raises:
             ProgramNonDeterministicError: it performs other operations.
         """
-        rows = flow.program_rows
-        if rows is None:
-            journal = program_journal(flow.flow_id, running.call)
-            rows = decode_rows(journal, self._store.journal(journal))
+        rows = flow.rows_of_program(running.call, self._store.journal)
         program = self._services.programs.find(rows.program)
         if program is None:
             raise UnavailableError(

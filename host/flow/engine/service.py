@@ -364,7 +364,7 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
     except GuestTextError as exc:
         raise FlowInputInvalidError(f"the request body: {exc.message}", path="$") from exc
     if flow.input_schema is not None:
-        misfit = checked_schema(flow.input_schema).misfit(body)
+        misfit = checked_schema(flow.input_schema).misfit(body, size=size)
         if misfit is not None:
             raise FlowInputInvalidError(
                 f"the request body of {flow.name} is wrong at {misfit.path}:"

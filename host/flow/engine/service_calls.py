@@ -8,7 +8,7 @@ from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
 from host.flow.core.calls import Answer, Refused, Wait
 from host.flow.core.checkpoint import AwaitProgram, RunningProgram
-from host.flow.core.program_state import begin, decode_rows, error_of, program_journal
+from host.flow.core.program_state import begin, error_of
 from host.flow.engine.answers import encoded
 from host.flow.engine.capability_calls import CapabilityCalls
 from host.flow.engine.flow_services import FlowServices
@@ -62,12 +62,9 @@ class ServiceCalls:
 
     def _program_answer(self, call: int) -> Answer | Refused:
         """The answer of the program that has performed the waiting call."""
-        rows = self._flow.program_rows
-        journal = program_journal(self._flow.flow_id, call)
-        if rows is None:
-            rows = decode_rows(journal, self._services.journals.journal(journal))
+        rows = self._flow.rows_of_program(call, self._services.journals.journal)
         last, self._flow.program_rows = rows[-1], None
-        self._flow.answered_programs.append(journal)
+        self._flow.answered_programs.append(rows.journal)
         checkpoint = replace(self._flow.checkpoint, program=None)
         if last.is_error:
             return Refused(checkpoint, error_of(last.answer))

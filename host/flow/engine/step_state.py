@@ -1,6 +1,6 @@
 """A flow during a step: its checkpoint, its journal, and its unwritten changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,7 +25,7 @@ from host.flow.core.mapper import MapperState, encode_state, session_key
 from host.flow.core.message_trace import Note, note_arrived, note_sent, with_notes
 from host.flow.core.messages import Sent, SessionMessage, due_place, encode, flow_state_key
 from host.flow.core.offloaded_payloads import Offloaded, offloaded
-from host.flow.core.program_state import ProgramRows, encode_row, program_journal
+from host.flow.core.program_state import ProgramRows, decode_rows, encode_row, program_journal
 from host.flow.core.room import NodeBalances
 from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.core.taken import Taken
@@ -76,6 +76,7 @@ class StepState:
     those of the waiting call's program, if they were read or made in this step, `live_program` is
     the program, and `answered_programs` are journals of programs whose answers the guest has got.
     `later` are the writes of system flows that are remembered or forgotten, by their keys.
+    `seen_result` is the result that the guest returned in this step, and whether it is JSON.
     `cpi` is the flow's code, if it was read, `known` holds states that were read with the
     checkpoint, and `balances` those of the flow's node. `fence` proves that the step's worker owns
     the flow: without it, a worker that was considered dead could, in the middle of its step,
@@ -111,6 +112,7 @@ class StepState:
     known: Mapping[str, StateRecord | None] = field(default_factory=dict)
     later: dict[str, StateWrite] = field(default_factory=dict)
     balances: NodeBalances = field(default_factory=lambda: NodeBalances(Uncounted(), NOBODY))
+    seen_result: tuple[str, bool] | None = None
 
     @property
     def flow_id(self) -> FlowId:
@@ -119,6 +121,11 @@ class StepState:
     @property
     def is_responder(self) -> bool:
         return self.checkpoint.responds_to is not None
+
+    def is_json(self, result: str) -> bool:
+        """Whether a result is JSON: a guest's was read when it returned, and is not read again."""
+        known = self.seen_result
+        return known[1] if known is not None and known[0] is result else is_json(result)
 
     def send(self, sent: Sequence[Sent], now: EpochMs) -> None:
         """Queue session messages that are sent with the step, and note them."""
@@ -341,6 +348,19 @@ class StepState:
             for e in self.journal[self.written :]
         )
 
+    def rows_of_program(
+        self, call: int, stored: Callable[[FlowId], Sequence[bytes]]
+    ) -> ProgramRows:
+        """The rows of the program of a call, read with `stored` if this step has not made them.
+
+        Raises:
+            FlowRecordDamagedError: as `decode_rows`.
+        """
+        if self.program_rows is not None:
+            return self.program_rows
+        journal = program_journal(self.flow_id, call)
+        return decode_rows(journal, stored(journal))
+
     def _program_rows(self) -> tuple[JournalRow, ...]:
         rows = self.program_rows
         if rows is None or self.ended or rows.journal in self.answered_programs:
@@ -366,7 +386,7 @@ def status_of_step(flow: StepState, end: End, now: EpochMs) -> StoredStatus:
         flow_class=checkpoint.flow_class,
         status=end.status,
         result=end.result,
-        result_is_json=None if end.result is None else is_json(end.result),
+        result_is_json=None if end.result is None else flow.is_json(end.result),
         error_type=error.type if error else None,
         error_code=error.code if error else None,
         error_message=error.message if error else None,

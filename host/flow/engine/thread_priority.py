@@ -19,43 +19,66 @@ COMPUTED_S_MAX = 0.1
 _LOOK_EVERY_S = 0.05
 _LOOK_SELDOM_S = 1.0
 """Interval while no watched thread computes: parked guests stay on their threads."""
+_IDLE_LOOKS = 20
+"""Looks that find nothing to do before the watching thread ends, or looks seldom: waking it for
+each run would cost a short one as much as its own work."""
 
 
 class Computing:
-    """Watches runs. Thread-safe; its own thread exists only while there are runs to watch."""
+    """Watches runs. Thread-safe; its own thread ends about a second after the last of them.
+
+    Attributes:
+        wakings: how often a run had to start that thread, or to wake it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._began = threading.Condition(self._lock)
         self._runs: dict[int, _Run] = {}
         self._watcher: threading.Thread | None = None
+        self._is_seldom = False
+        self.wakings = 0
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """A run on the calling thread."""
-        if sys.platform != "linux":
+        """A run on the calling thread.
+
+        The main thread, on which tests of CorDapps and tools run flows, is not watched: nothing can
+        replace it, and its priority is that of the process, from which all others are counted.
+        """
+        if sys.platform != "linux" or threading.current_thread() is threading.main_thread():
             yield
             return
         thread = threading.get_ident()
         with self._lock:
             self._runs[thread] = _Run(thread, threading.get_native_id())
-            if self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, name="computing", daemon=True)
-                self._watcher.start()
-            self._began.notify()
+            self._have_watched()
         try:
             yield
         finally:
             with self._lock:
                 del self._runs[thread]
-                self._began.notify()
+
+    def _have_watched(self) -> None:
+        """Start the watching thread, or wake it if it looks seldom. The caller holds the lock."""
+        if self._watcher is None:
+            self.wakings += 1
+            self._watcher = threading.Thread(target=self._watch, name="computing", daemon=True)
+            self._watcher.start()
+        elif self._is_seldom:
+            self.wakings += 1
+            self._is_seldom = False
+            self._began.notify()
 
     def _watch(self) -> None:
+        idle = 0
         with self._lock:
-            while self._runs:
+            while self._runs or idle < _IDLE_LOOKS:
                 # Lowered under the lock, so that a run that has ended is not affected.
                 looks = [run.look() for run in self._runs.values()]
-                self._began.wait(_LOOK_EVERY_S if any(looks) else _LOOK_SELDOM_S)
+                idle = 0 if any(looks) else idle + 1
+                self._is_seldom = idle >= _IDLE_LOOKS
+                self._began.wait(_LOOK_SELDOM_S if self._is_seldom else _LOOK_EVERY_S)
             self._watcher = None
 
 

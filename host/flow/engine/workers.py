@@ -19,7 +19,7 @@ from typing import Protocol
 
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, ShortHash
-from host.flow.core.dispatch import Job
+from host.flow.core.dispatch import REST_FACTOR, Job
 from host.flow.core.messages import GROUP, WORK_TOPICS
 from host.flow.engine.engine import FlowEngine
 from host.flow.engine.flow_time import FlowTime
@@ -58,6 +58,7 @@ class FlowWorkers:
         threads: steps that may run at once, and the most of one node; at least 1.
         spare: maximum additional steps, each of a node without a running step.
         member: the pool's name in the group, never used before.
+        rest: of a node's slot after a turn, see `dispatch.rest_factor`.
         rescan_ms: interval of scans for work of other processes whose notification was lost; None
             if there are no other processes.
         upkeep: of topics that flows do not consume; by default everything is kept.
@@ -73,6 +74,7 @@ class FlowWorkers:
         threads: int = 2,
         spare: int = SPARE_THREADS,
         member: str = "flow",
+        rest: float = REST_FACTOR,
         rescan_ms: int | None = None,
         upkeep: Upkeep | None = None,
         flow_time: FlowTime | None = None,
@@ -85,7 +87,7 @@ class FlowWorkers:
         self._flow_time = flow_time
         self._shared_ms = 0
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
-        self._pool = PoolState(threads)
+        self._pool = PoolState(threads, rest)
         self._threads = PoolThreads(self._pool, self._execute, threads=threads, spare=spare)
         self._turns = PoolTurns(self._pool, engine, clock, self._threads.wake)
         self._generation = 0

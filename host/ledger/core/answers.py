@@ -9,6 +9,22 @@ from msgspec import Meta, Struct
 
 from host.ledger.core.messages import Content
 
+REPAIR_FIRST_MS = 10 * 60_000
+"""A finality that goes well is over by then."""
+REPAIR_UNTIL_MS = 5 * 24 * 60 * 60_000
+
+
+class RepairTimes(Struct, frozen=True, kw_only=True):
+    """When a transaction that its finality leaves undecided is repaired.
+
+    Attributes:
+        first_ms: after its finality has begun.
+        until_ms: after the end of its time window it is given up.
+    """
+
+    first_ms: int = REPAIR_FIRST_MS
+    until_ms: int = REPAIR_UNTIL_MS
+
 
 class BegunFinality(Struct, frozen=True, kw_only=True):
     """An examined own transaction, stored as unverified.
@@ -18,6 +34,7 @@ class BegunFinality(Struct, frozen=True, kw_only=True):
         backchain: whether receivers need the transactions that it depends on.
         dependencies: their ids, each once, in the order of inputs and references.
         until: the end of its time window; None if it has no notary.
+        repair_ms: when its repair is due, unless it is decided before.
     """
 
     id: str
@@ -25,6 +42,7 @@ class BegunFinality(Struct, frozen=True, kw_only=True):
     backchain: bool
     dependencies: list[str]
     until: str | None
+    repair_ms: int = REPAIR_FIRST_MS
 
 
 class TakenProposal(Struct, frozen=True, kw_only=True):
@@ -34,12 +52,14 @@ class TakenProposal(Struct, frozen=True, kw_only=True):
         more: signatures of other parties will follow.
         version: of the protocol.
         resolve: ids of the transactions of which the backchain is to be resolved.
+        repair_ms: when its repair is due, unless it is decided before; None without a notary.
     """
 
     id: str
     more: bool
     version: int
     resolve: list[str]
+    repair_ms: int | None = None
 
 
 class BegunTransfer(Struct, frozen=True, kw_only=True):
@@ -49,7 +69,7 @@ class BegunTransfer(Struct, frozen=True, kw_only=True):
 
 
 class TakenTransfer(Struct, frozen=True, kw_only=True):
-    """A transferred transaction, stored as unverified.
+    """A transferred transaction, stored as unverified unless it was sent to be seen only.
 
     Attributes:
         resolve: ids of the transactions of which the backchain is to be resolved.
@@ -85,6 +105,7 @@ class RepairPlan(Struct, frozen=True, kw_only=True):
         until: the end of its time window; None if it has no notary that could be asked.
         incomplete: signatories have not signed, as far as this node knows.
         parties: counterparties of its finality, X.500 names.
+        given_up_ms: after the end of its time window nobody is asked for longer than that.
     """
 
     status: str
@@ -92,6 +113,7 @@ class RepairPlan(Struct, frozen=True, kw_only=True):
     until: str | None
     incomplete: bool
     parties: list[str]
+    given_up_ms: int = REPAIR_UNTIL_MS
 
 
 class Signed(Struct, frozen=True, kw_only=True):
@@ -99,11 +121,13 @@ class Signed(Struct, frozen=True, kw_only=True):
 
     Attributes:
         notary: whether the transaction names a notary.
+        repair_ms: when its repair is due, unless it is decided before.
     """
 
     signatures: list[Content]
     verifications: list[Content]
     notary: bool
+    repair_ms: int = REPAIR_FIRST_MS
 
 
 class Finished(Struct, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ def _content(
     request: JsonObject, metadata: JsonObject, notary: Notary | None, public_keys: PublicKeys
 ) -> Transaction:
     check_fields(request, _FIELDS)
-    signatories = _keys(request, "signatories", public_keys)
+    signatories = read_keys(request, "signatories", public_keys)
     return Transaction(
         metadata=metadata,
         notary=notary,
@@ -123,10 +123,10 @@ def _outputs(
         check_fields(item, ("type", "contract", "value", "participants", "encumbrance"))
         states.append(
             State(
-                type=_name(item, "type"),
+                type=read_type(item),
                 contract=_name(item, "contract"),
-                value=_value(item),
-                participants=_keys(item, "participants", public_keys),
+                value=read_value(item),
+                participants=read_keys(item, "participants", public_keys),
                 encumbrance=tag,
                 encumbrance_size=None if tag is None else sizes[tag],
                 notary=notary,
@@ -137,7 +137,7 @@ def _outputs(
 
 def _command(item: JsonObject) -> Command:
     check_fields(item, ("type", "value"))
-    return Command(type=_name(item, "type"), value=_value(item))
+    return Command(type=read_type(item), value=read_value(item))
 
 
 def _refs(request: JsonObject, name: str) -> tuple[StateRef, ...]:
@@ -145,16 +145,36 @@ def _refs(request: JsonObject, name: str) -> tuple[StateRef, ...]:
     return tuple(StateRef.parse(text) for text in texts)
 
 
-def _keys(request: JsonObject, name: str, public_keys: PublicKeys) -> tuple[str, ...]:
+def read_keys(request: JsonObject, name: str, public_keys: PublicKeys) -> tuple[str, ...]:
+    """Public keys in their canonical form.
+
+    Raises:
+        CapabilityError: `request-invalid`.
+        InvalidInputError: a text is no key.
+    """
     texts = take_texts(request, name, length_max=_KEYS_MAX)
     return tuple(public_keys.canonical(text) for text in texts)
+
+
+def read_type(item: JsonObject) -> str:
+    """The name of the class of a state or command.
+
+    Raises:
+        CapabilityError: `request-invalid`.
+    """
+    return _name(item, "type")
 
 
 def _name(item: JsonObject, field: str) -> str:
     return take_text(item, field, characters_max=_TYPE_CHARACTERS_MAX)
 
 
-def _value(item: JsonObject) -> JsonValue:
+def read_value(item: JsonObject) -> JsonValue:
+    """The value of a state or command, which has a canonical form.
+
+    Raises:
+        CapabilityError: `request-invalid`.
+    """
     value = item.get("value")
     canonical_text(value, "'value'")
     return value

@@ -1,4 +1,4 @@
-"""Component groups: a transaction's content as ten lists of leaves, the bytes that are hashed.
+"""Component groups: a UTXO transaction's content as lists of leaves, the bytes that are hashed.
 
 Groups and their order are Corda's; each leaf is RFC 8785 canonical JSON where Corda has AMQP.
 
@@ -17,17 +17,27 @@ Groups and their order are Corda's; each leaf is RFC 8785 canonical JSON where C
 Source: corda-runtime-os `UtxoComponentGroup.kt`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import TypeAlias
 
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject, JsonValue, canonical_json
-from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow, Transaction
+from host.ledger.core.model import (
+    Command,
+    Ledger,
+    Notary,
+    State,
+    StateRef,
+    TimeWindow,
+    Transaction,
+)
 from host.ledger.errors import TransactionInvalidError
 
 Groups: TypeAlias = tuple[tuple[str, ...], ...]
-"""Ten groups of leaf texts."""
+"""Groups of leaf texts: ten of the UTXO ledger, five of the consensual ledger."""
+
+CONSENSUAL_GROUPS = 5
 
 LEAVES_MAX = 1000
 LEAF_BYTES_MAX = 1024 * 1024
@@ -73,21 +83,52 @@ def to_groups(transaction: Transaction) -> Groups:
     }
     if notary is None and window is None:
         parts[Group.NOTARY] = []
-    groups = tuple(tuple(canonical_json(leaf).decode() for leaf in parts[group]) for group in Group)
+    return leaf_texts([parts[group] for group in Group])
+
+
+def leaf_texts(parts: Sequence[Sequence[JsonValue]]) -> Groups:
+    """The canonical text of each leaf.
+
+    Raises:
+        TransactionInvalidError: `transaction-too-large`.
+    """
+    groups = tuple(tuple(canonical_json(leaf).decode() for leaf in part) for part in parts)
     check_limits(groups)
     return groups
 
 
+def ledger_of(groups: Sequence[Sequence[str]]) -> Ledger:
+    """Of which ledger a transaction is with these groups."""
+    return Ledger.CONSENSUAL if len(groups) == CONSENSUAL_GROUPS else Ledger.UTXO
+
+
 def from_groups(groups: Groups) -> Transaction:
-    """Read component groups; only those that `to_groups` could have written are accepted.
+    """Read component groups of the UTXO ledger, those that `to_groups` could have written.
+
+    Raises:
+        TransactionInvalidError: `components-malformed` or `transaction-too-large`.
+    """
+    if len(groups) != len(Group):
+        raise _malformed(
+            f"expected the {len(Group)} component groups of the UTXO ledger, found {len(groups)}"
+        )
+    return read_groups(groups, _read, to_groups)
+
+
+def read_groups(
+    groups: Groups,
+    read: Callable[[Sequence[Sequence[JsonValue]]], Transaction],
+    write: Callable[[Transaction], Groups],
+) -> Transaction:
+    """Read component groups; only those that `write` makes of what `read` finds are accepted.
 
     Raises:
         TransactionInvalidError: `components-malformed` or `transaction-too-large`.
     """
     check_limits(groups)
     try:
-        transaction = _read([[checked_json(leaf) for leaf in group] for group in groups])
-        canonical = to_groups(transaction) == groups
+        transaction = read([[checked_json(leaf) for leaf in group] for group in groups])
+        canonical = write(transaction) == groups
     except GuestTextError as exc:
         raise _malformed(exc.message) from exc
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as exc:
@@ -103,8 +144,11 @@ def check_limits(groups: Sequence[Sequence[str]]) -> None:
     Raises:
         TransactionInvalidError: `components-malformed` or `transaction-too-large`.
     """
-    if len(groups) != len(Group):
-        raise _malformed(f"expected {len(Group)} component groups, found {len(groups)}")
+    if len(groups) not in (len(Group), CONSENSUAL_GROUPS):
+        raise _malformed(
+            f"expected {len(Group)} component groups, or {CONSENSUAL_GROUPS} of the consensual"
+            f" ledger, found {len(groups)}"
+        )
     sizes = [len(leaf.encode()) for group in groups for leaf in group]
     if (
         max((len(group) for group in groups), default=0) > LEAVES_MAX
@@ -135,14 +179,12 @@ def _output(state: State) -> JsonObject:
 
 def _read(parts: Sequence[Sequence[JsonValue]]) -> Transaction:
     (metadata,) = parts[Group.METADATA]
-    if not isinstance(metadata, Mapping):
-        raise TypeError("the metadata is no object")
     leaves = parts[Group.NOTARY]
     notary, window = read_notary(leaves) if leaves else (None, None)
     infos, outputs = parts[Group.OUTPUTS_INFO], parts[Group.OUTPUTS]
     types, values = parts[Group.COMMANDS_INFO], parts[Group.COMMANDS]
     return Transaction(
-        metadata=metadata,
+        metadata=read_object(metadata),
         notary=notary,
         time_window=window,
         signatories=tuple(read_text(key) for key in parts[Group.SIGNATORIES]),
@@ -167,7 +209,7 @@ def read_notary(leaves: Sequence[JsonValue]) -> tuple[Notary | None, TimeWindow 
     notary = None if name is None else Notary(name=read_text(name), key=read_text(key))
     if window is None:
         return notary, None
-    fields = _object(window)
+    fields = read_object(window)
     return notary, TimeWindow(
         starts=_text_or_none(fields["from"]), until=read_text(fields["until"])
     )
@@ -179,7 +221,7 @@ def read_output(info: JsonValue, output: JsonValue) -> State:
     Raises:
         KeyError, TypeError: they are not what `to_groups` writes.
     """
-    return _read_state(_object(info), _object(output))
+    return _read_state(read_object(info), read_object(output))
 
 
 def read_command(name: JsonValue, value: JsonValue) -> Command:
@@ -195,20 +237,29 @@ def _read_state(info: JsonObject, output: JsonObject) -> State:
     name, size = info["notaryName"], info["encumbranceGroupSize"]
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
         raise TypeError("an encumbrance group's size is no whole number")
-    participants = output["participants"]
-    if not isinstance(participants, list):
-        raise TypeError("participants are no list")
     return State(
         type=read_text(info["contractStateTag"]),
         contract=read_text(info["contractTag"]),
         value=output["value"],
-        participants=tuple(read_text(key) for key in participants),
+        participants=read_participants(output),
         encumbrance=_text_or_none(info["encumbrance"]),
         encumbrance_size=size,
         notary=None
         if name is None
         else Notary(name=read_text(name), key=read_text(info["notaryKey"])),
     )
+
+
+def read_participants(output: JsonObject) -> tuple[str, ...]:
+    """The keys of a state's participants.
+
+    Raises:
+        KeyError, TypeError: they are no list of texts.
+    """
+    participants = output["participants"]
+    if not isinstance(participants, list):
+        raise TypeError("participants are no list")
+    return tuple(read_text(key) for key in participants)
 
 
 def read_text(value: JsonValue) -> str:
@@ -226,7 +277,12 @@ def _text_or_none(value: JsonValue) -> str | None:
     return None if value is None else read_text(value)
 
 
-def _object(value: JsonValue) -> JsonObject:
+def read_object(value: JsonValue) -> JsonObject:
+    """`value` as an object.
+
+    Raises:
+        TypeError: it is none.
+    """
     if not isinstance(value, Mapping):
         raise TypeError(f"expected an object, found {type(value).__name__}")
     return value

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from host.domain.json import canonical_json
-from host.ledger.core.model import State, Transaction
+from host.ledger.core.model import Ledger, State, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,12 @@ class OutputFacts:
 
 
 def default_facts(content: Transaction, mine: Collection[str]) -> tuple[OutputFacts, ...]:
-    """Of the outputs that have a participant's key in `mine`; their value is shown by its type."""
+    """Of the outputs that have a participant's key in `mine`; their value is shown by its type.
+
+    States of the consensual ledger are not among a vault's: nobody consumes them.
+    """
+    if content.ledger is Ledger.CONSENSUAL:
+        return ()
     return tuple(
         OutputFacts(index=index, representation=shown_by_type(state))
         for index, state in enumerate(content.outputs)

@@ -23,9 +23,13 @@ else:
     # msgspec has no recursive types. What a payload holds is JSON already.
     Content = dict[str, object]
 
+CONSENSUAL = "consensual"
+"""The name of the consensual ledger in requests of `receive-finality`."""
 VERSION = 1
 """The highest version of the protocols that this release speaks."""
 SIGNATURES_MAX = 200
+SESSIONS_MAX = 100
+"""Counterparties of one call."""
 BATCH_MAX = 10
 """Transactions of a backchain in one message."""
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
@@ -114,9 +118,14 @@ class FinalityFailed(_Finality, frozen=True, kw_only=True, tag="failed"):
 
 
 class ChainGet(_Chain, frozen=True, kw_only=True, tag="get"):
-    """Asks for transactions; at least the first of them is answered."""
+    """Asks for transactions; at least the first of them is answered.
+
+    `ahead`: so many more are taken, each a dependency of one before it, as in a chain without
+    branches there is always one id that can be asked for.
+    """
 
     ids: Annotated[list[Id], Meta(min_length=1, max_length=BATCH_MAX)]
+    ahead: Annotated[int, Meta(ge=0, le=BATCH_MAX)] = 0
 
 
 class ChainGetParameters(_Chain, frozen=True, kw_only=True, tag="get-parameters"):
@@ -130,9 +139,12 @@ class ChainStop(_Chain, frozen=True, kw_only=True, tag="stop"):
 
 
 class ChainTransactions(_Chain, frozen=True, kw_only=True, tag="transactions"):
-    """A prefix of the transactions asked for; empty if the server does not have the first."""
+    """A prefix of the transactions asked for, and if it is whole what is taken ahead.
 
-    transactions: Annotated[list[Content], Meta(max_length=BATCH_MAX)]
+    Empty if the server does not have the first.
+    """
+
+    transactions: Annotated[list[Content], Meta(max_length=2 * BATCH_MAX)]
 
 
 class ChainParameters(_Chain, frozen=True, kw_only=True, tag="parameters"):
@@ -157,8 +169,16 @@ class TransferTransaction(_Transfer, frozen=True, kw_only=True, tag="transaction
     dependencies: Annotated[list[Dependency], Meta(max_length=_DEPENDENCIES_MAX)] | None
 
 
+class TransferLedgerTransaction(_Transfer, frozen=True, kw_only=True, tag="ledger-transaction"):
+    """A transaction to be seen with its states, not to be stored; else as `TransferTransaction`."""
+
+    transaction: Content
+    backchain: bool
+    dependencies: Annotated[list[Dependency], Meta(max_length=_DEPENDENCIES_MAX)] | None
+
+
 class TransferReceived(_Transfer, frozen=True, kw_only=True, tag="received"):
-    """The receiver has verified and stored the transaction."""
+    """The receiver has verified the transaction, and stored it if it was sent for that."""
 
 
 class TransferRefused(_Transfer, frozen=True, kw_only=True, tag="refused"):
@@ -217,6 +237,8 @@ Reply: TypeAlias = (
     | ChainStop
 )
 """What the receiver of a proposal may send."""
+TransferOffered: TypeAlias = TransferTransaction | TransferLedgerTransaction
+"""What the sender of a transaction sends first."""
 TransferReply: TypeAlias = (
     TransferReceived | TransferRefused | ChainGet | ChainGetParameters | ChainStop
 )
@@ -225,6 +247,7 @@ ChainQuestion: TypeAlias = ChainGet | ChainGetParameters | ChainStop
 """What the resolver of a backchain sends."""
 _BYTES_MAX: Mapping[str, int] = {
     "transaction": PAYLOAD_BYTES_MAX,
+    "ledger-transaction": PAYLOAD_BYTES_MAX,
     "proposal": PAYLOAD_BYTES_MAX,
     "transactions": PAYLOAD_BYTES_MAX,
     "parameters": PAYLOAD_BYTES_MAX,
@@ -308,6 +331,12 @@ def read_transfer(payload: JsonValue) -> TransferTransaction:
     """Read a transferred transaction."""
     with _reading(payload):
         return msgspec.convert(payload, TransferTransaction)
+
+
+def read_ledger_transfer(payload: JsonValue) -> TransferLedgerTransaction:
+    """Read a transaction that is to be seen only."""
+    with _reading(payload):
+        return msgspec.convert(payload, TransferLedgerTransaction)
 
 
 def read_transfer_reply(payload: JsonValue) -> TransferReply:

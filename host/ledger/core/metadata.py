@@ -6,6 +6,7 @@ Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTr
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from cpi.package.model import PackageId
@@ -14,6 +15,8 @@ from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.domain.packages import CpiRecord
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.core.components import Group
+from host.ledger.core.consensual import ConsensualGroup
+from host.ledger.core.model import Ledger
 from host.ledger.errors import PlatformVersionNewerError, TransactionInvalidError
 
 
@@ -25,7 +28,12 @@ class NamedCpk:
     file_checksum: Checksum
 
 
-LEDGER_MODEL = "net.corda.ledger.utxo.data.transaction.UtxoLedgerTransactionImpl"
+LEDGER_MODELS: Mapping[Ledger, str] = {
+    Ledger.UTXO: "net.corda.ledger.utxo.data.transaction.UtxoLedgerTransactionImpl",
+    Ledger.CONSENSUAL: (
+        "net.corda.ledger.consensual.data.transaction.ConsensualLedgerTransactionImpl"
+    ),
+}
 _TRANSACTION_SUBTYPE = "GENERAL"
 _CPKS_MAX = 100
 
@@ -48,20 +56,29 @@ DIGEST_SETTINGS: Mapping[str, str] = {
     "componentMerkleTreeEntropyAlgorithmName": "SHA-256D",
 }
 
-_FIXED: Mapping[str, JsonValue] = {
-    "ledgerModel": LEDGER_MODEL,
-    "ledgerVersion": 1,
-    "transactionSubtype": _TRANSACTION_SUBTYPE,
-    "digestSettings": DIGEST_SETTINGS,
-    "componentGroups": [[group.name.lower()] for group in Group],
-    "schemaVersion": 1,
+
+def _fixed(ledger: Ledger, groups: type[IntEnum]) -> Mapping[str, JsonValue]:
+    return {
+        "ledgerModel": LEDGER_MODELS[ledger],
+        "ledgerVersion": 1,
+        "digestSettings": DIGEST_SETTINGS,
+        "componentGroups": [[group.name.lower()] for group in groups],
+        "schemaVersion": 1,
+    }
+
+
+_FIXED: Mapping[Ledger, Mapping[str, JsonValue]] = {
+    Ledger.UTXO: {**_fixed(Ledger.UTXO, Group), "transactionSubtype": _TRANSACTION_SUBTYPE},
+    Ledger.CONSENSUAL: _fixed(Ledger.CONSENSUAL, ConsensualGroup),
 }
 _OTHER = frozenset(
     {"platformVersion", "cpiMetadata", "cpkMetadata", "membershipGroupParametersHash"}
 )
 
 
-def make_metadata(cpi: CpiRecord, group_parameters_hash: str) -> JsonObject:
+def make_metadata(
+    cpi: CpiRecord, group_parameters_hash: str, ledger: Ledger = Ledger.UTXO
+) -> JsonObject:
     """The metadata of a transaction made by `cpi`'s code.
 
     Raises:
@@ -74,7 +91,7 @@ def make_metadata(cpi: CpiRecord, group_parameters_hash: str) -> JsonObject:
             f"CPI {cpi.identity.name} {cpi.identity.version} has no contract CPK",
         )
     return {
-        **_FIXED,
+        **_FIXED[ledger],
         "platformVersion": PLATFORM_VERSION,
         "cpiMetadata": _package(cpi.identity, cpi.file_checksum),
         "cpkMetadata": cpks,
@@ -82,18 +99,19 @@ def make_metadata(cpi: CpiRecord, group_parameters_hash: str) -> JsonObject:
     }
 
 
-def check_metadata(metadata: JsonObject) -> None:
-    """Check the metadata of a received transaction.
+def check_metadata(metadata: JsonObject, ledger: Ledger = Ledger.UTXO) -> None:
+    """Check the metadata of a received transaction, whose component groups are of `ledger`.
 
     Raises:
         TransactionInvalidError: `metadata-invalid`.
         PlatformVersionNewerError: its rules are those of a newer platform version.
     """
-    for name, expected in _FIXED.items():
+    fixed = _FIXED[ledger]
+    for name, expected in fixed.items():
         if canonical_json(metadata.get(name)) != canonical_json(expected):
             raise _invalid(f"{name} must be {expected}, found {str(metadata.get(name))[:200]}")
-    if metadata.keys() != _FIXED.keys() | _OTHER:
-        raise _invalid(f"expected fields {sorted(_FIXED.keys() | _OTHER)}")
+    if metadata.keys() != fixed.keys() | _OTHER:
+        raise _invalid(f"expected fields {sorted(fixed.keys() | _OTHER)}")
     _check_platform_version(metadata["platformVersion"])
     if not isinstance(metadata["membershipGroupParametersHash"], str):
         raise _invalid("membershipGroupParametersHash must be a text")

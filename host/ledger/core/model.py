@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from host.domain.ascii_case import ascii_upper
 from host.domain.json import JsonObject, JsonValue
@@ -10,6 +11,18 @@ from host.ledger.errors import TransactionIdInvalidError, TransactionInvalidErro
 
 _STATE_REF = re.compile(r"(SHA-256D:[0-9A-F]{64}):(0|[1-9][0-9]{0,8})")
 _TRANSACTION_ID = re.compile(r"SHA-256D:[0-9A-F]{64}")
+
+
+class Ledger(StrEnum):
+    """The ledgers of a node; the values are those of vaults."""
+
+    UTXO = "u"
+    CONSENSUAL = "c"
+
+    @property
+    def shown(self) -> str:
+        """Its name in messages."""
+        return "UTXO" if self is Ledger.UTXO else "consensual"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,6 +93,14 @@ class State:
             "encumbrance": self.encumbrance,
         }
 
+    def consensual_json(self) -> JsonObject:
+        """The JSON form of a state of the consensual ledger, for guests."""
+        return {
+            "type": self.type,
+            "value": self.value,
+            "participants": list(self.participants),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateAndRef:
@@ -101,7 +122,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """The content of a transaction, inputs not resolved."""
+    """The content of a transaction, inputs not resolved.
+
+    `timestamp` is the instant at which a transaction of the consensual ledger was made; it has
+    outputs alone, its states, each of which is its own contract. None: the UTXO ledger.
+    """
 
     metadata: JsonObject
     notary: Notary | None
@@ -111,6 +136,11 @@ class Transaction:
     commands: tuple[Command, ...]
     inputs: tuple[StateRef, ...]
     references: tuple[StateRef, ...]
+    timestamp: str | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.UTXO if self.timestamp is None else Ledger.CONSENSUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +155,14 @@ class Resolved:
     def to_json(self) -> JsonObject:
         """The ledger transaction that contracts see (docs/reference/host-api.md)."""
         content = self.transaction
+        if content.ledger is Ledger.CONSENSUAL:
+            return {
+                "id": self.id,
+                "metadata": content.metadata,
+                "timestamp": content.timestamp,
+                "signatories": list(content.signatories),
+                "states": [state.consensual_json() for state in content.outputs],
+            }
         return {
             "id": self.id,
             "metadata": content.metadata,

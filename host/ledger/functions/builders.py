@@ -29,11 +29,12 @@ from host.ledger.functions.filtered_dependencies import (
     shown_dependencies,
 )
 from host.ledger.functions.judged import to_json
+from host.ledger.functions.spoken import check_spoken
 from host.ledger.functions.stored import dependencies_of
 from host.ledger.parts import Function, LedgerParts
 from host.ledger.vault import filtered, transactions
 from host.ports.capability import CallContext
-from host.ports.requests import take_object
+from host.ports.requests import take_object, take_texts
 
 
 class BuilderFunctions:
@@ -50,8 +51,10 @@ class BuilderFunctions:
             "take-proposed": self._take_proposed,
         }
 
-    def _check(self, context: CallContext, request: JsonObject) -> JsonValue:  # noqa: ARG002
-        """The caller's own builder, made canonical."""
+    def _check(self, context: CallContext, request: JsonObject) -> JsonValue:
+        """The caller's own builder, made canonical, for a counterparty that speaks of it."""
+        names = take_texts(request, "parties", length_max=1)
+        check_spoken(self._parts.members, context.holding, names)
         return to_json(CheckedBuilder(builder=self._own(request, "builder")))
 
     def _take(self, context: CallContext, request: JsonObject) -> JsonValue:  # noqa: ARG002

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -21,34 +21,28 @@ from host.ledger.core.messages import (
     read_transactions,
 )
 from host.ledger.core.metadata import parameters_hash
+from host.ledger.core.model import Ledger
 from host.ledger.core.signed import SignedTransaction, read_signed
 from host.ledger.core.statuses import REVOCABLE, Status
-from host.ledger.examine import Purpose
-from host.ledger.functions.judged import note_refusal, to_json
-from host.ledger.functions.stored import content_of, dependencies_of, stored_transaction
+from host.ledger.events import ChainBegun, ChainVerified
+from host.ledger.functions.chain_verifier import BackchainInvalidError, ChainVerifier
+from host.ledger.functions.judged import to_json
+from host.ledger.functions.stored import (
+    check_ledger,
+    content_of,
+    dependencies_of,
+    stored_transaction,
+)
 from host.ledger.parts import Function, LedgerParts
-from host.ledger.vault import transactions, verifications
-from host.ledger.vault.finish import finish
+from host.ledger.vault import old_chains, transactions
 from host.ledger.vault.transactions import Origin, Stored
-from host.ledger.vault.verifications import THIS_NODE
 from host.ports.capability import CallContext
-from host.ports.requests import take_text, take_texts
+from host.ports.requests import take_int, take_text, take_texts
 
 _M = TypeVar("_M", ChainTransactions, ChainParameters)
 IDS_MAX = 1000
 STEP_SECONDS = 0.2
 """A call that verifies for so long answers how far it came: other flows of its partition go on."""
-_UNDECIDED = frozenset(
-    {"contract-undecided", "cpk-unknown", "group-parameters-unknown", "notary-distrusted"}
-)
-"""No verdict of this node: another one, or a later attempt, may come to one."""
-
-
-class BackchainInvalidError(CapabilityError):
-    """A transaction that another one depends on is invalid."""
-
-    def __init__(self, message: str, reason_code: str | None = None) -> None:
-        super().__init__("backchain-invalid", message, reason_code=reason_code)
 
 
 class ChainResolverFunctions:
@@ -67,6 +61,8 @@ class ChainResolverFunctions:
         }
 
     def _limits(self, context: CallContext, request: JsonObject) -> JsonValue:  # noqa: ARG002
+        """The limits of a chain that is to be asked for."""
+        self._parts.events(ChainBegun())
         return to_json(self._parts.chain_limits())
 
     def _plan(self, context: CallContext, request: JsonObject) -> JsonValue:
@@ -83,6 +79,9 @@ class ChainResolverFunctions:
                     plan.ask.append(transaction_id)
                 elif status[0] is not Status.VERIFIED:
                     self._plan_stored(stored_transaction(connection, transaction_id), plan)
+        needed = list(plan.unverified)
+        if needed:
+            self._parts.write(context, lambda c: old_chains.touch(c, needed, now=context.now))
         return to_json(plan)
 
     def _plan_stored(self, stored: Stored, plan: ChainPlan) -> None:
@@ -99,39 +98,65 @@ class ChainResolverFunctions:
             plan.ask.append(signed.id)
 
     def _take(self, context: CallContext, request: JsonObject) -> JsonValue:
-        """Store transactions of a backchain as unverified.
+        """Store transactions of a backchain as unverified: those asked for, and what came ahead.
+
+        Ahead are at most so many as were asked for, each a dependency of one before it.
 
         Raises:
             CapabilityError: `backchain-incomplete`, `backchain-unexpected`, `finality-failed`,
                 `protocol-mismatch`, `transaction-invalid`, `request-invalid`.
         """
         asked = take_texts(request, "ids", length_max=BATCH_MAX)
+        ahead = take_int(request, "ahead", minimum=0, maximum=BATCH_MAX)
         message = _unless_failed(read_transactions(request.get("payload")))
         found: dict[str, SignedTransaction] = {}
+        dependencies, named = dict[str, list[str]](), dict[str, str]()
+        expected, more = set(asked), set[str]()
         for item in message.transactions:
             signed = read_signed(item)
-            if signed.id not in asked or signed.id in found:
+            if signed.id in more and ahead:
+                ahead -= 1
+            elif signed.id not in expected:
                 raise CapabilityError(
                     "backchain-unexpected", f"transaction {signed.id} was not asked for, or twice"
                 )
+            check_ledger(signed, Ledger.UTXO)
             found[signed.id] = signed
+            content = content_of(signed)
+            dependencies[signed.id] = dependencies_of(content)
+            named[signed.id] = parameters_hash(content.metadata)
+            expected.discard(signed.id)
+            more.update(dependencies[signed.id])
+            more -= found.keys() | expected
         if not found:
             raise CapabilityError(
                 "backchain-incomplete", f"the counterparty does not give transaction {asked[0]}"
             )
-        taken = {each.id: dependencies_of(content_of(each)) for each in found.values()}
+        found = self._new(context, found, asked)
         answer = TakenChain(
-            taken=taken,
-            parameters=self._unknown_parameters(context, found),
+            taken={each: dependencies[each] for each in found},
+            parameters=self._unknown_parameters(context, [named[each] for each in found]),
             bytes=sum(len(leaf) for each in found.values() for g in each.groups for leaf in g),
         )
 
         def keep(connection: Connection) -> None:
+            old_chains.forget_old(connection, now=context.now)
             for signed in found.values():
                 self._keep(connection, context, signed)
 
         self._parts.write(context, keep)
         return to_json(answer)
+
+    def _new(
+        self, context: CallContext, found: Mapping[str, SignedTransaction], asked: Sequence[str]
+    ) -> dict[str, SignedTransaction]:
+        """Without those that came unasked and that the vault has: they are looked up as others."""
+        with self._parts.read(context) as connection:
+            return {
+                each: signed
+                for each, signed in found.items()
+                if each in asked or transactions.state_of(connection, each) is None
+            }
 
     def _keep(
         self, connection: Connection, context: CallContext, signed: SignedTransaction
@@ -144,13 +169,8 @@ class ChainResolverFunctions:
             now=context.now,
         )
 
-    def _unknown_parameters(
-        self, context: CallContext, found: Mapping[str, SignedTransaction]
-    ) -> list[str]:
-        hashes = dict.fromkeys(
-            parameters_hash(content_of(signed).metadata) for signed in found.values()
-        )
-        return [each for each in hashes if not self._knows(context, each)]
+    def _unknown_parameters(self, context: CallContext, named: Sequence[str]) -> list[str]:
+        return [each for each in dict.fromkeys(named) if not self._knows(context, each)]
 
     def _knows(self, context: CallContext, parameters: str) -> bool:
         try:
@@ -190,46 +210,19 @@ class ChainResolverFunctions:
         """
         ids = take_texts(request, "ids", length_max=IDS_MAX)
         until, count = self._parts.monotonic() + STEP_SECONDS, 0
-        for transaction_id in ids:
-            self._verify_one(context, transaction_id)
-            count += 1
-            if self._parts.monotonic() > until:
-                break
-        return to_json(VerifiedChain(count=count))
-
-    def _verify_one(self, context: CallContext, transaction_id: str) -> None:
-        with self._parts.read(context) as connection:
-            stored = stored_transaction(connection, transaction_id)
-        signed = stored.signed
-        if stored.status is Status.VERIFIED:
-            return
+        verifier = ChainVerifier(self._parts, context)
         try:
-            examined = self._parts.examiner.examine(
-                context.holding, context.cpi, signed, purpose=Purpose.CHAIN
-            )
-        except CapabilityError as refused:
-            note_refusal(self._parts, context, signed, stored.origin, refused)
-            if refused.code in _UNDECIDED:
-                raise
-            raise BackchainInvalidError(
-                f"transaction {transaction_id}: {refused.message}", refused.code
-            ) from refused
-        is_own = stored.origin in {Origin.OWN, Origin.FINALITY}
-        facts = self._parts.facts(context, transaction_id, examined.content) if is_own else ()
-
-        def write(connection: Connection) -> None:
-            finish(
-                connection,
-                signed,
-                examined.content,
-                facts=facts,
-                origin=Origin.BACKCHAIN,
-                now=context.now,
-            )
-            found = examined.verifications
-            verifications.keep(connection, signed.id, THIS_NODE, found, now=context.now)
-
-        self._parts.write(context, write)
+            for transaction_id in ids:
+                verifier.judge(transaction_id)
+                count += 1
+                if self._parts.monotonic() > until:
+                    break
+        except CapabilityError:
+            verifier.store()
+            raise
+        verifier.store()
+        self._parts.events(ChainVerified(count))
+        return to_json(VerifiedChain(count=count))
 
 
 def _unless_failed(message: _M | FinalityFailed) -> _M:

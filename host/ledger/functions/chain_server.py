@@ -15,13 +15,14 @@ from host.ledger.core.messages import (
     message_json,
 )
 from host.ledger.core.metadata import parameters_hash
+from host.ledger.core.model import Transaction
 from host.ledger.core.signed import SignedTransaction
 from host.ledger.functions.judged import to_json
 from host.ledger.functions.stored import content_of, dependencies_of
 from host.ledger.parts import Function, LedgerParts
 from host.ledger.vault import transactions
 from host.ports.capability import CallContext
-from host.ports.requests import take_text, take_texts
+from host.ports.requests import take_int, take_text, take_texts
 
 _IDS_MAX = 1000
 _ENVELOPE_BYTES = 1024
@@ -43,21 +44,32 @@ class ChainServerFunctions:
     def _serve(self, context: CallContext, request: JsonObject) -> JsonValue:
         """The longest prefix of what is asked for that the vault has and one message holds.
 
-        Empty if the vault lacks the first.
+        Empty if the vault lacks the first. Whole ones are followed by what they depend on, near
+        ones first, as far as it is asked for.
         """
+        asked = take_texts(request, "ids", length_max=BATCH_MAX)
+        ahead = take_int(request, "ahead", minimum=0, maximum=BATCH_MAX)
         found: list[SignedTransaction] = []
-        size = _ENVELOPE_BYTES
+        contents: list[Transaction] = []
+        waiting, size = dict.fromkeys(asked), _ENVELOPE_BYTES
         with self._parts.read(context) as connection:
-            for transaction_id in take_texts(request, "ids", length_max=BATCH_MAX):
+            while waiting and len(found) < len(asked) + ahead:
+                transaction_id = next(iter(waiting))
+                del waiting[transaction_id]
                 signed = transactions.find(connection, transaction_id)
-                if signed is None:
+                if signed is None and transaction_id in asked:
                     break
+                if signed is None:
+                    continue  # the vault knows of it by a filtered transaction
                 size += len(msgspec.json.encode(signed.to_json())) + 1
                 if size > PAYLOAD_BYTES_MAX:
                     break
                 found.append(signed)
+                contents.append(content_of(signed))
+                known = {each.id for each in found}
+                needed = (each for each in dependencies_of(contents[-1]) if each not in known)
+                waiting.update(dict.fromkeys(needed))
         message = ChainTransactions(transactions=[each.to_json() for each in found])
-        contents = [content_of(each) for each in found]
         named = (parameters_hash(content.metadata) for content in contents)
         summary = ServedChain(
             sent=[each.id for each in found],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 from sqlalchemy import Connection
@@ -10,7 +11,12 @@ from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import BegunFinality, Finished, OfferedProposal
 from host.ledger.core.digests import Verification, other_outcomes, other_runs, read_verification
-from host.ledger.core.messages import SIGNATURES_MAX, FinalityProposal, message_json
+from host.ledger.core.messages import (
+    SESSIONS_MAX,
+    SIGNATURES_MAX,
+    FinalityProposal,
+    message_json,
+)
 from host.ledger.core.signed import (
     Signature,
     SignedTransaction,
@@ -25,9 +31,11 @@ from host.ledger.errors import (
     NotarySignatureInvalidError,
     SignatureInvalidError,
 )
+from host.ledger.events import FinalityEnded, VerificationDiffers
 from host.ledger.examine import Purpose
 from host.ledger.functions.filtered_dependencies import needs_backchain, shown_dependencies
 from host.ledger.functions.judged import examine, invalidate, refuse_invalid, to_json
+from host.ledger.functions.spoken import check_spoken
 from host.ledger.functions.stored import (
     content_of,
     dependencies_of,
@@ -38,13 +46,12 @@ from host.ledger.functions.stored import (
 from host.ledger.parts import Function, LedgerParts
 from host.ledger.vault import outputs, parties, transactions, verifications
 from host.ledger.vault.finish import finish
-from host.ledger.vault.transactions import Origin
+from host.ledger.vault.transactions import Origin, Stored
 from host.ledger.vault.verifications import THIS_NODE
 from host.ports.capability import CallContext
 from host.ports.requests import as_object, take_bool, take_list, take_object, take_text, take_texts
 
 _log = structlog.get_logger("cordbox.ledger")
-_SESSIONS_MAX = 100
 
 
 class FinalityFunctions:
@@ -65,7 +72,8 @@ class FinalityFunctions:
     def _begin(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Examine an own transaction and store it as unverified, or as invalid if it is."""
         signed = read_signed(take_object(request, "transaction"))
-        names = take_texts(request, "parties", length_max=_SESSIONS_MAX)
+        names = take_texts(request, "parties", length_max=SESSIONS_MAX)
+        check_spoken(self._parts.members, context.holding, names)
         examined = examine(self._parts, context, signed, Origin.OWN)
 
         def keep(connection: Connection) -> None:
@@ -90,6 +98,7 @@ class FinalityFunctions:
             backchain=needs_backchain(examined.parameters, content),
             dependencies=dependencies_of(content),
             until=end_of(content),
+            repair_ms=self._parts.repair_times().first_ms,
         )
         return to_json(begun)
 
@@ -120,7 +129,7 @@ class FinalityFunctions:
         transaction_id = take_text(request, "id")
         replies = [
             _Reply.read(as_object(item, "replies"))
-            for item in take_list(request, "replies", length_max=_SESSIONS_MAX)
+            for item in take_list(request, "replies", length_max=SESSIONS_MAX)
         ]
         with self._parts.read(context) as connection:
             signed = stored_transaction(connection, transaction_id).signed
@@ -141,8 +150,33 @@ class FinalityFunctions:
 
         self._parts.write(context, keep)
         for reply in replies:
-            _check_verifications(transaction_id, own, reply)
+            self._check_verifications(transaction_id, own, reply)
         return None
+
+    def _check_verifications(
+        self, transaction_id: str, own: Sequence[Verification], reply: "_Reply"
+    ) -> None:
+        """Compare a counterparty's contract runs with this node's.
+
+        Raises:
+            CapabilityError: `verification-differs`.
+        """
+        for other in other_runs(own, reply.verifications):
+            self._parts.events(VerificationDiffers("run"))
+            _log.warning(
+                "ledger-verification-differs",
+                transaction=transaction_id,
+                party=reply.party,
+                cpk=other.cpk,
+            )
+        if others := other_outcomes(own, reply.verifications):
+            self._parts.events(VerificationDiffers("outcome"))
+            raise CapabilityError(
+                "verification-differs",
+                f"{reply.party} verified transaction {transaction_id} by contract CPK"
+                f" {others[0].cpk} and came to {others[0].verdict} by outcome {others[0].outcome}:"
+                " it saw other states or ran other code",
+            )
 
     def _check_added(self, signed: SignedTransaction, added: Sequence[Signature]) -> None:
         content = content_of(signed)
@@ -162,7 +196,22 @@ class FinalityFunctions:
         self._parts.write(
             context, lambda connection: invalidate(connection, context, transaction_id, reason)
         )
+        with self._parts.read(context) as connection:
+            stored = transactions.find_stored(connection, transaction_id)
+        if stored is not None:
+            self._tell_end(context, stored, "rejected" if by_notary else "refused")
         return None
+
+    def _tell_end(
+        self,
+        context: CallContext,
+        stored: Stored,
+        outcome: Literal["final", "refused", "rejected"],
+    ) -> None:
+        side: Literal["initiator", "receiver"]
+        side = "initiator" if stored.origin is Origin.OWN else "receiver"
+        seconds = max(0, context.now - stored.created_at) / 1000
+        self._parts.events(FinalityEnded(side, outcome, seconds))
 
     def _finish(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Make a transaction verified that all signatories and its notary have signed."""
@@ -193,7 +242,10 @@ class FinalityFunctions:
             finish(connection, signed, content, facts=facts, origin=stored.origin, now=context.now)
             return outputs.visible(connection, transaction_id)
 
-        return to_json(Finished(visible=self._parts.write(context, write)))
+        finished = Finished(visible=self._parts.write(context, write))
+        if stored.status is not Status.VERIFIED:
+            self._tell_end(context, stored, "final")
+        return to_json(finished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,26 +266,4 @@ class _Reply:
             verifications=tuple(
                 read_verification(as_object(each, "verifications")) for each in found
             ),
-        )
-
-
-def _check_verifications(transaction_id: str, own: Sequence[Verification], reply: _Reply) -> None:
-    """Compare a counterparty's contract runs with this node's.
-
-    Raises:
-        CapabilityError: `verification-differs`.
-    """
-    for other in other_runs(own, reply.verifications):
-        _log.warning(
-            "ledger-verification-differs",
-            transaction=transaction_id,
-            party=reply.party,
-            cpk=other.cpk,
-        )
-    if others := other_outcomes(own, reply.verifications):
-        raise CapabilityError(
-            "verification-differs",
-            f"{reply.party} verified transaction {transaction_id} by contract CPK"
-            f" {others[0].cpk} and came to {others[0].verdict} by outcome {others[0].outcome}:"
-            " it saw other states or ran other code",
         )

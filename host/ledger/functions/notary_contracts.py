@@ -34,16 +34,21 @@ from host.ports.public_keys import PublicKeys
 
 _DEPENDENCIES_MAX = 2_000
 _SIGNATURES = frozenset({"signature-invalid", "signature-missing"})
+_OF_CODE = frozenset({"contract-undecided", "cpk-unknown"})
+"""What this notary's CPI and limits decide; they may have been others at an earlier request."""
 _UNDECIDED = frozenset(
     {
         "contract-undecided",
-        "cpk-unknown",
         "group-parameters-unknown",
         "notary-distrusted",
         "states-too-large",
     }
 )
-"""What the transaction's identifier does not commit to: a later attempt may succeed."""
+"""What the transaction's identifier does not commit to: a later attempt may succeed.
+
+Code that this notary does not have (`cpk-unknown`) is no such case. Only its operator can add it,
+by another CPI: until then every attempt ends in the same way, and the client waits for nothing.
+"""
 
 
 class _Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +107,10 @@ def read_whole_request(payload: JsonValue, *, originator: str) -> AskedWhole:
     )
 
 
+class CodeMissingError(RequestRefusedError):
+    """This notary has no verdict of the transaction's contracts. It may have had one before."""
+
+
 class WholeVerifier:
     """Verifies requests: dependencies, signatures, rules and contracts. Thread-safe.
 
@@ -120,6 +129,7 @@ class WholeVerifier:
         """Check all that a notary is to check, but the states' uniqueness.
 
         Raises:
+            CodeMissingError: the notary does not have the contracts, or their limits ended them.
             RequestRefusedError: something is wrong, or cannot be decided here.
             UnavailableError: the contracts cannot be run now.
         """
@@ -161,7 +171,8 @@ def _refusal(error: CapabilityError, *, signatures_of_it: bool) -> RequestRefuse
         kind = ErrorKind.GENERAL
     elif signatures_of_it and error.code in _SIGNATURES:
         kind = ErrorKind.INVALID_SIGNATURE
-    return RequestRefusedError(kind, error.message)
+    refused = CodeMissingError if error.code in _OF_CODE else RequestRefusedError
+    return refused(kind, error.message)
 
 
 def _failure(reason: str) -> RequestRefusedError:

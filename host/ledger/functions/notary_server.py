@@ -1,7 +1,7 @@
 """What the program of a notary's node needs: whether it is a notary, and its decision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import structlog
@@ -18,13 +18,15 @@ from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.core.notary_protocol import CONTRACT_VERIFYING, NON_VALIDATING
 from host.ledger.core.signed import Signature
 from host.ledger.errors import NotaryDistrustedError
+from host.ledger.events import LedgerEvents, Notarised, untold
 from host.ledger.functions.notary_client import service_of
 from host.ledger.functions.notary_contracts import (
     AskedWhole,
+    CodeMissingError,
     WholeVerifier,
     read_whole_request,
 )
-from host.ledger.notary.model import Rejection, Uniqueness
+from host.ledger.notary.model import Check, Rejection, Uniqueness
 from host.ledger.notary.requests import (
     Asked,
     RequestRefusedError,
@@ -72,6 +74,7 @@ class NotaryServerFunctions:
         uniqueness: Uniqueness,
         signer: NotarySigner,
         trust: NotaryTrust,
+        events: LedgerEvents = untold,
     ) -> None:
         self._members = members
         self._keys = keys
@@ -79,6 +82,7 @@ class NotaryServerFunctions:
         self._uniqueness = uniqueness
         self._signer = signer
         self._trust = trust
+        self._events = events
 
     def handlers(self) -> Mapping[str, Function]:
         return {"check-notary": self._check, "notarise": self._notarise}
@@ -97,12 +101,13 @@ class NotaryServerFunctions:
             transaction_id = asked.uniqueness.id
             key = self._key(context, role, asked)
             if whole is not None:
-                self._verifier.verify(context, whole)
+                self._verify(context, whole)
             rejection = self._decide(context, asked)
             if rejection is None:
                 signature = self._signer.sign(key, transaction_id, now=context.now)
         except RequestRefusedError as refused:
             rejection = refused.rejection
+        self._events(Notarised("accepted" if rejection is None else rejection.kind.value))
         served = ServedNotarisation(
             id=transaction_id,
             answer=_answer(signature, rejection),
@@ -147,6 +152,21 @@ class NotaryServerFunctions:
             raise RequestRefusedError(ErrorKind.GENERAL, refused.message) from refused
         properties = tuple(signing_properties(context.cpi).items())
         return NotaryKey(node=tenant, key=key, properties=properties)
+
+    def _verify(self, context: CallContext, whole: AskedWhole) -> None:
+        """Verify a request. One of an accepted transaction, whose code is gone since, is right.
+
+        Raises:
+            RequestRefusedError: as `WholeVerifier.verify`.
+        """
+        try:
+            self._verifier.verify(context, whole)
+        except CodeMissingError:
+            asked = replace(
+                whole.asked, uniqueness=replace(whole.asked.uniqueness, check=Check.READ)
+            )
+            if self._decide(context, asked) is not None:
+                raise
 
     def _decide(self, context: CallContext, asked: Asked) -> Rejection | None:
         try:

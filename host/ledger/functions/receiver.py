@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import Signed, TakenProposal
-from host.ledger.core.messages import FinalityProposal, read_proposal
+from host.ledger.core.components import ledger_of
+from host.ledger.core.messages import CONSENSUAL, FinalityProposal, read_proposal
+from host.ledger.core.model import Ledger
 from host.ledger.core.signed import SignedTransaction, read_signed
 from host.ledger.core.statuses import REVOCABLE, Reason, Status
 from host.ledger.examine import Checked, Purpose
@@ -28,13 +30,14 @@ from host.ledger.functions.judged import (
 from host.ledger.functions.stored import (
     content_of,
     dependencies_of,
+    end_of,
     proposed_by,
     stored_transaction,
     unknown_proposal,
 )
 from host.ledger.parts import Function, LedgerParts
 from host.ledger.signing import sign
-from host.ledger.vault import filtered, parties, transactions, verifications
+from host.ledger.vault import filtered, old_chains, parties, transactions, verifications
 from host.ledger.vault.transactions import Origin
 from host.ledger.vault.verifications import THIS_NODE
 from host.ports.capability import CallContext
@@ -65,6 +68,7 @@ class ReceiverFunctions:
         proposal = read_proposal(request.get("payload"))
         counterparty = take_text(request, "counterparty")
         signed = read_signed(proposal.transaction)
+        _check_ledger(signed, request.get("ledger"))
         found = self._check(context, signed)
         backchain = needs_backchain(found.parameters, found.content)
         shown = [] if backchain else self._dependencies(context, found, proposal)
@@ -79,6 +83,7 @@ class ReceiverFunctions:
                 now=context.now,
             )
             parties.keep(connection, signed.id, [counterparty])
+            old_chains.forget_old(connection, now=context.now)
             for each in shown:
                 filtered.keep(connection, each.filtered, each.signatures, now=context.now)
 
@@ -88,6 +93,9 @@ class ReceiverFunctions:
             more=proposal.more,
             version=proposal.v,
             resolve=dependencies_of(found.content) if backchain else [],
+            repair_ms=None
+            if end_of(found.content) is None
+            else self._parts.repair_times().first_ms,
         )
         return to_json(taken)
 
@@ -166,7 +174,12 @@ class ReceiverFunctions:
         )
         own = [each.to_json() for each in signed.signatures if each.key in mine]
         return to_json(
-            Signed(signatures=own, verifications=found, notary=content.notary is not None)
+            Signed(
+                signatures=own,
+                verifications=found,
+                notary=content.notary is not None,
+                repair_ms=self._parts.repair_times().first_ms,
+            )
         )
 
     def _refuse(self, context: CallContext, request: JsonObject) -> JsonValue:
@@ -181,3 +194,19 @@ class ReceiverFunctions:
 
         self._parts.write(context, refuse)
         return None
+
+
+def _check_ledger(signed: SignedTransaction, named: JsonValue) -> None:
+    """Refuse a proposal of the other ledger than the one for which the flow waits.
+
+    Raises:
+        CapabilityError: `protocol-mismatch`.
+    """
+    expected = Ledger.CONSENSUAL if named == CONSENSUAL else Ledger.UTXO
+    found = ledger_of(signed.groups)
+    if found is not expected:
+        raise CapabilityError(
+            "protocol-mismatch",
+            f"expected a proposal of the {expected.shown} ledger, found one of the {found.shown}"
+            " ledger",
+        )

@@ -10,6 +10,7 @@ from host.ledger.core.answers import RepairPlan
 from host.ledger.core.messages import SIGNATURES_MAX, RepairAnswer, message_json
 from host.ledger.core.signed import check_signature, read_signature
 from host.ledger.core.statuses import is_decided
+from host.ledger.events import RepairGivenUp, StillUnverified
 from host.ledger.functions.judged import to_json
 from host.ledger.functions.stored import content_of, end_of, stored_transaction, unsigned_of
 from host.ledger.parts import Function, LedgerParts
@@ -48,7 +49,11 @@ class RepairFunctions:
             until=end_of(content),
             incomplete=not signed.issuperset(content.signatories),
             parties=names,
+            given_up_ms=self._parts.repair_times().until_ms,
         )
+        if not plan.done:
+            age = max(0, context.now - stored.created_at)
+            self._parts.events(StillUnverified(age / 1000))
         return to_json(plan)
 
     def _take(self, context: CallContext, request: JsonObject) -> JsonValue:
@@ -85,6 +90,7 @@ class RepairFunctions:
 
     def _given_up(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Log that nobody could tell what came of a transaction."""
+        self._parts.events(RepairGivenUp())
         _log.error(
             "ledger-repair-given-up",
             holding_id=context.holding.short_hash,

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from host.domain.capability_error import CapabilityError
-from host.ledger.core.components import from_groups
-from host.ledger.core.model import Transaction
+from host.ledger.core.components import ledger_of
+from host.ledger.core.consensual import read_content
+from host.ledger.core.model import Ledger, Transaction
 from host.ledger.core.signed import Signature, SignedTransaction
+from host.ledger.errors import LedgerMismatchError
 from host.ledger.vault import parties, transactions
 from host.ledger.vault.transactions import Stored
 
@@ -57,7 +59,17 @@ def end_of(content: Transaction) -> str | None:
 
 
 def content_of(signed: SignedTransaction) -> Transaction:
-    return from_groups(signed.groups)
+    return read_content(signed.groups)
+
+
+def check_ledger(signed: SignedTransaction, expected: Ledger) -> None:
+    """Refuse a transaction of the other ledger.
+
+    Raises:
+        LedgerMismatchError: it is one.
+    """
+    if ledger_of(signed.groups) is not expected:
+        raise LedgerMismatchError(signed.id, expected.shown)
 
 
 def unsigned_of(stored: SignedTransaction, signatures: Sequence[Signature]) -> list[Signature]:

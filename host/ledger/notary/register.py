@@ -4,16 +4,16 @@ An empty or older database in the place of a lost one would let states be spent 
 is created once for each node, and refused if it lacks what is recorded here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, select
 
+from host.database.database_notes import DatabaseNotes
 from host.database.sql import Upsert
-from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.ports.clock import Clock
 from host.ports.database import Schema, SqlDatabase
-from host.ports.vaults import DatabaseProblem, VaultRegister
+from host.ports.vaults import VaultRegister
 
 _METADATA = MetaData()
 
@@ -32,11 +32,9 @@ SCHEMA = Schema(name="notary", metadata=_METADATA)
 
 _MADE = NOTARY_DATABASE.c.made_at.is_not(None)
 _NOTE_MADE = Upsert(table=NOTARY_DATABASE, replace=("made_at",))
-_NOTE = Upsert(table=NOTARY_DATABASE, greatest=("generation",))
-_NOTE_PROBLEM = Upsert(table=NOTARY_DATABASE, replace=("problem_code", "problem"))
 
 
-class MadeNotaries:
+class MadeNotaries(DatabaseNotes):
     """A `VaultRegister` of notaries' databases. Thread-safe; the processes of a host share it.
 
     Args:
@@ -46,7 +44,7 @@ class MadeNotaries:
     """
 
     def __init__(self, *, database: SqlDatabase, vaults: VaultRegister, clock: Clock) -> None:
-        self._database = database
+        super().__init__(database, NOTARY_DATABASE)
         self._vaults = vaults
         self._clock = clock
 
@@ -63,43 +61,6 @@ class MadeNotaries:
     def note_made(self, short_hash: ShortHash) -> None:
         row = {"short_hash": short_hash, "generation": 0, "made_at": self._clock.now_ms()}
         self._database.transact(lambda connection: _NOTE_MADE.run(connection, row))
-
-    def noted(self, short_hash: ShortHash) -> int:
-        statement = select(NOTARY_DATABASE.c.generation).where(
-            NOTARY_DATABASE.c.short_hash == short_hash
-        )
-        with self._database.read() as connection:
-            return int(connection.execute(statement).scalar_one_or_none() or 0)
-
-    def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
-        rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
-        self._database.transact(lambda connection: _NOTE.run(connection, rows))
-
-    def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
-        row = {
-            "short_hash": short_hash,
-            "generation": 0,
-            "problem_code": None if problem is None else problem.code,
-            "problem": None if problem is None else problem.public_message,
-        }
-        self._database.transact(lambda connection: _NOTE_PROBLEM.run(connection, row))
-
-    def problems(self) -> Sequence[DatabaseProblem]:
-        """The databases that cannot be used, for the host's status."""
-        statement = (
-            select(NOTARY_DATABASE)
-            .where(NOTARY_DATABASE.c.problem_code.is_not(None))
-            .order_by(NOTARY_DATABASE.c.short_hash)
-        )
-        with self._database.read() as connection:
-            return [
-                DatabaseProblem(
-                    short_hash=ShortHash(row.short_hash),
-                    code=row.problem_code,
-                    message=row.problem,
-                )
-                for row in connection.execute(statement)
-            ]
 
     def made(self) -> Sequence[ShortHash]:
         """The nodes whose database was created."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from host.database.shared_batches import Queued, SharedBatches
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.instants import instant_text
+from host.ledger.events import BatchDecided, LedgerEvents, untold
 from host.ledger.notary.books import read_books, write_entries
 from host.ledger.notary.decide import decide
 from host.ledger.notary.model import Result, UniquenessRequest
@@ -30,11 +31,15 @@ class UniquenessService:
     Args:
         databases: each notary node's own.
         clock: the time that windows are compared with; several processes need the database's.
+        events: are told how many requests share a commit.
     """
 
-    def __init__(self, *, databases: VaultAccess, clock: Clock) -> None:
+    def __init__(
+        self, *, databases: VaultAccess, clock: Clock, events: LedgerEvents = untold
+    ) -> None:
         self._databases = databases
         self._clock = clock
+        self._events = events
         self._lock = threading.Lock()
         self._latest = EpochMs(0)
         self._nodes: dict[ShortHash, SharedBatches[UniquenessRequest, Result]] = {}
@@ -64,6 +69,7 @@ class UniquenessService:
 
         for queued, result in zip(batch, self._databases.transact(node, work), strict=True):
             queued.end(result)
+        self._events(BatchDecided(len(batch)))
 
     def _now(self) -> EpochMs:
         """The time, which never goes back, so that a window that has closed stays closed."""

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.components import Group, Groups, from_groups
+from host.ledger.core.consensual import read_content
 from host.ledger.core.filtered import filter_transaction
 from host.ledger.core.filtered_content import Listed, filtered_content
 from host.ledger.core.filtered_json import filtered_json, read_filtered
@@ -77,7 +78,7 @@ class Filtering:
         """Check that every signatory has signed, and that all signatures are right."""
         check_fields(request, ("op", "transaction"))
         signed = read_signed(take_object(request, "transaction"))
-        content = from_groups(signed.groups)
+        content = read_content(signed.groups)
         check_signatures(signed, content, self._public_keys)
         check_complete(signed, content, self._public_keys)
         return None

@@ -10,7 +10,8 @@ from host.domain.ids import EpochMs
 from host.domain.instants import instant_ms, is_instant
 from host.domain.json import JsonObject, JsonValue, digest_of
 from host.ledger.core.components import from_groups
-from host.ledger.core.model import Resolved, is_transaction_id
+from host.ledger.core.consensual import read_content
+from host.ledger.core.model import Ledger, Resolved, is_transaction_id
 from host.ledger.core.statuses import Status
 from host.ledger.functions.filtered_dependencies import shown_dependencies
 from host.ledger.parts import Function
@@ -74,14 +75,14 @@ class Finding:
     def _draft(self, context: CallContext, request: JsonObject) -> JsonValue:
         """The signed transaction that was stored as a draft, or null."""
         with self._vaults.read(context.holding.short_hash) as connection:
-            found = transactions.find(connection, _take_id(request), {Status.DRAFT})
+            found = transactions.find(connection, take_id(request), {Status.DRAFT})
         return None if found is None else found.to_json()
 
     def _ledger_transaction(self, context: CallContext, request: JsonObject) -> JsonValue:
         """The verified transaction with its states, as contracts see it, or null."""
-        transaction_id = _take_id(request)
+        transaction_id = take_id(request)
         with self._vaults.read(context.holding.short_hash) as connection:
-            signed = transactions.find(connection, transaction_id)
+            signed = transactions.find(connection, transaction_id, ledger=Ledger.UTXO)
             if signed is None:
                 return None
             content = from_groups(signed.groups)
@@ -96,17 +97,17 @@ class Finding:
 
     def _dependencies(self, context: CallContext, request: JsonObject) -> JsonValue:
         """The states that a transaction names, proved by filtered transactions, or null."""
-        transaction_id = _take_id(request)
+        transaction_id = take_id(request)
         with self._vaults.read(context.holding.short_hash) as connection:
             stored = transactions.find_stored(connection, transaction_id)
             if stored is None:
                 return None
-            found = shown_dependencies(connection, from_groups(stored.signed.groups))
+            found = shown_dependencies(connection, read_content(stored.signed.groups))
         return [{"filtered": each.filtered, "signatures": list(each.signatures)} for each in found]
 
     def _verifications(self, context: CallContext, request: JsonObject) -> JsonValue:
         """Who verified the transaction with which code: `party` is null for this node."""
-        transaction_id = _take_id(request)
+        transaction_id = take_id(request)
         with self._vaults.read(context.holding.short_hash) as connection:
             found = verifications.list_of(connection, transaction_id)
         return [{"party": party or None, **each.to_json()} for party, each in found]
@@ -159,7 +160,12 @@ class Finding:
         }
 
 
-def _take_id(request: JsonObject) -> str:
+def take_id(request: JsonObject) -> str:
+    """The transaction identifier of a request that has no other field.
+
+    Raises:
+        CapabilityError: `request-invalid`.
+    """
     check_fields(request, ("op", "id"))
     found = take_text(request, "id", characters_max=128)
     _check_id(found)

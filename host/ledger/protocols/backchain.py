@@ -91,7 +91,7 @@ def serve(session: str, asked: ChainGet | ChainGetParameters, offer: Offer) -> S
         made = Call("serve-parameters", {"hash": asked.hash})
     else:
         yield from _explore(session, asked.ids, offer)
-        made = Call("serve-chain", {"ids": list(asked.ids)})
+        made = Call("serve-chain", {"ids": list(asked.ids), "ahead": asked.ahead})
     sent = yield from send_made(session, made, ServedChain)
     offer.add(sent.dependencies)
     offer.explored(sent.sent)
@@ -170,11 +170,13 @@ class _Resolver:
 
     def _get(self, limits: ChainLimits) -> Steps[None]:
         batch = list(self.waiting)[: limits.batch]
-        yield from send(self.session, ChainGet(ids=batch))
-        into = Call("take-chain", {"ids": batch})
+        ahead = limits.batch - len(batch)
+        yield from send(self.session, ChainGet(ids=batch, ahead=ahead))
+        into = Call("take-chain", {"ids": batch, "ahead": ahead})
         taken = yield from self._answer(into, TakenChain)
         for transaction_id in taken.taken:
-            del self.waiting[transaction_id]
+            self.waiting.pop(transaction_id, None)
+        self.known.update(taken.taken)
         self.graph.update(taken.taken)
         self.received += len(taken.taken)
         self.bytes += taken.bytes

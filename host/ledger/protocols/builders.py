@@ -23,6 +23,7 @@ from host.ledger.protocols.backchain import Offer, resolve, serve
 from host.ledger.protocols.steps import (
     Steps,
     ask,
+    counterparties,
     expect,
     fail,
     read_request,
@@ -56,7 +57,9 @@ def exchange_builder(request: JsonObject) -> Steps[JsonValue]:
             the session, which fails with whatever is refused.
     """
     wanted = read_request(request, ExchangeRequest)
-    checked = yield from ask("check-builder", {"builder": wanted.builder}, CheckedBuilder)
+    parties: list[JsonValue] = [*(yield from counterparties((wanted.session,)))]
+    asked: JsonObject = {"builder": wanted.builder, "parties": parties}
+    checked = yield from ask("check-builder", asked, CheckedBuilder)
     yield from send(wanted.session, BuilderOffered(builder=checked.builder))
     try:
         into = Call("take-proposed", {"builder": checked.builder})

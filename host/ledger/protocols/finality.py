@@ -16,6 +16,7 @@ from host.domain.flow import specific_code
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import BegunFinality, Finished, OfferedProposal
 from host.ledger.core.messages import (
+    SESSIONS_MAX,
     VERSION,
     ChainGet,
     ChainGetParameters,
@@ -51,8 +52,6 @@ from host.ledger.protocols.steps import (
     try_to_send,
 )
 from host.ports.programs import Call
-
-SESSIONS_MAX = 100
 
 
 class FinalizeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,7 +102,7 @@ def finalize(request: JsonObject) -> Steps[JsonValue]:
         session: _Peer(session, name) for session, name in zip(wanted.sessions, names, strict=True)
     }
     if begun.until is not None:
-        yield from remember(begun.id)
+        yield from remember(begun.id, begun.repair_ms)
     try:
         yield from _offer(begun, peers)
         yield from _collect(begun, peers)
@@ -170,7 +169,7 @@ def _note_refusal(begun: BegunFinality) -> Steps[None]:
     """The transaction is not wanted; who has all signatures could have it notarised even so."""
     yield from call("refused", {"id": begun.id})
     if begun.until is not None:
-        yield from remember_after(begun.id, begun.until)
+        yield from remember_after(begun.id, begun.until, begun.repair_ms)
 
 
 def _refusal(transaction: str, message: FinalityRefused | FinalityUnknownVersion) -> _GivenUpError:
@@ -249,12 +248,18 @@ def _finish(
 
 
 def _tell(peers: Mapping[str, _Peer], given_up: _GivenUpError) -> Steps[None]:
-    """Tell all counterparties that the initiator gives up."""
+    """Tell all counterparties that the initiator gives up.
+
+    The session of one that has not answered yet ends: nobody would read its answer.
+    """
     error = given_up.error
     message = FinalityFailed(reason=given_up.reason, code=error.code, message=error.message)
     for peer in peers.values():
-        if not peer.is_over:
-            yield from try_to_send(peer.session, message)
+        if peer.is_over:
+            continue
+        refused = yield from try_to_send(peer.session, message)
+        if refused is None and peer.reply is None:
+            yield from fail(peer.session, error)
 
 
 def _deliver(peers: Mapping[str, _Peer], signatures: list[Content]) -> Steps[list[JsonValue]]:

@@ -5,6 +5,8 @@ Source: corda-runtime-os `UtxoReceiveFinalityFlowV1.kt`. Difference: what the in
 failure is not taken as the notary's word.
 """
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
@@ -13,6 +15,7 @@ from host.domain.flow import specific_code
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import Finished, Signed, TakenProposal
 from host.ledger.core.messages import (
+    CONSENSUAL,
     VERSION,
     Content,
     FinalityFailed,
@@ -50,6 +53,7 @@ _JUDGED = frozenset({"contract-verification-failed", "transaction-invalid"})
 
 class ReceiveRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session: Text
+    ledger: Literal["utxo", "consensual"] = "utxo"
 
 
 class Proposal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,10 +83,16 @@ def receive_finality(request: JsonObject) -> Steps[JsonValue]:
     Raises:
         CapabilityError: why it is refused; the counterparty is told.
     """
-    session = read_request(request, ReceiveRequest).session
+    wanted = read_request(request, ReceiveRequest)
+    session = wanted.session
+    # Golden sub-journals of the UTXO ledger have no field for it.
+    of: JsonObject = {"ledger": CONSENSUAL} if wanted.ledger == CONSENSUAL else {}
     try:
-        answer = yield from receive_from(session, into=Call("take-proposal", {}))
+        answer = yield from receive_from(session, into=Call("take-proposal", of))
         taken = msgspec.convert(answer, TakenProposal)
+        if taken.repair_ms is not None:
+            # Who proposes it may make it final without this node, whose flow may end before.
+            yield from remember(taken.id, taken.repair_ms)
         if taken.resolve:
             yield from resolve(session, taken.resolve)
         transaction = yield from call("examine", {"id": taken.id})
@@ -105,7 +115,7 @@ def accept_finality(request: JsonObject) -> Steps[JsonValue]:
     party = yield from _party(session)
     signed = yield from _sign(session, proposal.id, party)
     if signed.notary:
-        yield from remember(proposal.id)
+        yield from remember(proposal.id, signed.repair_ms)
     try:
         signatures, finished = yield from _agree(session, proposal, party, signed)
     except CapabilityError:
@@ -123,6 +133,8 @@ def refuse_finality(request: JsonObject) -> Steps[JsonValue]:
     wanted = read_request(request, RefuseRequest)
     party = yield from _party(wanted.session)
     yield from call("refuse", {"id": wanted.proposal.id, "party": party, "invalid": wanted.invalid})
+    if wanted.invalid:
+        yield from forget(wanted.proposal.id)
     refused = FinalityRefused(
         code=specific_code(wanted.code) or "finality-refused",
         message=wanted.message,

@@ -27,13 +27,9 @@ ANSWER = SystemFlow(
     protocol=PROTOCOL,
 )
 AT_ONCE_MS = 1_000
-FIRST_MS = 10 * 60_000
-"""A finality that goes well is over by then."""
 HOUR_MS = 60 * 60_000
 LATER_MS = (HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS)
 """Pauses after attempts without an answer; the last one again and again."""
-GIVEN_UP_AFTER_MS = 5 * 24 * HOUR_MS
-"""After the end of the transaction's time window."""
 _ANSWER_MS = 60_000
 
 
@@ -47,7 +43,7 @@ class AnswerRequest(Struct, frozen=True, kw_only=True):
     counterparty: str
 
 
-def remember(transaction_id: str, after_ms: int = FIRST_MS, attempt: int = 0) -> Steps[None]:
+def remember(transaction_id: str, after_ms: int, attempt: int = 0) -> Steps[None]:
     """Repair a transaction later, unless `forget` comes first."""
     yield repair_of(transaction_id, after_ms, attempt)
 
@@ -63,11 +59,11 @@ def repair_of(transaction_id: str, after_ms: int, attempt: int = 0) -> Remember:
     )
 
 
-def remember_after(transaction_id: str, until: str) -> Steps[None]:
+def remember_after(transaction_id: str, until: str, after_ms: int) -> Steps[None]:
     """Repair a transaction when its time window has ended: nobody can have it notarised then."""
     now = yield Now()
     left = instant_ms(until) - instant_ms(str(now))
-    yield from remember(transaction_id, max(0, left) + FIRST_MS)
+    yield from remember(transaction_id, max(0, left) + after_ms)
 
 
 def forget(transaction_id: str) -> Steps[None]:
@@ -113,7 +109,7 @@ def _undecided(
         yield from forget(wanted.id)
         return "I"
     now = yield Now()
-    if plan.until is not None and instant_ms(str(now)) > instant_ms(plan.until) + GIVEN_UP_AFTER_MS:
+    if plan.until is not None and instant_ms(str(now)) > instant_ms(plan.until) + plan.given_up_ms:
         yield from call("repair-given-up", {"id": wanted.id, "reason": failed.message})
         yield from forget(wanted.id)
     else:

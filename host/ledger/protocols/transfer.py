@@ -1,12 +1,15 @@
-"""Sending verified transactions to other nodes, beside finality.
+"""Sending transactions to other nodes, beside finality.
 
 `send-transaction` gives a transaction with its backchain, or with filtered dependencies;
-`receive-transaction` verifies and stores it. No new signature is made.
+`receive-transaction` verifies and stores it. `send-ledger-transaction` shows one in the same way:
+`receive-ledger-transaction` verifies it, and answers it with its states. What proves the states is
+resolved as a backchain where the notary requires that; the transaction itself is not stored. No new
+signature is made.
 Source: corda-runtime-os `SendTransactionFlow`, `ReceiveAndUpdateTransactionBuilder..` of
 `ledger-utxo-flow/flows/transactiontransmission`.
 """
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,6 +18,7 @@ from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import BegunTransfer, OfferedProposal, TakenTransfer
 from host.ledger.core.messages import (
+    SESSIONS_MAX,
     ChainGet,
     ChainGetParameters,
     ChainStop,
@@ -29,6 +33,7 @@ from host.ledger.protocols.steps import (
     Steps,
     ask,
     call,
+    counterparties,
     fail,
     is_mismatch,
     read_request,
@@ -40,13 +45,19 @@ from host.ledger.protocols.steps import (
 )
 from host.ports.programs import Call
 
-SESSIONS_MAX = 100
+_T = TypeVar("_T")
+_Sessions = Annotated[list[Text], Meta(min_length=1, max_length=SESSIONS_MAX)]
 
 
 class SendRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transaction: Content
-    sessions: Annotated[list[Text], Meta(min_length=1, max_length=SESSIONS_MAX)]
+    sessions: _Sessions
     backchain: bool
+
+
+class SendLedgerRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    transaction: Content
+    sessions: _Sessions
 
 
 class ReceiveRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,12 +71,43 @@ def send_transaction(request: JsonObject) -> Steps[JsonValue]:
         CapabilityError: `transfer-refused`, a counterparty does not take it; as its session.
     """
     wanted = read_request(request, SendRequest)
-    if len(set(wanted.sessions)) < len(wanted.sessions):
-        raise CapabilityError("request-invalid", "field 'sessions' names a session twice")
-    begun = yield from ask("begin-transfer", {"transaction": wanted.transaction}, BegunTransfer)
     made = Call("make-transfer", {"transaction": wanted.transaction, "backchain": wanted.backchain})
+    yield from _send(wanted.transaction, wanted.sessions, made)
+    return None
+
+
+def send_ledger_transaction(request: JsonObject) -> Steps[JsonValue]:
+    """Show a transaction with its states to counterparties; ends when all have seen it.
+
+    Raises:
+        CapabilityError: as `send_transaction`.
+    """
+    wanted = read_request(request, SendLedgerRequest)
+    made = Call("make-ledger-transfer", {"transaction": wanted.transaction})
+    yield from _send(wanted.transaction, wanted.sessions, made)
+    return None
+
+
+def receive_transaction(request: JsonObject) -> Steps[JsonValue]:
+    """Take a transaction with all that it depends on, and verify it; answers its id."""
+    session = read_request(request, ReceiveRequest).session
+    return (yield from _answered(session, _take(session)))
+
+
+def receive_ledger_transaction(request: JsonObject) -> Steps[JsonValue]:
+    """Verify a transaction with all that it depends on; answers the ledger transaction."""
+    session = read_request(request, ReceiveRequest).session
+    return (yield from _answered(session, _see(session)))
+
+
+def _send(transaction: JsonObject, sessions: list[str], made: Call) -> Steps[None]:
+    if len(set(sessions)) < len(sessions):
+        raise CapabilityError("request-invalid", "field 'sessions' names a session twice")
+    parties: list[JsonValue] = [*(yield from counterparties(sessions))]
+    asked: JsonObject = {"transaction": transaction, "parties": parties}
+    begun = yield from ask("begin-transfer", asked, BegunTransfer)
     offers: dict[str, Offer] = {}
-    for session in wanted.sessions:
+    for session in sessions:
         offered = yield from send_made(session, made, OfferedProposal)
         offers[session] = Offer()
         offers[session].add(offered.backchain)
@@ -89,18 +131,30 @@ def send_transaction(request: JsonObject) -> Steps[JsonValue]:
                         f"transaction {begun.id}: {reply.message}",
                         reason_code=reply.code,
                     )
-    return None
 
 
-def receive_transaction(request: JsonObject) -> Steps[JsonValue]:
-    """Take a transaction with all that it depends on, and verify it; answers its id."""
-    session = read_request(request, ReceiveRequest).session
+def _take(session: str) -> Steps[JsonValue]:
+    answer = yield from receive_from(session, into=Call("take-transfer", {}))
+    taken = msgspec.convert(answer, TakenTransfer)
+    if taken.resolve:
+        yield from resolve(session, taken.resolve)
+    yield from call("finish-transfer", {"id": taken.id})
+    return {"id": taken.id}
+
+
+def _see(session: str) -> Steps[JsonValue]:
+    # The vault does not store the transaction, so its payload stands in the program's rows.
+    shown: JsonObject = {"payload": (yield from receive_from(session))}
+    taken = yield from ask("take-ledger-transfer", shown, TakenTransfer)
+    if taken.resolve:
+        yield from resolve(session, taken.resolve)
+    return (yield from call("judge-ledger-transfer", shown))
+
+
+def _answered(session: str, steps: Steps[_T]) -> Steps[_T]:
+    """Do what takes a transaction, and tell the sender how it ended."""
     try:
-        answer = yield from receive_from(session, into=Call("take-transfer", {}))
-        taken = msgspec.convert(answer, TakenTransfer)
-        if taken.resolve:
-            yield from resolve(session, taken.resolve)
-        yield from call("finish-transfer", {"id": taken.id})
+        found = yield from steps
     except CapabilityError as refused:
         if is_mismatch(refused):
             yield from fail(session, refused)
@@ -109,4 +163,4 @@ def receive_transaction(request: JsonObject) -> Steps[JsonValue]:
             yield from try_to_send(session, refusal)
         raise
     yield from send(session, TransferReceived())
-    return {"id": taken.id}
+    return found

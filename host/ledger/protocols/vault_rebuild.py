@@ -55,8 +55,7 @@ def rebuild_vault(request: JsonObject) -> Steps[JsonValue]:
     """Rebuild a part of the vault; answers what is done, and whether that is all."""
     done = read_request(request, RebuildRequest)
     for _ in range(STEPS_MAX):
-        part: JsonObject = {"after": done.after, "until": done.until}
-        step = yield from ask("rebuild-outputs", part, RebuiltOutputs)
+        step = yield from ask("rebuild-outputs", done.to_json(), RebuiltOutputs)
         done = RebuildRequest(
             rebuild=done.rebuild,
             after=step.after,

@@ -1,7 +1,8 @@
 """From a checked query to a condition of SQL.
 
 No part of a query's text enters the SQL, except paths of plain names (`host.database.sql`), which
-indexes need. Values of a type have one form: numbers are order keys, instants microseconds.
+indexes need. Values of a type have one form: numbers and durations are order keys, instants
+microseconds.
 """
 
 import operator
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from host.database.sql import JsonHasKey, JsonObjectOf, JsonPart, JsonText, NumberKey
+from host.database.sql import DurationKey, JsonHasKey, JsonObjectOf, JsonPart, JsonText, NumberKey
 from host.database.sql import Like as LikeFunction
 from host.domain.order_keys import OrderKind, order_key
 from host.ledger.query import syntax
@@ -46,6 +47,7 @@ _SQL_TYPES: Mapping[ValueType, TypeEngine[Any]] = {
     ValueType.NUMBER: String(),
     ValueType.BOOLEAN: Boolean(),
     ValueType.INSTANT: BigInteger(),
+    ValueType.DURATION: String(),
 }
 _MICROS_PER_MS = 1000
 
@@ -147,6 +149,8 @@ class Compiler:
         target = CASTS[of.type]
         if target is ValueType.NUMBER:
             return NumberKey(value, _BITS.get(of.type, 0))
+        if target is ValueType.DURATION:
+            return DurationKey(value)
         if target is ValueType.BOOLEAN:
             known = {"true": literal(value=True), "false": literal(value=False)}
             return case(known, value=value)

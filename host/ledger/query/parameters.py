@@ -13,7 +13,7 @@ TEXT_CHARACTERS_MAX = 4096
 LIST_MAX = 1000
 
 Bound = str | int | bool | None
-"""A value as statements compare it: a number is its order key, an instant its microseconds."""
+"""A value as statements compare it: an order key of numbers and durations, an instant's micros."""
 
 
 def bound_values(
@@ -65,6 +65,8 @@ def _scalar(name: str, use: Use, value: JsonValue) -> Bound:
 def _text(name: str, use: Use, value: str) -> Bound:
     if len(value) > TEXT_CHARACTERS_MAX:
         raise _refused(f"{name} is longer than {TEXT_CHARACTERS_MAX} characters")
+    if use.type is ValueType.DURATION:
+        return order_key(OrderKind.DURATION, value)
     if use.type is ValueType.INSTANT:
         return instant_micros(value)
     if use.pattern and value.count("%") > WILDCARDS_MAX:

@@ -11,6 +11,7 @@ from functools import singledispatchmethod
 from types import MappingProxyType
 
 from host.domain.instants import instant_micros
+from host.domain.order_keys import NoKeyError, OrderKind, order_key
 from host.ledger.query.errors import QueryTextError
 from host.ledger.query.syntax import (
     And,
@@ -42,6 +43,7 @@ class ValueType(StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     INSTANT = "instant"
+    DURATION = "duration"
 
 
 COLUMNS: Mapping[str, ValueType] = MappingProxyType(
@@ -75,6 +77,7 @@ CASTS: Mapping[str, ValueType] = MappingProxyType(
         "decimal": ValueType.NUMBER,
         "float": ValueType.NUMBER,
         "boolean": ValueType.BOOLEAN,
+        "interval": ValueType.DURATION,
     }
 )
 
@@ -99,7 +102,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """A checked expression, in which texts that are compared with times have become instants."""
+    """A checked expression; texts that are compared with times have become what they stand for."""
 
     expression: Expression
     type: ValueType
@@ -162,6 +165,8 @@ class Typing:
             return of
         if isinstance(of, Text) and expected is ValueType.INSTANT:
             return _instant(of)
+        if isinstance(of, Text) and expected is ValueType.DURATION:
+            return _duration(of)
         found = self._typed(of)
         if found.type is not expected:
             hint = ": use ->> for its text" if found.type is ValueType.JSON else ""
@@ -313,6 +318,16 @@ def _instant(of: Text) -> Instant:
             "expected an instant such as '2026-11-21T05:00:00.000000Z', since it is compared with"
             " one"
         ) from exc
+
+
+def _duration(of: Text) -> Cast:
+    try:
+        order_key(OrderKind.DURATION, of.value)
+    except NoKeyError as exc:
+        raise of.token.refused(
+            "expected a duration such as 'P1DT2H30M', since it is compared with one"
+        ) from exc
+    return Cast(token=of.token, of=of, type="interval")
 
 
 def _told(use: Use) -> str:

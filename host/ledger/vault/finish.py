@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
+from host.database.prepared import Prepared
 from host.domain.ids import EpochMs
 from host.ledger.core.facts import OutputFacts
 from host.ledger.core.model import StateRef, Transaction
@@ -25,6 +26,24 @@ from host.ledger.vault.transactions import (
 )
 
 _log = structlog.get_logger("cordbox.ledger")
+
+_CONSUME = Prepared(insert(CONSUMPTION))
+_ADD_OUTPUT = Prepared(insert(OUTPUT))
+_MADE_BY = select(TRANSACTION.c.seq).where(TRANSACTION.c.id == bindparam("of_id"))
+_SPEND = Prepared(
+    update(OUTPUT)
+    .where(
+        OUTPUT.c.transaction_seq == _MADE_BY.scalar_subquery(),
+        OUTPUT.c.output_index == bindparam("of_index"),
+    )
+    .values(consumed_at=bindparam("now"))
+    .returning(OUTPUT.c.seq, OUTPUT.c.pool)
+)
+_CONSUMERS = Prepared(
+    select(CONSUMPTION.c.output_index, TRANSACTION.c.recorded_at)
+    .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
+    .where(CONSUMPTION.c.transaction_id == bindparam("of_id"))
+)
 
 
 class Made(NamedTuple):
@@ -105,25 +124,16 @@ def _check_unspent(connection: Connection, signed: SignedTransaction, content: T
 def _consume(connection: Connection, inputs: Sequence[StateRef], seq: int, now: EpochMs) -> None:
     if not inputs:
         return
-    connection.execute(
-        insert(CONSUMPTION),
+    _CONSUME.run(
+        connection,
         [
             {"transaction_id": ref.transaction_id, "output_index": ref.index, "by_seq": seq}
             for ref in inputs
         ],
     )
     for ref in inputs:
-        made_by = select(TRANSACTION.c.seq).where(TRANSACTION.c.id == ref.transaction_id)
-        spent = connection.execute(
-            update(OUTPUT)
-            .where(
-                OUTPUT.c.transaction_seq == made_by.scalar_subquery(),
-                OUTPUT.c.output_index == ref.index,
-            )
-            .values(consumed_at=now)
-            .returning(OUTPUT.c.seq, OUTPUT.c.pool)
-        ).all()
-        for row in spent:
+        values = {"of_id": ref.transaction_id, "of_index": ref.index, "now": now}
+        for row in _SPEND.all(connection, values):
             if row.pool is not None:
                 tokens.left(connection, row.seq)
 
@@ -151,7 +161,7 @@ def add_outputs(
         }
         for fact in facts
     ]
-    connection.execute(insert(OUTPUT), rows)
+    _ADD_OUTPUT.run(connection, rows)
 
 
 def _token_columns(
@@ -167,9 +177,5 @@ def _token_columns(
 
 def consumption_times(connection: Connection, transaction_id: str) -> Mapping[int, EpochMs]:
     """The outputs that verified transactions consume, and when those became verified."""
-    rows = connection.execute(
-        select(CONSUMPTION.c.output_index, TRANSACTION.c.recorded_at)
-        .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
-        .where(CONSUMPTION.c.transaction_id == transaction_id)
-    )
+    rows = _CONSUMERS.all(connection, {"of_id": transaction_id})
     return {row.output_index: EpochMs(row.recorded_at) for row in rows}

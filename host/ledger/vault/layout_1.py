@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, MetaData, bindparam, insert, text
+from sqlalchemy import Connection, MetaData, Table, bindparam, insert, text
 
 from host.domain.json import canonical_json
 from host.ledger.core.components import Group
@@ -53,9 +53,19 @@ class _Signature(msgspec.Struct, frozen=True):
     properties: tuple[tuple[str, str], ...]
 
 
-def take_over(connection: Connection, metadata: MetaData, indexes: Sequence[str]) -> None:
-    """Create the tables of today, and fill them from those of version 1, which it drops."""
-    metadata.create_all(connection)
+def take_over(
+    connection: Connection, metadata: MetaData, indexes: Sequence[str], later: Sequence[Table]
+) -> None:
+    """Create the tables of version 2, and fill them from those of version 1, which it drops.
+
+    Args:
+        connection: its open transaction migrates the vault.
+        metadata: the tables of today.
+        indexes: statements of version 2.
+        later: tables that a later migration creates.
+    """
+    tables = [table for table in metadata.sorted_tables if table not in later]
+    metadata.create_all(connection, tables=tables)
     for statement in indexes:
         connection.execute(text(statement))
     after = -1

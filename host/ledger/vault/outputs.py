@@ -4,22 +4,46 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, bindparam, func, select
 
-from host.database.key_lists import in_parts
+from host.database.prepared import Prepared
 from host.domain.call_time import check_call_time
 from host.domain.ids import EpochMs
 from host.ledger.core.components import Group, read_output
-from host.ledger.core.model import State, StateAndRef, StateRef
+from host.ledger.core.model import Ledger, State, StateAndRef, StateRef
 from host.ledger.core.statuses import Status
 from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
 from host.ledger.vault import filtered
 from host.ledger.vault.tables import CONSUMPTION, FILTERED, OUTPUT, TRANSACTION
 
 STATES_BYTES_MAX = 1024 * 1024
-_SELECT_GROUPS = select(TRANSACTION.c.component_groups).where(
-    TRANSACTION.c.status == Status.VERIFIED.value
+_SELECT_GROUPS = Prepared(
+    select(TRANSACTION.c.component_groups).where(
+        TRANSACTION.c.id == bindparam("of_id"),
+        TRANSACTION.c.status == bindparam("status"),
+        TRANSACTION.c.ledger == bindparam("ledger"),
+    )
+)
+_UTXO = {"status": Status.VERIFIED.value, "ledger": Ledger.UTXO.value}
+_SELECT_CONSUMER = Prepared(
+    select(TRANSACTION.c.id)
+    .join(CONSUMPTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
+    .where(
+        CONSUMPTION.c.transaction_id == bindparam("of_id"),
+        CONSUMPTION.c.output_index == bindparam("of_index"),
+    )
+)
+_SELECT_VISIBLE = Prepared(
+    select(OUTPUT.c.output_index)
+    .join(TRANSACTION, TRANSACTION.c.seq == OUTPUT.c.transaction_seq)
+    .where(TRANSACTION.c.id == bindparam("of_id"))
+    .order_by(OUTPUT.c.output_index)
+)
+_SELECT_PARAMETERS = tuple(
+    Prepared(select(table.c.parameters_hash).where(column == bindparam("of_id")))
+    for table, column in ((TRANSACTION, TRANSACTION.c.id), (FILTERED, FILTERED.c.transaction_id))
 )
 
 
@@ -38,8 +62,17 @@ class Page:
     more: bool
 
 
-def find(connection: Connection, refs: Sequence[StateRef]) -> list[StateAndRef]:
+def find(
+    connection: Connection,
+    refs: Sequence[StateRef],
+    judged: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType({}),
+) -> list[StateAndRef]:
     """Outputs of verified transactions or of stored filtered ones, consumed or not.
+
+    Args:
+        connection: to the node's vault.
+        refs: of the outputs.
+        judged: component groups, by id, of transactions that the caller is about to make verified.
 
     Raises:
         StateNotFoundError: one is not in this vault.
@@ -52,7 +85,13 @@ def find(connection: Connection, refs: Sequence[StateRef]) -> list[StateAndRef]:
     size = 0
     for transaction_id, indexes in wanted.items():
         check_call_time()
-        for index, state, length in _states_in(connection, transaction_id, indexes):
+        groups = judged.get(transaction_id)
+        states = (
+            _states_in(connection, transaction_id, indexes)
+            if groups is None
+            else _states_of(groups, indexes)
+        )
+        for index, state, length in states:
             size += length
             if size > STATES_BYTES_MAX:
                 raise StatesTooLargeError(
@@ -79,41 +118,42 @@ def check_unconsumed(connection: Connection, refs: Sequence[StateRef], *, by: st
 
 def consumers(connection: Connection, refs: Sequence[StateRef]) -> Mapping[StateRef, str]:
     """The verified transactions that consume states; those that are unconsumed are left out."""
-    place = tuple_(CONSUMPTION.c.transaction_id, CONSUMPTION.c.output_index)
     found: dict[StateRef, str] = {}
-    for part in in_parts([(ref.transaction_id, ref.index) for ref in refs]):
+    for ref in refs:
         check_call_time()
-        rows = connection.execute(
-            select(CONSUMPTION.c.transaction_id, CONSUMPTION.c.output_index, TRANSACTION.c.id)
-            .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
-            .where(place.in_(part))
-        )
-        found.update({StateRef(row[0], row[1]): row[2] for row in rows})
+        place = {"of_id": ref.transaction_id, "of_index": ref.index}
+        consumer = _SELECT_CONSUMER.value(connection, place)
+        if consumer is not None:
+            found[ref] = consumer
     return found
+
+
+def consuming(connection: Connection, transaction_id: str, *, limit: int) -> list[str]:
+    """The verified transactions that consume states of one, each once, by its lowest state."""
+    rows = connection.execute(
+        select(TRANSACTION.c.id, func.min(CONSUMPTION.c.output_index))
+        .join(TRANSACTION, TRANSACTION.c.seq == CONSUMPTION.c.by_seq)
+        .where(CONSUMPTION.c.transaction_id == transaction_id)
+        .group_by(TRANSACTION.c.id)
+        .order_by(func.min(CONSUMPTION.c.output_index))
+        .limit(limit)
+    )
+    return [row[0] for row in rows]
 
 
 def parameters_hashes(connection: Connection, refs: Sequence[StateRef]) -> list[str]:
     """The distinct group parameters of the transactions that made the states."""
-    ids = sorted({ref.transaction_id for ref in refs})
     found: set[str] = set()
-    for part in in_parts(ids):
-        for table, column in (
-            (TRANSACTION, TRANSACTION.c.id),
-            (FILTERED, FILTERED.c.transaction_id),
-        ):
-            rows = connection.execute(select(table.c.parameters_hash).where(column.in_(part)))
-            found.update(rows.scalars())
+    for transaction_id in {ref.transaction_id for ref in refs}:
+        for statement in _SELECT_PARAMETERS:
+            rows = statement.all(connection, {"of_id": transaction_id})
+            found.update(row[0] for row in rows)
     return sorted(found)
 
 
 def visible(connection: Connection, transaction_id: str) -> list[int]:
     """Indexes of the transaction's outputs that concern this node."""
-    rows = connection.execute(
-        select(OUTPUT.c.output_index)
-        .join(TRANSACTION, TRANSACTION.c.seq == OUTPUT.c.transaction_seq)
-        .where(TRANSACTION.c.id == transaction_id)
-        .order_by(OUTPUT.c.output_index)
-    )
+    rows = _SELECT_VISIBLE.all(connection, {"of_id": transaction_id})
     return [row.output_index for row in rows]
 
 
@@ -122,7 +162,6 @@ def unconsumed(
     state_type: str,
     *,
     limit: int,
-    offset: int = 0,
     after: int = 0,
     until: int | None = None,
     before: EpochMs | None = None,
@@ -133,7 +172,6 @@ def unconsumed(
         connection: to the node's vault.
         state_type: the class name of the states.
         limit: number of states at most.
-        offset: how many to leave out; takes time that grows with it, unlike `after`.
         after: only outputs with a greater number.
         until: only outputs with at most this number.
         before: only outputs that were recorded before this time.
@@ -145,7 +183,7 @@ def unconsumed(
         query = query.where(OUTPUT.c.seq <= until)
     if before is not None:
         query = query.where(OUTPUT.c.created_at < before)
-    rows = connection.execute(query.order_by(OUTPUT.c.seq).offset(offset).limit(limit + 1))
+    rows = connection.execute(query.order_by(OUTPUT.c.seq).limit(limit + 1))
     seqs = [row.seq for row in rows]
     states: list[StateAndRef] = []
     last, size = after, 0
@@ -201,13 +239,16 @@ def _states_in(
     connection: Connection, transaction_id: str, indexes: Sequence[int]
 ) -> Iterator[tuple[int, State, int]]:
     """Index, state and size of those outputs that the vault has."""
-    text = connection.execute(
-        _SELECT_GROUPS.where(TRANSACTION.c.id == transaction_id)
-    ).scalar_one_or_none()
+    text = _SELECT_GROUPS.value(connection, {"of_id": transaction_id, **_UTXO})
     if text is None:
         yield from filtered.states(connection, transaction_id, indexes)
         return
-    groups = json.loads(text)
+    yield from _states_of(json.loads(text), indexes)
+
+
+def _states_of(
+    groups: Sequence[Sequence[str]], indexes: Sequence[int]
+) -> Iterator[tuple[int, State, int]]:
     for index in indexes:
         if index < len(groups[Group.OUTPUTS]):
             yield (index, *_state(groups, index))

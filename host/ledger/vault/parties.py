@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from host.database.prepared import Prepared
 from host.database.sql import Upsert
 from host.ledger.vault.tables import PARTY, TRANSACTION
 from host.ledger.vault.transactions import seq_of
 
-_KEEP = Upsert(table=PARTY, keep=True)
+_KEEP = Prepared(Upsert(table=PARTY, keep=True))
 _OF = select(PARTY.c.name).join(TRANSACTION, TRANSACTION.c.seq == PARTY.c.transaction_seq)
+_FIND = Prepared(
+    _OF.where(TRANSACTION.c.id == bindparam("of_id"), PARTY.c.name == bindparam("name"))
+)
 
 
 def keep(connection: Connection, transaction_id: str, names: Sequence[str]) -> None:
@@ -31,5 +35,4 @@ def names(connection: Connection, transaction_id: str) -> list[str]:
 
 def has(connection: Connection, transaction_id: str, name: str) -> bool:
     """Whether the node has a counterparty of this name in a transaction."""
-    query = _OF.where(TRANSACTION.c.id == transaction_id, PARTY.c.name == name)
-    return connection.execute(query).first() is not None
+    return _FIND.first(connection, {"of_id": transaction_id, "name": name}) is not None

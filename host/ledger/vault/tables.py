@@ -155,6 +155,32 @@ CLAIM = Table(
 )
 """Fungible states that a flow has reserved until `expires_at`."""
 
+REBUILD = Table(
+    "ledger_rebuild",
+    _METADATA,
+    Column("rebuild", String(36), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("total", BigInteger, nullable=False),
+    Column("transactions", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+"""The last rebuilds of this vault. `total`: verified transactions when it was asked for.
+
+`transactions`, `changed` and `failed` count those that were looked at, were changed, and were left
+because functions failed. Times are epoch ms.
+"""
+
+_REBUILD_TABLE = (
+    (
+        "CREATE TABLE ledger_rebuild (rebuild VARCHAR(36) NOT NULL, started_at BIGINT NOT NULL,"
+        " updated_at BIGINT NOT NULL, ended_at BIGINT, total BIGINT NOT NULL,"
+        " transactions BIGINT NOT NULL, changed BIGINT NOT NULL, failed BIGINT NOT NULL,"
+        " PRIMARY KEY (rebuild))"
+    ),
+)
 _INDEXES = (
     "CREATE UNIQUE INDEX ledger_output_place ON ledger_output (transaction_seq, output_index)",
     "CREATE INDEX ledger_output_unconsumed ON ledger_output (type, seq) WHERE consumed_at IS NULL",
@@ -169,13 +195,19 @@ _TOKEN_INDEXES = (
     "CREATE INDEX ledger_output_claim ON ledger_output (claim) WHERE claim IS NOT NULL",
     "CREATE INDEX ledger_claim_flow ON ledger_claim (flow_id)",
 )
+_CLAIM_INDEXES = ("CREATE INDEX ledger_claim_expiry ON ledger_claim (pool, expires_at)",)
 
 SCHEMA = Schema(
     name="ledger",
     metadata=_METADATA,
-    statements={EVERY: (*_INDEXES, *_TOKEN_INDEXES)},
-    version=3,
-    migrations={1: {EVERY: CONVERTED}, 2: {EVERY: _TOKEN_INDEXES}},
+    statements={EVERY: (*_INDEXES, *_TOKEN_INDEXES, *_CLAIM_INDEXES)},
+    version=5,
+    migrations={
+        1: {EVERY: CONVERTED},
+        2: {EVERY: _TOKEN_INDEXES},
+        3: {EVERY: _CLAIM_INDEXES},
+        4: {EVERY: _REBUILD_TABLE},
+    },
     indexes_expressions=True,
-    conversions={1: lambda connection: take_over(connection, _METADATA, _INDEXES)},
+    conversions={1: lambda connection: take_over(connection, _METADATA, _INDEXES, (REBUILD,))},
 )

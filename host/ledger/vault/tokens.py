@@ -5,14 +5,28 @@ added up. A claim reserves tokens for one flow; it never outlives its tokens.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    null,
+    select,
+    update,
+)
 
+from host.database.prepared import Prepared
 from host.domain.call_time import check_call_time
 from host.domain.ids import EpochMs, FlowId
 from host.ledger.core.amounts import amount_of, plain, total_of
@@ -24,7 +38,8 @@ from host.ledger.vault.tables import CLAIM, OUTPUT, POOL, TRANSACTION
 COLUMNS = ("pool", "amount", "tag", "owner_hash", "priority", "spread")
 """Columns of outputs that only tokens have."""
 _SPREAD_BYTES = 8
-_READ_AT_ONCE = 500
+_OUT, _CLAIM = OUTPUT.c, CLAIM.c
+_TokenRow: TypeAlias = tuple[int, str, int, str, str, str, int]
 
 
 class Strategy(StrEnum):
@@ -79,9 +94,8 @@ def added(connection: Connection, columns: Mapping[str, Any]) -> None:
 
 def left(connection: Connection, output_seq: int) -> None:
     """A token leaves its pool and its claim: it is consumed, or is this token no more."""
-    row = connection.execute(
-        select(OUTPUT.c.pool, OUTPUT.c.amount, OUTPUT.c.claim).where(OUTPUT.c.seq == output_seq)
-    ).one()
+    row = _FIND_TOKEN.first(connection, {"output": output_seq})
+    assert row is not None  # noqa: S101  # the caller has found it
     _change(connection, row.pool, -amount_of(row.amount), -1)
     if row.claim is not None:
         _set_claim(connection, [output_seq], None)
@@ -102,16 +116,10 @@ def candidates(
     pool = _find_pool(connection, criteria)
     if pool is None:
         return
-    free = and_(OUTPUT.c.pool == pool, OUTPUT.c.consumed_at.is_(None), OUTPUT.c.claim.is_(None))
-    if criteria.owner_hash is not None:
-        free = and_(free, OUTPUT.c.owner_hash == criteria.owner_hash)
-    if strategy is Strategy.PRIORITY:
-        order = (OUTPUT.c.priority.is_(None), OUTPUT.c.priority, OUTPUT.c.spread)
-        yield from _taken(connection, _tokens(free).order_by(*order), criteria)
-        return
-    for part in (OUTPUT.c.spread >= begin, OUTPUT.c.spread < begin):
-        statement = _tokens(and_(free, part)).order_by(OUTPUT.c.spread)
-        yield from _taken(connection, statement, criteria)
+    values = {"pool": pool, "owner": criteria.owner_hash, "begin": begin}
+    for free in _FREE[strategy, criteria.owner_hash is not None]:
+        with closing(free.each(connection, values)) as rows:
+            yield from _wanted(rows, criteria)
 
 
 def claim(
@@ -125,15 +133,15 @@ def claim(
 ) -> int:
     """Reserve tokens for a flow; answers the claim's number."""
     pool = _find_pool(connection, criteria)
-    number: int = connection.execute(
-        insert(CLAIM).returning(CLAIM.c.claim),
+    number: int = _ADD_CLAIM.value(
+        connection,
         {
             "request_id": request_id,
             "flow_id": flow_id,
             "pool": pool,
             "expires_at": expires_at,
         },
-    ).scalar_one()
+    )
     _set_claim(connection, [token.seq for token in tokens], number)
     return number
 
@@ -142,12 +150,12 @@ def release_expired(connection: Connection, criteria: Criteria, now: EpochMs) ->
     """End the claims of a pool whose time is over."""
     pool = _find_pool(connection, criteria)
     if pool is not None:
-        _release(connection, and_(CLAIM.c.pool == pool, CLAIM.c.expires_at <= now))
+        _release(connection, _EXPIRED, {"pool": pool, "now": now})
 
 
 def release(connection: Connection, flow_id: FlowId) -> None:
     """End the claims of a flow that has ended."""
-    _release(connection, CLAIM.c.flow_id == flow_id)
+    _release(connection, _OF_FLOW, {"flow": flow_id})
 
 
 def balance(connection: Connection, criteria: Criteria, now: EpochMs) -> tuple[Decimal, Decimal]:
@@ -170,11 +178,11 @@ def balance(connection: Connection, criteria: Criteria, now: EpochMs) -> tuple[D
 def _sum(connection: Connection, where: ColumnElement[bool], criteria: Criteria) -> Decimal:
     if criteria.owner_hash is not None:
         where = and_(where, OUTPUT.c.owner_hash == criteria.owner_hash)
-    found = _taken(connection, _tokens(where).order_by(OUTPUT.c.seq), criteria)
-    return total_of(token.amount for token in found)
+    with closing(connection.execute(_tokens(where).order_by(OUTPUT.c.seq))) as rows:
+        return total_of(token.amount for token in _wanted(rows, criteria))
 
 
-def _tokens(where: ColumnElement[bool]) -> Select[tuple[int, str, int, str, str, str, int]]:
+def _tokens(where: ColumnElement[bool]) -> Select[_TokenRow]:
     return (
         select(
             OUTPUT.c.seq,
@@ -190,27 +198,75 @@ def _tokens(where: ColumnElement[bool]) -> Select[tuple[int, str, int, str, str,
     )
 
 
-def _taken(
-    connection: Connection,
-    statement: Select[tuple[int, str, int, str, str, str, int]],
-    criteria: Criteria,
-) -> Iterator[Candidate]:
-    rows = connection.execute(statement)
-    try:
-        for row in rows:
-            check_call_time()
-            wanted = criteria.has_tag
-            if wanted is None or (row.tag is not None and wanted(row.tag)):
-                yield Candidate(
-                    seq=row.seq,
-                    ref=StateRef(row.id, row.output_index),
-                    amount=amount_of(row.amount),
-                    tag=row.tag,
-                    owner_hash=row.owner_hash,
-                    priority=row.priority,
-                )
-    finally:
-        rows.close()
+def _free(strategy: Strategy, *, is_owned: bool) -> Sequence[Prepared]:
+    """Selects tokens of `pool` that no flow has claimed; all of the first before the second.
+
+    `is_owned`: only those of `owner`.
+    """
+    free = and_(_OUT.pool == bindparam("pool"), _OUT.consumed_at.is_(None), _OUT.claim.is_(None))
+    if is_owned:
+        free = and_(free, _OUT.owner_hash == bindparam("owner"))
+    if strategy is Strategy.PRIORITY:
+        order = (_OUT.priority.is_(None), _OUT.priority, _OUT.spread)
+        return (Prepared(_tokens(free).order_by(*order)),)
+    begin = bindparam("begin", type_=BigInteger)
+    return tuple(
+        Prepared(_tokens(and_(free, part)).order_by(_OUT.spread))
+        for part in (_OUT.spread >= begin, _OUT.spread < begin)
+    )
+
+
+_FREE = {
+    (strategy, is_owned): _free(strategy, is_owned=is_owned)
+    for strategy in Strategy
+    for is_owned in (False, True)
+}
+_FIND_POOL = Prepared(
+    select(POOL.c.pool).where(
+        *(
+            column == bindparam(f"of_{column.name}")
+            for column in (POOL.c.notary, POOL.c.token_type, POOL.c.issuer_hash, POOL.c.symbol)
+        )
+    )
+)
+_FIND_TOKEN = Prepared(
+    select(_OUT.pool, _OUT.amount, _OUT.claim).where(_OUT.seq == bindparam("output"))
+)
+_OF_POOL = POOL.c.pool == bindparam("of_pool")
+_FIND_TOTAL = Prepared(select(POOL.c.total).where(_OF_POOL))
+_SET_TOTAL = Prepared(
+    update(POOL)
+    .where(_OF_POOL)
+    .values(total=bindparam("total"), count=POOL.c.count + bindparam("more"))
+)
+_ADD_CLAIM = Prepared(insert(CLAIM).returning(_CLAIM.claim))
+_SET_CLAIM = Prepared(
+    update(OUTPUT).where(_OUT.seq == bindparam("output")).values(claim=bindparam("number"))
+)
+_EXPIRED = Prepared(
+    select(_CLAIM.claim).where(
+        _CLAIM.pool == bindparam("pool"), _CLAIM.expires_at <= bindparam("now")
+    )
+)
+_OF_FLOW = Prepared(select(_CLAIM.claim).where(_CLAIM.flow_id == bindparam("flow")))
+_END_CLAIM = Prepared(delete(CLAIM).where(_CLAIM.claim == bindparam("ended")))
+_FREE_TOKENS = Prepared(update(OUTPUT).where(_OUT.claim == bindparam("ended")).values(claim=null()))
+
+
+def _wanted(rows: Iterable[Any], criteria: Criteria) -> Iterator[Candidate]:
+    """Tokens whose tags are wanted, of rows of `_tokens`."""
+    wanted = criteria.has_tag
+    for row in rows:
+        check_call_time()
+        if wanted is None or (row.tag is not None and wanted(row.tag)):
+            yield Candidate(
+                seq=row.seq,
+                ref=StateRef(row.id, row.output_index),
+                amount=amount_of(row.amount),
+                tag=row.tag,
+                owner_hash=row.owner_hash,
+                priority=row.priority,
+            )
 
 
 def _pool(connection: Connection, token: TokenFacts) -> int:
@@ -239,35 +295,33 @@ def _pool(connection: Connection, token: TokenFacts) -> int:
 
 
 def _find_pool(connection: Connection, criteria: Criteria) -> int | None:
-    found: int | None = connection.execute(
-        select(POOL.c.pool).where(
-            POOL.c.notary == criteria.notary,
-            POOL.c.token_type == criteria.token_type,
-            POOL.c.issuer_hash == criteria.issuer_hash,
-            POOL.c.symbol == criteria.symbol,
-        )
-    ).scalar_one_or_none()
+    found: int | None = _FIND_POOL.value(
+        connection,
+        {
+            "of_notary": criteria.notary,
+            "of_token_type": criteria.token_type,
+            "of_issuer_hash": criteria.issuer_hash,
+            "of_symbol": criteria.symbol,
+        },
+    )
     return found
 
 
 def _change(connection: Connection, pool: int, amount: Decimal, count: int) -> None:
-    before = connection.execute(select(POOL.c.total).where(POOL.c.pool == pool)).scalar_one()
+    before = _FIND_TOTAL.value(connection, {"of_pool": pool})
     total = plain(total_of([Decimal(before), amount]))
-    connection.execute(
-        update(POOL).where(POOL.c.pool == pool).values(total=total, count=POOL.c.count + count)
-    )
+    _SET_TOTAL.run(connection, {"of_pool": pool, "total": total, "more": count})
 
 
 def _set_claim(connection: Connection, outputs: Sequence[int], number: int | None) -> None:
-    for start in range(0, len(outputs), _READ_AT_ONCE):
-        part = outputs[start : start + _READ_AT_ONCE]
-        connection.execute(update(OUTPUT).where(OUTPUT.c.seq.in_(part)).values(claim=number))
+    if outputs:
+        _SET_CLAIM.run(connection, [{"output": seq, "number": number} for seq in outputs])
 
 
-def _release(connection: Connection, where: ColumnElement[bool]) -> None:
-    ended = select(CLAIM.c.claim).where(where)
-    connection.execute(update(OUTPUT).where(OUTPUT.c.claim.in_(ended)).values(claim=None))
-    connection.execute(delete(CLAIM).where(where))
+def _release(connection: Connection, claims: Prepared, values: Mapping[str, object]) -> None:
+    ended = [{"ended": row.claim} for row in claims.all(connection, values)]
+    _FREE_TOKENS.run(connection, ended)
+    _END_CLAIM.run(connection, ended)
 
 
 def _drop_empty(connection: Connection, claims: Collection[int]) -> None:

@@ -4,24 +4,38 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import cache
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from host.database.key_lists import in_parts
+from host.database.prepared import Prepared, PreparedRow
 from host.domain.call_time import check_call_time
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
-from host.ledger.core.components import Group
+from host.ledger.core.components import Group, ledger_of
+from host.ledger.core.model import Ledger
 from host.ledger.core.signed import Signature, SignedTransaction, read_signature
 from host.ledger.core.statuses import Reason, Status, may_become
 from host.ledger.vault.tables import SIGNATURE, TRANSACTION
 
-UTXO = "u"
 SIGNATORY, NOTARY = "s", "n"
 _ROW = TRANSACTION.c
 _VERIFIED = frozenset({Status.VERIFIED})
+
+_OF_ID = _ROW.id == bindparam("of_id")
+_SELECT = Prepared(select(TRANSACTION).where(_OF_ID))
+_SELECT_STATE = Prepared(select(_ROW.status, _ROW.reason).where(_OF_ID))
+_SELECT_SEQ = Prepared(select(_ROW.seq).where(_OF_ID))
+_SELECT_GROUPS = Prepared(select(_ROW.seq, _ROW.component_groups).where(_OF_ID))
+_INSERT = Prepared(insert(TRANSACTION).returning(_ROW.seq))
+_INSERT_SIGNATURE = Prepared(insert(SIGNATURE))
+_OF_SEQ = SIGNATURE.c.transaction_seq == bindparam("of_seq")
+_SELECT_SIGNATURES = Prepared(
+    select(SIGNATURE.c.signature).where(_OF_SEQ).order_by(SIGNATURE.c.position)
+)
+_SELECT_KEYS = Prepared(select(SIGNATURE.c.key).where(_OF_SEQ))
 
 
 class Origin(StrEnum):
@@ -59,17 +73,25 @@ class Stored:
 
 
 def find(
-    connection: Connection, transaction_id: str, statuses: Collection[Status] = _VERIFIED
+    connection: Connection,
+    transaction_id: str,
+    statuses: Collection[Status] = _VERIFIED,
+    ledger: Ledger | None = None,
 ) -> SignedTransaction | None:
-    """The transaction of this identifier, if it has one of the statuses."""
-    query = select(TRANSACTION).where(_ROW.id == transaction_id, _ROW.status.in_(statuses))
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _signed(connection, row)
+    """The transaction of this identifier, if it has one of the statuses and is of the ledger."""
+    row = _SELECT.first(connection, {"of_id": transaction_id})
+    if (
+        row is None
+        or row.status not in statuses
+        or (ledger is not None and row.ledger != ledger.value)
+    ):
+        return None
+    return _signed(connection, row)
 
 
 def find_stored(connection: Connection, transaction_id: str) -> Stored | None:
     """The transaction of this identifier, whatever its status."""
-    row = connection.execute(select(TRANSACTION).where(_ROW.id == transaction_id)).one_or_none()
+    row = _SELECT.first(connection, {"of_id": transaction_id})
     if row is None:
         return None
     return Stored(
@@ -97,9 +119,7 @@ def statuses(connection: Connection, ids: Sequence[str]) -> list[Status | None]:
 
 def state_of(connection: Connection, transaction_id: str) -> tuple[Status, Reason | None] | None:
     """The status, and why it is invalid; None for a transaction that is not in the vault."""
-    row = connection.execute(
-        select(_ROW.status, _ROW.reason).where(_ROW.id == transaction_id)
-    ).one_or_none()
+    row = _SELECT_STATE.first(connection, {"of_id": transaction_id})
     if row is None:
         return None
     return Status(row.status), None if row.reason is None else Reason(row.reason)
@@ -111,7 +131,7 @@ def seq_of(connection: Connection, transaction_id: str) -> int:
     Raises:
         NotFoundError: the vault does not have the transaction.
     """
-    seq = connection.execute(select(_ROW.seq).where(_ROW.id == transaction_id)).scalar_one_or_none()
+    seq = _SELECT_SEQ.value(connection, {"of_id": transaction_id})
     if seq is None:
         raise _unknown(transaction_id)
     return int(seq)
@@ -234,11 +254,11 @@ def insert_row(
         Its sequence number.
     """
     metadata = json.loads(signed.groups[Group.METADATA][0])
-    seq = connection.execute(
-        insert(TRANSACTION).returning(_ROW.seq),
+    seq = _INSERT.value(
+        connection,
         {
             "id": signed.id,
-            "ledger": UTXO,
+            "ledger": ledger_of(signed.groups).value,
             "status": status.value,
             "reason": reason,
             "examined": examined,
@@ -251,16 +271,23 @@ def insert_row(
             "recorded_at": now if status is Status.VERIFIED else None,
             "repairs": 0,
         },
-    ).scalar_one()
-    notary_key = _notary_key(signed.groups[Group.NOTARY])
+    )
+    notary_key = _notary_key(signed.groups)
     _insert_signatures(connection, seq, signed.signatures, notary_key, first=0)
     return int(seq)
 
 
 def change(connection: Connection, transaction_id: str, *, now: EpochMs, **values: object) -> None:
     """Change columns of a stored transaction."""
-    connection.execute(
-        update(TRANSACTION).where(_ROW.id == transaction_id).values(updated_at=now, **values)
+    new = {"updated_at": now, **values}
+    _change(tuple(new)).run(connection, {"of_id": transaction_id, **new})
+
+
+@cache
+def _change(columns: tuple[str, ...]) -> Prepared:
+    """Sets columns of the callers, who know few sets of them."""
+    return Prepared(
+        update(TRANSACTION).where(_OF_ID).values({name: bindparam(name) for name in columns})
     )
 
 
@@ -272,17 +299,14 @@ def add_signatures(
     Raises:
         NotFoundError: the vault does not have the transaction.
     """
-    row = connection.execute(
-        select(_ROW.seq, _ROW.component_groups).where(_ROW.id == transaction_id)
-    ).one_or_none()
+    row = _SELECT_GROUPS.first(connection, {"of_id": transaction_id})
     if row is None:
         raise _unknown(transaction_id)
-    of_transaction = SIGNATURE.c.transaction_seq == row.seq
-    stored = connection.execute(select(SIGNATURE.c.key).where(of_transaction)).all()
+    stored = _SELECT_KEYS.all(connection, {"of_seq": row.seq})
     known = {each.key for each in stored}
     added = [each for each in signatures if each.key not in known]
     if added:
-        notary_key = _notary_key(json.loads(row.component_groups)[Group.NOTARY])
+        notary_key = _notary_key(json.loads(row.component_groups))
         _insert_signatures(connection, row.seq, added, notary_key, first=len(stored))
         change(connection, transaction_id, now=now)
 
@@ -297,8 +321,8 @@ def _insert_signatures(
 ) -> None:
     if not signatures:
         return
-    connection.execute(
-        insert(SIGNATURE),
+    _INSERT_SIGNATURE.run(
+        connection,
         [
             {
                 "transaction_seq": seq,
@@ -321,7 +345,7 @@ def _unknown(transaction_id: str) -> NotFoundError:
     )
 
 
-def _signed(connection: Connection, row: Row[Any]) -> SignedTransaction:
+def _signed(connection: Connection, row: PreparedRow) -> SignedTransaction:
     return SignedTransaction(
         id=row.id,
         privacy_salt=row.privacy_salt,
@@ -331,15 +355,14 @@ def _signed(connection: Connection, row: Row[Any]) -> SignedTransaction:
 
 
 def _signatures(connection: Connection, seq: int) -> tuple[Signature, ...]:
-    rows = connection.execute(
-        select(SIGNATURE.c.signature)
-        .where(SIGNATURE.c.transaction_seq == seq)
-        .order_by(SIGNATURE.c.position)
-    )
+    rows = _SELECT_SIGNATURES.all(connection, {"of_seq": seq})
     return tuple(read_signature(json.loads(row.signature)) for row in rows)
 
 
-def _notary_key(leaves: Sequence[str]) -> str | None:
+def _notary_key(groups: Sequence[Sequence[str]]) -> str | None:
+    if ledger_of(groups) is Ledger.CONSENSUAL:
+        return None
+    leaves = groups[Group.NOTARY]
     if not leaves:
         return None
     key = json.loads(leaves[1])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from host.database.prepared import Prepared
 from host.database.sql import Upsert
 from host.domain.ids import EpochMs
 from host.ledger.core.digests import Verification, read_verification, verification_text
@@ -13,7 +14,7 @@ from host.ledger.vault.transactions import seq_of
 
 THIS_NODE = ""
 """The party of the node's own verifications."""
-_KEEP = Upsert(table=VERIFICATION, keep=True)
+_KEEP = Prepared(Upsert(table=VERIFICATION, keep=True))
 
 
 def keep(

@@ -3,6 +3,7 @@
 from host.network.membership.capability import MembershipCapability
 from host.network.membership.directory import MemberDirectory
 from host.network.membership.registration import RegistrationStatus
+from host.network.membership.registrations import Registrations
 from host.network.membership.requests import RegistrationRequest
 from host.network.membership.service import MembershipService
 from host.network.membership.tables import SCHEMA
@@ -14,4 +15,5 @@ __all__ = [
     "MembershipService",
     "RegistrationRequest",
     "RegistrationStatus",
+    "Registrations",
 ]

@@ -1,14 +1,16 @@
-"""The group as its members see it: the `Members` port over the cluster's database.
+"""A static network as its members see it: the `Members` port over the cluster's database.
 
 All members of a static network are on one cluster, so they share one list. Visibility for the
 viewer is decided at each look-up.
 """
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, or_, select
 
 from host.domain.group_parameters import (
     GroupParametersInvalidError,
@@ -33,6 +35,8 @@ from host.ports.public_keys import PublicKeys
 
 _SELECT_MEMBERS = select(MEMBER.c.info).order_by(MEMBER.c.name)
 _SELECT_KEY = select(MEMBER_KEY.c.name)
+_PARAMETERS_KEPT_MAX = 64
+"""Parameters that are kept in memory, of all groups."""
 
 
 class MemberDirectory:
@@ -41,6 +45,7 @@ class MemberDirectory:
     def __init__(self, database: SqlDatabase, *, public_keys: PublicKeys) -> None:
         self._database = database
         self._public_keys = public_keys
+        self._parameters: OrderedDict[tuple[str, str], SignedGroupParameters] = OrderedDict()
 
     def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None:
         with self._database.read() as connection:
@@ -66,13 +71,29 @@ class MemberDirectory:
     def active(
         self, viewer: HoldingIdentity, *, after: str = "", limit: int = LIMIT_DEFAULT
     ) -> Sequence[MemberInfo]:
-        query = _SELECT_MEMBERS.where(
+        return self._select(
             MEMBER.c.group_id == viewer.group_id,
             MEMBER.c.status == MemberStatus.ACTIVE.value,
             MEMBER.c.name > after,
-        ).limit(limit)
-        with self._database.read() as connection:
-            return [_decoded(row.info) for row in connection.execute(query)]
+            limit=limit,
+        )
+
+    def listed(
+        self,
+        viewer: HoldingIdentity,
+        statuses: Collection[MemberStatus],
+        *,
+        after: str = "",
+        limit: int = LIMIT_DEFAULT,
+    ) -> Sequence[MemberInfo]:
+        name = str(viewer.x500_name)
+        return self._select(
+            MEMBER.c.group_id == viewer.group_id,
+            MEMBER.c.status.in_([status.value for status in statuses]),
+            or_(MEMBER.c.status == MemberStatus.ACTIVE.value, MEMBER.c.name == name),
+            MEMBER.c.name > after,
+            limit=limit,
+        )
 
     def parameters(
         self,
@@ -80,17 +101,30 @@ class MemberDirectory:
         hash: str | None = None,  # noqa: A002  # the field's word
     ) -> SignedGroupParameters:
         group_id = viewer.group_id
-        with self._database.read() as connection:
-            found = (
-                newest_parameters(connection, group_id)
-                if hash is None
-                else parameters_of_hash(connection, group_id, hash)
-            )
+        if hash is None:
+            with self._database.read() as connection:
+                found = newest_parameters(connection, group_id)
+        else:
+            found = self._parameters_of(group_id, hash)
         if found is None:
             which = "no parameters" if hash is None else f"no parameters {hash[:80]}"
             raise GroupParametersUnknownError(
                 f"group {group_id} has {which} here", kind="group parameters", named=group_id
             )
+        return found
+
+    def _parameters_of(self, group_id: str, wanted: str) -> SignedGroupParameters | None:
+        """Those of a hash, which are never changed or deleted: each transaction names some."""
+        known = self._parameters.get((group_id, wanted))
+        if known is not None:
+            return known
+        with self._database.read() as connection:
+            found = parameters_of_hash(connection, group_id, wanted)
+        if found is not None:
+            self._parameters[group_id, wanted] = found
+            while len(self._parameters) > _PARAMETERS_KEPT_MAX:
+                with suppress(KeyError):  # another thread was first
+                    self._parameters.popitem(last=False)
         return found
 
     def parameters_history(
@@ -105,20 +139,36 @@ class MemberDirectory:
             raise GroupParametersInvalidError(
                 f"group parameters are of group {group_id[:64]}, expected {viewer.group_id}"
             )
-        signer = self._public_keys.canonical(signed.signer_key)
         with self._database.read() as connection:
             expected = realm_key(connection, group_id)
-        if expected is None or signer != expected:
-            raise GroupParametersInvalidError(
-                f"group parameters {signed.hash} are not signed by the key of the group's MGM"
-            )
-        data = signed_bytes(signed.content)
-        if not self._public_keys.verify(signer, data, signed.signature, signed.spec):
-            raise GroupParametersInvalidError(
-                f"the signature of group parameters {signed.hash} is wrong"
-            )
-        checked = replace(signed, signer_key=signer)
+        checked = checked_parameters(signed, expected, self._public_keys)
         self._database.transact(lambda connection: keep_signed(connection, checked))
+
+    def _select(self, *conditions: ColumnElement[bool], limit: int) -> Sequence[MemberInfo]:
+        query = _SELECT_MEMBERS.where(*conditions).limit(limit)
+        with self._database.read() as connection:
+            return [_decoded(row.info) for row in connection.execute(query)]
+
+
+def checked_parameters(
+    signed: SignedGroupParameters, mgm_key: str | None, public_keys: PublicKeys
+) -> SignedGroupParameters:
+    """Group parameters, with the signer's key in canonical form, if the MGM has signed them.
+
+    Raises:
+        GroupParametersInvalidError: the MGM, whose key `mgm_key` is, has not.
+        InvalidInputError: the key or the signature spec is invalid.
+    """
+    signer = public_keys.canonical(signed.signer_key)
+    if mgm_key is None or signer != mgm_key:
+        raise GroupParametersInvalidError(
+            f"group parameters {signed.hash} are not signed by the key of the group's MGM"
+        )
+    if not public_keys.verify(signer, signed_bytes(signed.content), signed.signature, signed.spec):
+        raise GroupParametersInvalidError(
+            f"the signature of group parameters {signed.hash} is wrong"
+        )
+    return replace(signed, signer_key=signer)
 
 
 def find_member(connection: Connection, group_id: str, name: str) -> MemberInfo | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from host.database.sql import Upsert
 from host.domain.group_parameters import SignedGroupParameters, realm_of
@@ -27,7 +27,7 @@ def newest_parameters(connection: Connection, group_id: str) -> SignedGroupParam
     """The parameters of the highest epoch."""
     query = _NEWEST_FIRST.where(_COLUMNS.realm.in_(_realm(group_id))).limit(1)
     row = connection.execute(query).one_or_none()
-    return None if row is None else _signed(row)
+    return None if row is None else signed_parameters(row)
 
 
 def parameters_of_hash(
@@ -38,17 +38,30 @@ def parameters_of_hash(
         _COLUMNS.realm.in_(_realm(group_id)), _COLUMNS.hash == wanted
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else _signed(row)
+    return None if row is None else signed_parameters(row)
 
 
 def parameters_before(
     connection: Connection, group_id: str, before: int | None, limit: int
 ) -> Sequence[SignedGroupParameters]:
     """The parameters of epochs before one, the newest first, at most `limit`."""
-    query = _NEWEST_FIRST.where(_COLUMNS.realm.in_(_realm(group_id))).limit(limit)
+    return _before(connection, _COLUMNS.realm.in_(_realm(group_id)), before, limit)
+
+
+def parameters_in_realm(
+    connection: Connection, realm: str, before: int | None, limit: int
+) -> Sequence[SignedGroupParameters]:
+    """Those of a realm, of epochs before one, the newest first, at most `limit`."""
+    return _before(connection, _COLUMNS.realm == realm, before, limit)
+
+
+def _before(
+    connection: Connection, where: ColumnElement[bool], before: int | None, limit: int
+) -> Sequence[SignedGroupParameters]:
+    query = _NEWEST_FIRST.where(where).limit(limit)
     if before is not None:
         query = query.where(_COLUMNS.epoch < before)
-    return [_signed(row) for row in connection.execute(query)]
+    return [signed_parameters(row) for row in connection.execute(query)]
 
 
 def keep_signed(connection: Connection, signed: SignedGroupParameters) -> None:
@@ -58,6 +71,11 @@ def keep_signed(connection: Connection, signed: SignedGroupParameters) -> None:
     _KEEP_REALM.run(
         connection, {"group_id": group_id, "realm": realm, "mgm_key": signed.signer_key}
     )
+    keep_in_realm(connection, realm, signed)
+
+
+def keep_in_realm(connection: Connection, realm: str, signed: SignedGroupParameters) -> None:
+    """Store parameters of a realm whose signature was checked; existing ones are not changed."""
     _KEEP.run(
         connection,
         {
@@ -77,7 +95,8 @@ def _realm(group_id: str) -> Any:
     return select(GROUP_REALM.c.realm).where(GROUP_REALM.c.group_id == group_id)
 
 
-def _signed(row: Row[Any]) -> SignedGroupParameters:
+def signed_parameters(row: Row[Any]) -> SignedGroupParameters:
+    """Parameters as a row has them."""
     return SignedGroupParameters(
         content=bytes(row.bytes),
         signature=bytes(row.signature),

@@ -1,6 +1,6 @@
-"""Registering virtual nodes with their group.
+"""Registering virtual nodes with the group of a static network.
 
-In a static network the host itself approves: keys are created first; then the member and the group
+The host itself approves: keys are created first; then the member and the group
 parameters are stored and the request is APPROVED, in one transaction. The process that works on a
 request has claimed it. A request that a crash interrupted is still NEW, and another process, or the
 next start, completes it with the keys that exist already.
@@ -48,8 +48,22 @@ _CONTEXT_BYTES_MAX = 256 * 1024
 _SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
 
 
+def encoded_context(context: Mapping[str, str]) -> str:
+    """A context as JSON.
+
+    Raises:
+        RequestInvalidError: it is too large to be stored.
+    """
+    encoded = json.dumps(dict(context))
+    if len(encoded) > _CONTEXT_BYTES_MAX:
+        raise RequestInvalidError(
+            f"registration context has {len(encoded)} bytes, at most {_CONTEXT_BYTES_MAX}"
+        )
+    return encoded
+
+
 class MembershipService:
-    """Registration requests of this host's virtual nodes. Thread-safe."""
+    """Registration requests of the members of static networks on this host. Thread-safe."""
 
     def __init__(
         self,
@@ -90,11 +104,7 @@ class MembershipService:
             InvalidInputError: the context is too large to be stored.
         """
         self._node(short_hash)
-        encoded = json.dumps(dict(context))
-        if len(encoded) > _CONTEXT_BYTES_MAX:
-            raise RequestInvalidError(
-                f"registration context has {len(encoded)} bytes, at most {_CONTEXT_BYTES_MAX}"
-            )
+        encoded = encoded_context(context)
         registration_id = str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
         now = self._clock.now_ms()
         row = {

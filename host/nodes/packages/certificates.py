@@ -12,6 +12,8 @@ from cpi.crypto.certificate_signatures import is_signed_by
 from cpi.crypto.certificates import load_der
 from cpi.crypto.pem import PemBlock, pem_blocks
 from host.domain.errors import InvalidInputError
+from host.domain.ids import HoldingIdentity
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
 
 ALIAS_LENGTH_MAX = 255
 PEM_BYTES_MAX = 64 * 1024
@@ -40,6 +42,38 @@ def parse_usage(text: str) -> CertificateUsage:
         raise CertificateRefusedError(
             f"Unknown usage {text!r}, expected one of {', '.join(CertificateUsage)}"
         ) from None
+
+
+def check_owner(usage: CertificateUsage, leaf: Certificate, owner: HoldingIdentity | None) -> None:
+    """Check that a virtual node, or the cluster, may have a certificate of the usage.
+
+    Raises:
+        CertificateRefusedError: code is signed and REST is served for the whole cluster, sessions
+            are those of virtual nodes, and their certificates name the member.
+    """
+    if owner is None:
+        if usage is CertificateUsage.P2P_SESSION:
+            raise CertificateRefusedError(
+                f"Certificates of usage {usage} belong to virtual nodes, not to the cluster"
+            )
+        return
+    if usage not in {CertificateUsage.P2P_TLS, CertificateUsage.P2P_SESSION}:
+        raise CertificateRefusedError(
+            f"Certificates of usage {usage} belong to the cluster, not to a virtual node"
+        )
+    if usage is CertificateUsage.P2P_SESSION and member_of(leaf) != owner.x500_name:
+        raise CertificateRefusedError(
+            f"The session certificate of {owner.x500_name} has the subject"
+            f" {leaf.subject.rfc4514_string()}"
+        )
+
+
+def member_of(leaf: Certificate) -> MemberX500Name | None:
+    """The member that a certificate's subject names; None if it is no name of a member."""
+    try:
+        return MemberX500Name.parse(leaf.subject.rfc4514_string())
+    except InvalidX500NameError:
+        return None
 
 
 def check_alias(alias: str) -> str:

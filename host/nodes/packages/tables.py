@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, Tex
 
 from host.database.claims import claim_columns
 from host.domain.ids import CHECKSUM_CHARACTERS
-from host.ports.database import REMEMBERED, Schema
+from host.ports.database import EVERY, REMEMBERED, Schema
 
 METADATA = MetaData()
 
@@ -63,13 +63,27 @@ GROUP_FOUNDER = Table(
 CERTIFICATE = Table(
     "certificate",
     METADATA,
+    Column("tenant", String(12), primary_key=True),
     Column("usage", String(32), primary_key=True),
     Column("alias", String(255), primary_key=True),
     Column("pem", Text, nullable=False),
     Column("imported_at", BigInteger, nullable=False),
     info=REMEMBERED,
 )
-"""Imported certificate chains, leaf first, by usage and alias."""
+"""Imported certificate chains, leaf first, by usage and alias.
+
+`tenant` is `cluster`, or the short hash of a virtual node.
+"""
+_TENANTS = (
+    "ALTER TABLE certificate RENAME TO certificate_1",
+    (
+        "CREATE TABLE certificate (tenant VARCHAR(12) NOT NULL, usage VARCHAR(32) NOT NULL,"
+        " alias VARCHAR(255) NOT NULL, pem TEXT NOT NULL, imported_at BIGINT NOT NULL,"
+        " PRIMARY KEY (tenant, usage, alias))"
+    ),
+    "INSERT INTO certificate SELECT 'cluster', usage, alias, pem, imported_at FROM certificate_1",
+    "DROP TABLE certificate_1",
+)
 
 UPLOAD = Table(
     "upload",
@@ -92,4 +106,4 @@ identity has at most one pending upload. `failure` is JSON; `cpi_checksum` the s
 stored CPI.
 """
 
-PACKAGES = Schema(name="packages", metadata=METADATA)
+PACKAGES = Schema(name="packages", metadata=METADATA, version=2, migrations={1: {EVERY: _TENANTS}})

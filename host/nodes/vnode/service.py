@@ -72,6 +72,7 @@ class VirtualNodeService(NodeRegistry):
         claimant: Claimant,
         background: Callable[[Callable[[], None]], object],
         allowed_capabilities: Live[Collection[str]],
+        upgraded: Callable[[Connection, ShortHash], None] = lambda _connection, _node: None,
     ) -> None:
         """Open the registry.
 
@@ -84,6 +85,7 @@ class VirtualNodeService(NodeRegistry):
             claimant: this process, among those that work on operations.
             background: runs a function on another thread, as `Executor.submit` does.
             allowed_capabilities: the most that this host grants.
+            upgraded: called in the transaction that gives a node another CPI.
         """
         super().__init__(database)
         self._schemas = schemas
@@ -92,6 +94,7 @@ class VirtualNodeService(NodeRegistry):
         self._entropy = entropy
         self._background = background
         self._allowed = allowed_capabilities
+        self._upgraded = upgraded
         self._claims = Claims(
             database,
             OPERATION,
@@ -300,6 +303,7 @@ class VirtualNodeService(NodeRegistry):
         def switch(connection: Connection) -> None:
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
             connection.execute(change)
+            self._upgraded(connection, short_hash)
 
         self._database.transact(switch)
 

@@ -4,31 +4,29 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select, update
 
+from host.database.database_notes import DatabaseNotes
 from host.database.sql import Upsert
-from host.domain.errors import HostError, NotFoundError
+from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
 from host.nodes.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
-from host.ports.vaults import DatabaseProblem
 
 _MADE = VIRTUAL_NODE.c.vault_made_at
 _SELECT = select(_MADE)
 _UPDATE = update(VIRTUAL_NODE).where(_MADE.is_(None))
-_NOTE = Upsert(table=VAULT_NOTE, greatest=("generation",))
-_NOTE_PROBLEM = Upsert(table=VAULT_NOTE, replace=("problem_code", "problem"))
 # Not the greatest: a log that was reset has been reported, and continues from there.
 _NOTE_END = Upsert(table=VAULT_NOTE, replace=("audit_seq", "audit_hash"))
 
 
-class MadeVaults:
+class MadeVaults(DatabaseNotes):
     """A `VaultRegister`: records which vaults were created, so that none is created twice.
 
     Thread-safe; the processes of a host share it.
     """
 
     def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
-        self._database = database
+        super().__init__(database, VAULT_NOTE)
         self._clock = clock
 
     def is_made(self, short_hash: ShortHash) -> bool:
@@ -46,24 +44,6 @@ class MadeVaults:
         note = _UPDATE.where(VIRTUAL_NODE.c.short_hash == short_hash)
         note = note.values(vault_made_at=self._clock.now_ms())
         self._database.transact(lambda connection: connection.execute(note))
-
-    def noted(self, short_hash: ShortHash) -> int:
-        statement = select(VAULT_NOTE.c.generation).where(VAULT_NOTE.c.short_hash == short_hash)
-        with self._database.read() as connection:
-            return int(connection.execute(statement).scalar_one_or_none() or 0)
-
-    def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
-        rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
-        self._database.transact(lambda connection: _NOTE.run(connection, rows))
-
-    def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
-        row = {
-            "short_hash": short_hash,
-            "generation": 0,
-            "problem_code": None if problem is None else problem.code,
-            "problem": None if problem is None else problem.public_message,
-        }
-        self._database.transact(lambda connection: _NOTE_PROBLEM.run(connection, row))
 
     def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
         """Number and hash of the newest entry that the node's audit log is known to have."""
@@ -89,23 +69,6 @@ class MadeVaults:
         statement = select(VAULT_NOTE.c.short_hash).where(VAULT_NOTE.c.audit_seq.is_not(None))
         with self._database.read() as connection:
             return [ShortHash(row.short_hash) for row in connection.execute(statement)]
-
-    def problems(self) -> Sequence[DatabaseProblem]:
-        """The vaults that cannot be used, for the host's status."""
-        statement = (
-            select(VAULT_NOTE)
-            .where(VAULT_NOTE.c.problem_code.is_not(None))
-            .order_by(VAULT_NOTE.c.short_hash)
-        )
-        with self._database.read() as connection:
-            return [
-                DatabaseProblem(
-                    short_hash=ShortHash(row.short_hash),
-                    code=row.problem_code,
-                    message=row.problem,
-                )
-                for row in connection.execute(statement)
-            ]
 
     def made(self) -> Sequence[ShortHash]:
         """The nodes whose vault was created."""

@@ -2,6 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
@@ -107,4 +110,7 @@ def _wire_type(annotation: object) -> object:
         return _ANY_JSON[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)
     converted = tuple(_wire_type(argument) for argument in arguments)
-    return annotation if origin is None or converted == arguments else origin[converted]
+    if origin is None or converted == arguments:
+        return annotation
+    # The type of `X | Y` cannot be subscribed.
+    return reduce(or_, converted) if origin is UnionType else origin[converted]

@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from host.adapters.os.system import boot_id, host_name
+from host.adapters.os.machine import processors
+from host.adapters.os.system import boot_id
 from host.domain.errors import HostError
 from host.domain.group_members import MemberName
 from host.domain.packages import CpiRecord
+from host.domain.workers import WorkerKind
 from host.flow.core.config import FlowConfig
+from host.flow.core.dispatch import rest_factor
 from host.flow.core.events import EventSink
 from host.flow.core.messages import GROUP
 from host.flow.engine.cleanups import CleanupsDone
@@ -28,6 +31,7 @@ from host.ports.groups import Groups
 from host.ports.guest import FlowGuests
 from host.ports.live import Derived, Live
 from host.ports.topics import Retention
+from host.runtime.wiring.base import own_host_name
 from host.runtime.wiring.parts import Wiring
 from host.settings import HostSettings
 from host.settings.corda import CordaExternalMessaging, CordaFlow, CordaMessaging, CordaRest
@@ -65,14 +69,18 @@ def start_flows(parts: Wiring, *, member: str | None = None) -> None:
     sticky = parts.sticky
     flow_time = FlowTime(parts.store.time, stall_ms=STALL_MS, boot=boot_id())
     engine = make_engine(parts, clock=flow_time, events=observer)
+    threads = parts.config.section(FLOW).get().workers
+    processes = base.settings.worker_plan.counts.get(WorkerKind.FLOW, 1)
     workers = FlowWorkers(
         engine=engine,
         units=parts.store,
         clock=flow_time,
         flow_time=flow_time,
-        threads=parts.config.section(FLOW).get().workers,
-        member=member or _only_member(parts.store, base.entropy.random_bytes(8).hex()),
-        rescan_ms=None if member is None else RESCAN_MS,
+        threads=threads,
+        rest=rest_factor(threads * processes, processors()),
+        member=member or _only_member(parts),
+        # Without other processes, nothing is missed.
+        rescan_ms=None if member is None and base.settings.database_url is None else RESCAN_MS,
         upkeep=_upkeep(parts, observer),
     )
     base.stack.callback(sticky.close)
@@ -107,17 +115,23 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
         sticky=parts.sticky,
         audit_logs=parts.audit_logs,
         programs=PROGRAMS,
+        routes=parts.routes,
     )
 
 
-def _only_member(groups: Groups, run: str) -> str:
-    """A name for the only process of this host that runs flows; removes members of earlier runs."""
-    own = MemberName(host=host_name(), worker="host", pid=os.getpid(), run=run)
-    for left in groups.members(GROUP):
+def only_member(groups: Groups, group: str, run: str, *, host: str) -> str:
+    """A name for the only process of this `host` in a group; removes members of earlier runs."""
+    own = MemberName(host=host, worker="host", pid=os.getpid(), run=run)
+    for left in groups.members(group):
         name = MemberName.parse(left.member)
         if name is not None and name.host == own.host:
-            groups.leave(GROUP, left.member)
+            groups.leave(group, left.member)
     return str(own)
+
+
+def _only_member(parts: Wiring) -> str:
+    run = parts.base.entropy.random_bytes(8).hex()
+    return only_member(parts.store, GROUP, run, host=own_host_name(parts.base.settings))
 
 
 def _guests(parts: Wiring) -> FlowGuests:

@@ -22,12 +22,8 @@ _log = structlog.get_logger("cordbox.host")
 def name_what_is_missing(parts: Wiring) -> None:
     """Log, and keep for `/status`, which nodes' databases and which packages are missing."""
     warn_of_other_forms(parts.database)
-    for node, problem in _unusable(parts, VAULT, parts.made_vaults):
-        _log.error("vault-unusable", holding_id=node, code=problem.code, reason=problem.message)
-    for node, problem in _unusable(parts, UNIQUENESS, parts.made_notaries):
-        _log.error(
-            "uniqueness-unusable", holding_id=node, code=problem.code, reason=problem.message
-        )
+    if parts.base.settings.database_url is None:
+        _name_unusable_files(parts)
     for node in parts.made_vaults.audited():
         log = parts.base.directory.virtual_nodes / node / LOG_NAME
         if not log.exists() or not log.stat().st_size:
@@ -36,6 +32,15 @@ def name_what_is_missing(parts: Wiring) -> None:
     for stored in parts.catalogue.missing():
         name = f"{stored.identity.name} {stored.identity.version}"
         _log.error("package-missing", cpi=name, checksum=stored.file_checksum)
+
+
+def _name_unusable_files(parts: Wiring) -> None:
+    for node, problem in _unusable(parts, VAULT, parts.made_vaults):
+        _log.error("vault-unusable", holding_id=node, code=problem.code, reason=problem.message)
+    for node, problem in _unusable(parts, UNIQUENESS, parts.made_notaries):
+        _log.error(
+            "uniqueness-unusable", holding_id=node, code=problem.code, reason=problem.message
+        )
 
 
 def _unusable(

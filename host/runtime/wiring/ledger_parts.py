@@ -3,10 +3,11 @@
 from functools import cached_property
 
 from host import entities as persistence
-from host import ledger
 from host.guests.contracts import SandboxedContracts
 from host.guests.metered import MeteredContracts
 from host.guests.vault_functions import SandboxedVaultFunctions
+from host.ledger.capability import LedgerCapability
+from host.ledger.events import LedgerEvents
 from host.ledger.examine import Examiner
 from host.ledger.functions.notary_client import NotaryClientFunctions
 from host.ledger.functions.notary_contracts import WholeVerifier
@@ -15,6 +16,7 @@ from host.ledger.notary.model import Uniqueness
 from host.ledger.notary.service import UniquenessService
 from host.ledger.notary.signer import NotarySigner
 from host.ledger.parts import ProtocolFunctions
+from host.observe.ledger_observer import LedgerObserver
 from host.ports.capability import Capability
 from host.ports.directory import ContractVerifier
 from host.ports.vault_functions import VaultFunctions
@@ -25,10 +27,12 @@ from host.runtime.wiring.sections import (
     claim_ms,
     distrusted_notaries,
     notary_patience,
+    repair_times,
 )
 from host.runtime.wiring.services import (
     RemoteCapability,
     RemoteContracts,
+    RemoteUniqueness,
     RemoteVaultFunctions,
     VaultAnswers,
 )
@@ -65,7 +69,7 @@ class LedgerParts(NetworkParts):
         """The capability `ledger`; it runs in the process that has the vaults."""
         if self._is_elsewhere(services.LEDGER):
             return RemoteCapability("ledger", self._remote(services.LEDGER))
-        return ledger.LedgerCapability(
+        return LedgerCapability(
             vaults=self.vaults,
             keys=self.keys,
             public_keys=self.public_keys,
@@ -74,15 +78,26 @@ class LedgerParts(NetworkParts):
             contracts=self.contracts,
             functions=self._notary_functions(),
             chain_limits=chain_limits(self.config).get,
+            repair_times=repair_times(self.config).get,
             claim_ms=claim_ms(self.config).get,
             distrusted=distrusted_notaries(self.config).get,
             vault_functions=self.vault_functions,
+            events=self.ledger_events,
         )
 
     @cached_property
+    def ledger_events(self) -> LedgerEvents:
+        """Count what the ledger of this process tells."""
+        return LedgerObserver(self.base.registry)
+
+    @cached_property
     def uniqueness(self) -> Uniqueness:
-        """Decides which transactions spend states; it runs in the process that has the vaults."""
-        return UniquenessService(databases=self.notary_databases, clock=self.store.time)
+        """Decides which transactions spend states."""
+        if self._is_elsewhere(services.UNIQUENESS):
+            return RemoteUniqueness(self._remote(services.UNIQUENESS))
+        return UniquenessService(
+            databases=self.notary_databases, clock=self.store.time, events=self.ledger_events
+        )
 
     def _notary_functions(self) -> tuple[ProtocolFunctions, ...]:
         client = NotaryClientFunctions(
@@ -110,6 +125,7 @@ class LedgerParts(NetworkParts):
             uniqueness=self.uniqueness,
             signer=NotarySigner(keys=self.keys, public_keys=self.public_keys),
             trust=examiner.trust,
+            events=self.ledger_events,
         )
         return client, server
 

@@ -26,6 +26,10 @@ class ProcessParts:
         place = COMBINED if cluster is None else cluster.name
         return Claimant(place=place, run=self.base.entropy.random_bytes(8).hex())
 
+    def repeat(self, act: Callable[[], object], seconds: float) -> None:
+        """Do something periodically until the process ends, and once more at its end."""
+        self._flush(act, seconds)
+
     def _flush(self, flush: Callable[[], object], seconds: float) -> None:
         flushing = PeriodicFlush(flush, seconds=seconds)
         self.base.stack.callback(flushing.stop)

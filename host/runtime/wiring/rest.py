@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from host.access import Users
+from host.access import Roles, Users
 from host.access.administrator import ensure_administrator
 from host.access.delays import SignInDelays
 from host.adapters.files.data_directory import DataDirectory
+from host.adapters.http.acceptor import DoorMetrics
+from host.adapters.http.admission import Seats
+from host.adapters.http.pace import Patience
 from host.adapters.os.descriptors import descriptor_limit
 from host.adapters.os.system import SteadyClock
 from host.domain.errors import HostError
@@ -26,11 +30,8 @@ from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.clock import Clock
 from host.ports.live import Derived, Live
 from host.ports.vaults import VaultRegister
-from host.rest.acceptor import DoorMetrics
-from host.rest.admission import Seats
 from host.rest.app import create_app
 from host.rest.observe import Readiness, health_routes, overview_route
-from host.rest.pace import Patience
 from host.rest.server import Door
 from host.rest.services import RestServices
 from host.rest.sign_in import SignIn
@@ -41,7 +42,7 @@ from host.runtime.wiring.health import Glance, Health
 from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
 from host.runtime.wiring.host_metrics import HostCollector
 from host.runtime.wiring.parts import Wiring
-from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max
+from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max, password_days
 from host.settings import HostSettings
 from host.settings.live import LiveConfig
 from host.settings.rest import RestValues
@@ -100,15 +101,14 @@ def make_rest(
     add_account_metrics(base.registry, parts.store)
     packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
 
-    def readiness() -> Readiness:
-        return _readiness(
-            health,
-            certificates,
-            packages,
-            vaults=parts.made_vaults,
-            notaries=parts.made_notaries,
-        )
-
+    readiness = partial(
+        _readiness,
+        health,
+        certificates,
+        packages,
+        vaults=parts.made_vaults,
+        notaries=parts.made_notaries,
+    )
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
@@ -144,8 +144,14 @@ def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -
         ),
         membership=parts.registrations,
         members=parts.members,
+        mgm=parts.mgm,
         users=users,
+        roles=Roles(parts.database, clock=base.clock, entropy=base.entropy),
+        password_days=password_days(parts.config),
         keys=parts.keys,
+        hosted=parts.hosted,
+        network_health=parts.network_health,
+        network_peers=parts.network_peers,
         quotas=parts.quotas,
         held_bytes=HeldBytes(
             store=parts.store,
@@ -155,10 +161,13 @@ def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -
             parked=parked,
         ),
         clock=base.clock,
+        config=parts.config_service,
         administrative_log=parts.administrative_log,
         transactions=recorded,
         repairs=Repairs(recorded, starts),
-        rebuilds=VaultRebuilds(recorded, starts, base.entropy),
+        rebuilds=VaultRebuilds(
+            vaults=parts.vaults, starts=starts, clock=base.clock, entropy=base.entropy
+        ),
     )
 
 

@@ -1,12 +1,14 @@
 """The tables of the host's databases: every feature's, in one list for each file."""
 
 from host import entities as persistence
-from host import keys, ledger
+from host import keys
 from host.access import RBAC_SCHEMA
 from host.adapters.sqlite.node_files import UNIQUENESS, VAULT
 from host.ledger.notary import register as notary
 from host.ledger.notary import tables as uniqueness
-from host.network import membership
+from host.ledger.vault import tables as ledger
+from host.network import hosted, membership
+from host.network.membership import network_tables
 from host.nodes import quotas, vnode
 from host.nodes.audit_log import administrative
 from host.nodes.packages.tables import PACKAGES
@@ -18,6 +20,8 @@ CLUSTER_SCHEMAS = (
     RBAC_SCHEMA,
     keys.SCHEMA,
     membership.SCHEMA,
+    network_tables.SCHEMA,
+    hosted.SCHEMA,
     vnode.SCHEMA,
     notary.SCHEMA,
     quotas.SCHEMA,

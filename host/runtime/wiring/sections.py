@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from host.access import PasswordDays
 from host.domain.ids import EpochMs, ShortHash
 from host.flow.engine.sticky_cache import StickyCache
-from host.ledger.core.answers import ChainLimits
+from host.ledger.core.answers import ChainLimits, RepairTimes
 from host.ledger.functions.notary_client import NotaryPatience
 from host.ledger.trust import Distrusted
 from host.nodes.audit_log.administrative import Retention
@@ -17,6 +18,7 @@ from host.settings.live import LiveConfig
 from host.settings.sections import (
     ADMINISTRATIVE_LOG,
     AUDIT_LOG,
+    CORDA_RBAC,
     CORDA_REST,
     FLOW,
     ISOLATION,
@@ -46,6 +48,16 @@ def body_bytes_max(config: LiveConfig) -> Live[int]:
     return Derived(lambda rest: rest.max_content_length, config.section(CORDA_REST))
 
 
+def password_days(config: LiveConfig) -> Live[PasswordDays]:
+    """For how long new passwords are valid."""
+    return Derived(
+        lambda rbac: PasswordDays(
+            by_user=rbac.user_password_change_expiry, by_other=rbac.admin_password_change_expiry
+        ),
+        config.section(CORDA_RBAC),
+    )
+
+
 def answer_bytes_per_second(config: LiveConfig) -> Live[int]:
     """Bytes of the answers of one virtual node in a second."""
     return Derived(lambda rest: rest.answer_bytes_per_second_max, config.section(REST))
@@ -69,6 +81,17 @@ def chain_limits(config: LiveConfig) -> Live[ChainLimits]:
             transactions=ledger.backchain_transactions_max,
             bytes=ledger.backchain_bytes_max,
             millis=ledger.backchain_seconds_max * 1000,
+        ),
+        config.section(LEDGER),
+    )
+
+
+def repair_times(config: LiveConfig) -> Live[RepairTimes]:
+    """When transactions are repaired that a finality left undecided."""
+    return Derived(
+        lambda ledger: RepairTimes(
+            first_ms=ledger.repair_first_seconds * 1000,
+            until_ms=ledger.repair_until_seconds * 1000,
         ),
         config.section(LEDGER),
     )

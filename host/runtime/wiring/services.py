@@ -15,12 +15,16 @@ from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHas
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord, CpkOfCpi, contracts_of
 from host.domain.workers import WorkerKind
+from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.functions.release import forget_flow
-from host.network.membership import MembershipService
+from host.ledger.notary.model import Rejection, Result, Uniqueness, UniquenessRequest
+from host.network.membership import Registrations
 from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
 from host.ports.directory import ContractVerifier, Cpks, Judged, Members, Packages
 from host.ports.keys import KeyStore
+from host.ports.link import LinkService
+from host.ports.mgm import MgmOperations
 from host.ports.requests import refusing_misfits
 from host.ports.vault_functions import VaultFunctions
 from host.ports.vaults import VaultAccess
@@ -145,6 +149,35 @@ class ServedVaultFunctions:
         return self._functions.record(_stored(self._packages, cpi), request, node=node)
 
 
+class RemoteUniqueness:
+    """A `Uniqueness` in another process. A request may be repeated: its result is stored."""
+
+    def __init__(self, calls: "ServedUniqueness") -> None:
+        self._calls = calls
+
+    def check(self, node: ShortHash, request: UniquenessRequest) -> Result:
+        found = self._calls.check(node, request)
+        if found is None:
+            return Result(id=request.id)
+        kind, message, details = found
+        rejection = Rejection(kind=kind, message=message, details=details)
+        return Result(id=request.id, rejection=rejection)
+
+
+class ServedUniqueness:
+    """The server side of `RemoteUniqueness`."""
+
+    def __init__(self, uniqueness: Uniqueness) -> None:
+        self._uniqueness = uniqueness
+
+    def check(
+        self, node: ShortHash, request: UniquenessRequest
+    ) -> tuple[ErrorKind, str, JsonObject] | None:
+        """See `Uniqueness.check`; kind, message and details of a rejection, None: accepted."""
+        found = self._uniqueness.check(node, request).rejection
+        return None if found is None else (found.kind, found.message, found.details)
+
+
 class VaultAnswers:
     """What the vaults of this process keep for flows that have not ended: answers, claims."""
 
@@ -177,6 +210,10 @@ KEYS = Interface(
         "query",
         "find_mine",
         "sign",
+        "seal",
+        "open",
+        "open_sealed",
+        "tls_key",
         "assign_hsm",
         "hsm",
         "start_rotation",
@@ -185,11 +222,24 @@ KEYS = Interface(
     ),
     once=("create", "start_rotation"),
 )
+UNIQUENESS = Interface(
+    "uniqueness",
+    ServedUniqueness,
+    WorkerKind.UNIQUENESS,
+    ("check",),
+)
 CONTRACTS = Interface(
     "contracts",
     ServedContracts,
     WorkerKind.VERIFICATION,
     ("verify",),
+)
+LINK = Interface(
+    "link",
+    LinkService,  # type: ignore[type-abstract]
+    WorkerKind.LINK,
+    ("receive", "body_limit", "take", "done"),
+    once=("take",),
 )
 VAULT_FUNCTIONS = Interface(
     "vault-functions",
@@ -205,6 +255,7 @@ MEMBERS = Interface(
         "lookup",
         "lookup_key",
         "active",
+        "listed",
         "parameters",
         "parameters_history",
         "keep_parameters",
@@ -212,10 +263,45 @@ MEMBERS = Interface(
 )
 REGISTRATIONS = Interface(
     "registrations",
-    MembershipService,
+    Registrations,
     WorkerKind.MEMBERSHIP,
     ("register", "requests", "request"),
     once=("register",),
+)
+MGM = Interface(
+    "mgm",
+    MgmOperations,  # type: ignore[type-abstract]
+    WorkerKind.MEMBERSHIP,
+    (
+        "info",
+        "registrations",
+        "approve",
+        "decline",
+        "force_decline",
+        "suspend",
+        "activate",
+        "update_group_parameters",
+        "approval_rules",
+        "add_approval_rule",
+        "delete_approval_rule",
+        "pre_auth_tokens",
+        "generate_pre_auth_token",
+        "revoke_pre_auth_token",
+        "allowed_client_certificate_subjects",
+        "allow_client_certificate_subject",
+        "disallow_client_certificate_subject",
+    ),
+    once=(
+        "approve",
+        "decline",
+        "force_decline",
+        "suspend",
+        "activate",
+        "add_approval_rule",
+        "delete_approval_rule",
+        "generate_pre_auth_token",
+        "revoke_pre_auth_token",
+    ),
 )
 ENTITIES = Interface(
     "persistence",

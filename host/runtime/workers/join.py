@@ -63,6 +63,10 @@ def join_host(
 def _check_wanted(kind: WorkerKind, plan: WorkerPlan) -> None:
     if kind is WorkerKind.REST:
         raise WorkerNotWantedError("the host has its rest worker; there is never a second one")
+    if kind in {WorkerKind.LINK, WorkerKind.GATEWAY}:
+        raise WorkerNotWantedError(
+            f"the sockets of gateways are the supervisor's: it starts all {kind} workers itself"
+        )
     if kind not in plan.counts:
         raise WorkerNotWantedError(
             f"the host runs with workers {plan}: its {kind} service lives in other processes;"

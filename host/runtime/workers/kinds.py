@@ -1,13 +1,16 @@
 """What each kind of worker does: the services that it provides, and the work that it starts.
 
-| kind         | gives                            | begins                        | calls    |
-|--------------|----------------------------------|-------------------------------|----------|
-| crypto       | keys                             |                               |          |
-| verification | contracts, functions of vaults   | compiling of stored code      |          |
-| membership   | members, registrations           | registrations left unfinished | crypto   |
-| persistence  | entities, ledger, flows' answers |                               | c, v, m  |
-| flow         |                                  | flows, compiling              | c, m, p  |
-| rest         | HTTPS                            | creations left unfinished     | m        |
+| kind         | gives                            | begins                        | calls      |
+|--------------|----------------------------------|-------------------------------|------------|
+| crypto       | keys                             |                               |            |
+| uniqueness   | spent states of notaries         |                               |            |
+| verification | contracts, functions of vaults   | compiling of stored code      |            |
+| membership   | members, registrations           | messages of membership        | crypto     |
+| persistence  | entities, ledger, flows' answers |                               | c, u, v, m |
+| link         | sessions with other clusters     | messages to other clusters    | crypto     |
+| gateway      | HTTPS of other clusters          | HTTPS to other clusters       | crypto, l  |
+| flow         |                                  | flows, compiling              | c, m, p    |
+| rest         | HTTPS                            | creations left unfinished     | m          |
 
 The letters are those of other kinds. No kind calls one below it, so there is no deadlock between
 kinds.
@@ -18,13 +21,21 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from host.adapters.os.system import host_name
 from host.domain.workers import WorkerKind
+from host.flow.core.messages import GROUP
+from host.network.membership.workers import GROUP as MEMBERSHIP
 from host.runtime.rpc import Service
 from host.runtime.wiring import services
+from host.runtime.wiring.base import own_host_name
 from host.runtime.wiring.flows import start_flows, warm_up_code
+from host.runtime.wiring.membership_run import start_membership
 from host.runtime.wiring.parts import Wiring
-from host.runtime.wiring.services import ServedCapability, ServedContracts, ServedVaultFunctions
+from host.runtime.wiring.services import (
+    ServedCapability,
+    ServedContracts,
+    ServedUniqueness,
+    ServedVaultFunctions,
+)
 from host.runtime.workers.flow_group import FLOW_GROUP, FlowGroup
 
 
@@ -38,6 +49,10 @@ class Work:
 
 def _keys(parts: Wiring) -> Sequence[Service]:
     return (Service(services.KEYS, parts.keys),)
+
+
+def _uniqueness(parts: Wiring) -> Sequence[Service]:
+    return (Service(services.UNIQUENESS, ServedUniqueness(parts.uniqueness)),)
 
 
 def _contracts(parts: Wiring) -> Sequence[Service]:
@@ -55,6 +70,7 @@ def _members(parts: Wiring) -> Sequence[Service]:
     return (
         Service(services.MEMBERS, parts.members),
         Service(services.REGISTRATIONS, parts.registrations),
+        Service(services.MGM, parts.mgm),
     )
 
 
@@ -70,17 +86,50 @@ def _group(parts: Wiring) -> Sequence[Service]:
     return (Service(FLOW_GROUP, flow_group(parts)),)
 
 
-def _resume_registrations(parts: Wiring) -> None:
+def run_membership(parts: Wiring) -> None:
+    """Complete registrations, and do the work of dynamic networks on a host with a gateway."""
     parts.go_on_with_registrations()
+    cluster = parts.base.cluster
+    if parts.has_links and cluster is not None:
+        start_membership(parts, _group_of(parts, MEMBERSHIP).enter(cluster.name, os.getpid()))
 
 
 def flow_group(parts: Wiring) -> FlowGroup:
     """The group of this run of the host."""
+    return _group_of(parts, GROUP)
+
+
+def _group_of(parts: Wiring, group: str) -> FlowGroup:
     cluster = parts.base.cluster
     assert cluster is not None  # noqa: S101  # a worker process
     return FlowGroup(
-        parts.store, host=host_name(), run=hashlib.sha256(cluster.key).hexdigest()[:16]
+        parts.store,
+        host=own_host_name(parts.base.settings),
+        run=hashlib.sha256(cluster.key).hexdigest()[:16],
+        group=group,
     )
+
+
+def run_link(parts: Wiring) -> None:
+    """Start the link in a worker process, under its name in the group of links."""
+    # Imported here: other workers do not load the link.
+    from host.network.link.sessions import GROUP as LINKS  # noqa: PLC0415
+
+    cluster = parts.base.cluster
+    assert cluster is not None  # noqa: S101  # a worker process
+    parts.start_link(_group_of(parts, LINKS).enter(cluster.name, os.getpid()))
+
+
+def _link(parts: Wiring) -> Sequence[Service]:
+    return (Service(services.LINK, parts.link),)
+
+
+def run_gateway(parts: Wiring) -> None:
+    """Serve and call gateways."""
+    # Imported here: other workers do not load a server of HTTP.
+    from host.runtime.wiring.gateway_parts import start_gateway  # noqa: PLC0415
+
+    start_gateway(parts)
 
 
 def _run_flows(parts: Wiring) -> None:
@@ -90,15 +139,23 @@ def _run_flows(parts: Wiring) -> None:
     warm_up_code(parts)
 
 
+def _none(parts: Wiring) -> Sequence[Service]:
+    del parts
+    return ()
+
+
 def _nothing(parts: Wiring) -> None:
     del parts
 
 
 WORK: Mapping[WorkerKind, Work] = {
     WorkerKind.CRYPTO: Work(serves=_keys, begins=_nothing),
+    WorkerKind.UNIQUENESS: Work(serves=_uniqueness, begins=_nothing),
     WorkerKind.VERIFICATION: Work(serves=_contracts, begins=warm_up_code),
-    WorkerKind.MEMBERSHIP: Work(serves=_members, begins=_resume_registrations),
+    WorkerKind.MEMBERSHIP: Work(serves=_members, begins=run_membership),
     WorkerKind.PERSISTENCE: Work(serves=_vaults, begins=_nothing),
+    WorkerKind.LINK: Work(serves=_link, begins=run_link),
+    WorkerKind.GATEWAY: Work(serves=_none, begins=run_gateway),
     WorkerKind.FLOW: Work(serves=_group, begins=_run_flows),
 }
 """The kinds without HTTPS; `rest` is in `host.runtime.workers.rest`."""

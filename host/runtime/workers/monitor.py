@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from host.adapters.http.admission import Seats
 from host.adapters.os.descriptors import descriptor_limit
-from host.rest.admission import Seats
 from host.rest.listener import bind
 from host.rest.server import Door, serving_plainly
 from host.runtime.workers.report import Reporter

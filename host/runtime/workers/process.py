@@ -7,12 +7,14 @@ start, drains on SIGTERM, and dies with its supervisor.
 import argparse
 import ctypes
 import errno
+import gc
 import json
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from host.observe.logs import configure_logging
 from host.runtime.workers.run_directory import RunDirectory
 from host.settings.sections import LOG
 
+_NEW_OBJECTS, _YOUNG_SEARCHES, _SEARCHES = 700, 10, 50
+"""When to search for cycles, see `gc.set_threshold`: all objects a fifth as often as by default."""
 _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another one waits for it, a tenth of Python's
 default: a step takes the interpreter some twenty times, and holds the writer lock at some of them.
@@ -40,6 +44,7 @@ class Employment:
         kind, name: kind and name of the worker.
         monitor: address of this worker's own health and metrics over HTTP, if any.
         listener: descriptor of the socket of REST, for the worker that serves it.
+        gateway_sockets: those of `gateway_listen`, for the workers that serve them.
         stop: set by SIGTERM and SIGINT.
     """
 
@@ -48,11 +53,22 @@ class Employment:
     name: str
     monitor: str | None
     listener: int | None
+    gateway_sockets: Sequence[socket.socket]
     stop: threading.Event
 
     def ready(self, **facts: str) -> None:
         """Report to the supervisor that the worker is ready."""
+        spare_from_collection()
         _tell(event="ready", **facts)
+
+
+def spare_from_collection() -> None:
+    """Leave what the process has made until now out of searches for cycles: it lives to the end.
+
+    A search of all objects stops every thread for 60 ms, for the sake of modules most of the time.
+    """
+    gc.set_threshold(_NEW_OBJECTS, _YOUNG_SEARCHES, _SEARCHES)
+    gc.freeze()
 
 
 def run_process(work: Callable[[Employment], None]) -> None:
@@ -64,6 +80,7 @@ def run_process(work: Callable[[Employment], None]) -> None:
     parser.add_argument("--lock", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--listener", type=int)
+    parser.add_argument("--gateway-listener", type=int, action="append", default=[])
     parser.add_argument("--monitor")
     options = parser.parse_args()
     _die_with(options.parent)
@@ -83,6 +100,7 @@ def run_process(work: Callable[[Employment], None]) -> None:
                 name=options.name,
                 monitor=options.monitor,
                 listener=options.listener,
+                gateway_sockets=[socket.socket(fileno=n) for n in options.gateway_listener],
                 stop=stop,
             )
         )

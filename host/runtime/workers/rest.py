@@ -4,14 +4,15 @@ import os
 import socket
 
 from host.adapters.files.secret_files import read_secret
-from host.adapters.os.system import host_name
+from host.adapters.http.acceptor import DoorMetrics
 from host.domain.errors import UnavailableError
 from host.domain.workers import WorkerKind, WorkerPlan
-from host.rest.acceptor import DoorMetrics
 from host.rest.server import serve
+from host.runtime.wiring.base import own_host_name
 from host.runtime.wiring.engines import log_engine
 from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.inspection import name_what_is_missing
+from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.rest import live_door, make_rest, open_certificates
 from host.runtime.workers.hangup import take_over_pins
 from host.runtime.workers.metrics import parked_bytes, workers_registry
@@ -35,6 +36,7 @@ def run_rest(job: Employment) -> None:
         name=job.name,
         monitor=job.monitor,
         is_draining=job.stop.is_set,
+        gateway_sockets=job.gateway_sockets,
     ) as parts:
         base = parts.base
         settings = base.settings
@@ -45,9 +47,8 @@ def run_rest(job: Employment) -> None:
             "workers": lambda: check_workers(run, settings.worker_plan),
         }
         certificates = open_certificates(settings, directory, base.clock)
-        overviews = Overviews(
-            parts.store, base.clock, lambda: worker_lines(run, parts.store, host_name())
-        )
+        host = own_host_name(settings)
+        overviews = Overviews(parts.store, base.clock, lambda: worker_lines(run, parts.store, host))
         base.registry.register(OverviewCollector(overviews.latest))
         rest = make_rest(
             parts,
@@ -62,7 +63,9 @@ def run_rest(job: Employment) -> None:
         name_what_is_missing(parts)
         parts.go_on_with_nodes()
         if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
-            parts.go_on_with_registrations()
+            run_registrations(parts)
+        if job.gateway_sockets:  # the host has no gateway worker
+            _run_links(parts)
         facts = {"certificate": str(certificates.files.certificate_file.absolute())}
         if rest.admin_password_file is not None:
             facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())
@@ -76,6 +79,25 @@ def run_rest(job: Employment) -> None:
             door=live_door(parts.config, DoorMetrics(base.registry)),
             on_hangup=lambda: take_over_pins(directory, parts.config),
         )
+
+
+def run_registrations(parts: Wiring) -> None:
+    """What a worker of membership does, in a host that has none."""
+    if not parts.has_links:
+        parts.go_on_with_registrations()
+        return
+    # Imported here: a process of REST without links does not load the flow engine.
+    from host.runtime.workers.kinds import run_membership  # noqa: PLC0415
+
+    run_membership(parts)
+
+
+def _run_links(parts: Wiring) -> None:
+    # Imported here: a process of REST without links does not load the flow engine.
+    from host.runtime.workers.kinds import run_gateway, run_link  # noqa: PLC0415
+
+    run_link(parts)
+    run_gateway(parts)
 
 
 def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:

@@ -17,8 +17,9 @@ DELAY_MS_MIN = 100
 DELAY_MS_MAX = 30_000
 STEADY_MS = 60_000
 """After being ready for this long, a worker's next death counts as the first."""
-START_MS_MAX = 60_000
-"""A worker that is not ready after this time is killed."""
+START_MS_MAX = 180_000
+"""A worker that is not ready after this time is killed. A start takes seconds of processor time,
+which a machine with much else to do gives it within minutes."""
 STOP_ORDER = tuple(reversed(WorkerKind))
 
 

@@ -16,6 +16,7 @@ def run_service(job: Employment) -> None:
         name=job.name,
         monitor=job.monitor,
         is_draining=job.stop.is_set,
+        gateway_sockets=job.gateway_sockets,
     ):
         job.ready()
         job.stop.wait()

@@ -24,7 +24,7 @@ from host.domain.errors import HostError
 from host.domain.workers import WorkerKind
 from host.observe.logs import configure_logging
 from host.ports.clock import Clock
-from host.rest.listener import bind
+from host.rest.listener import addresses_of, bind, bound
 from host.runtime.rpc import RpcClient
 from host.runtime.rpc.frames import Refusal, error_of
 from host.runtime.workers.flow_group import FLOW_GROUP
@@ -74,8 +74,9 @@ def supervise(
     Args:
         settings: all settings.
         given_password: the administrator's, unless a file is set.
-        on_ready: called once all workers are ready, with `url`, `certificate` and, if the host made
-            the administrator's password, `adminPasswordFile`.
+        on_ready: called once all workers are ready, with `url`, `certificate`, with a gateway
+            `gatewayListen`, and, if the host made the administrator's password,
+            `adminPasswordFile`.
         is_new: start a new cluster if the files of the data directory belong to different clusters.
         load: reads the settings again, on SIGHUP.
 
@@ -95,13 +96,15 @@ def supervise(
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)
         listener = stack.enter_context(bind(settings.listen_host, settings.listen_port))
+        gateways = stack.enter_context(bound(settings.gateway_listen))
         run = RunDirectory(directory.runtime)
         run.create(settings)
         keeping = stack.enter_context(Keeping(directory.path))
 
         def ready(facts: Mapping[str, str]) -> None:
             keeping.begin()
-            on_ready({"url": url, **facts})
+            listen = {"gatewayListen": addresses_of(gateways)} if gateways else {}
+            on_ready({"url": url, **listen, **facts})
 
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
         supervisor = _Supervisor(
@@ -109,6 +112,7 @@ def supervise(
             directory,
             run,
             listener,
+            gateways,
             given_password=given_password,
             on_ready=ready,
             load=load,
@@ -123,6 +127,7 @@ class _Supervisor:
         directory: DataDirectory,
         run: RunDirectory,
         listener: socket.socket,
+        gateways: Sequence[socket.socket],
         *,
         given_password: str | None,
         on_ready: Ready,
@@ -133,6 +138,7 @@ class _Supervisor:
         self._directory = directory
         self._run = run
         self._listener = listener
+        self._gateways = gateways
         self._password = given_password
         self._on_ready: Ready | None = on_ready
         # Monotonic: a dead worker must be restarted even if the system clock is set back.
@@ -201,6 +207,11 @@ class _Supervisor:
             descriptors.append(self._listener.fileno())
             if self._password is not None:
                 environment[_PASSWORD_VARIABLE] = self._password
+        counts = self._settings.worker_plan.counts
+        serves_gateway = WorkerKind.GATEWAY if WorkerKind.GATEWAY in counts else WorkerKind.REST
+        for gateway in self._gateways if worker.kind is serves_gateway else ():
+            words += ["--gateway-listener", str(gateway.fileno())]
+            descriptors.append(gateway.fileno())
         number = [w.name for w in self._state.workers].index(worker.name)
         monitor = self._settings.monitor_address(number)
         if monitor is not None:

@@ -1,7 +1,8 @@
 """One worker of a running host: its parts, and the socket where the others call it."""
 
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def working(
     name: str,
     monitor: str | None,
     is_draining: Callable[[], bool],
+    gateway_sockets: Sequence[socket.socket] = (),
 ) -> Iterator[Wiring]:
     """A worker that serves its kind for the duration of the block."""
     run = RunDirectory(directory.runtime)
@@ -52,11 +54,12 @@ def working(
             clock=clock,
             entropy=SystemEntropy(),
             plugins=make_plugin_manager(
-                settings.plugins, with_entry_points=settings.plugin_entry_points
+                settings.loaded_plugins, with_entry_points=settings.plugin_entry_points
             ),
             registry=CollectorRegistry(),
             stack=stack,
             cluster=cluster,
+            gateway_sockets=gateway_sockets,
         )
         add_process_metrics(base.registry, time.monotonic())
         parts = Wiring(base)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -32,14 +32,14 @@ from host.tools.audit.model import (
 )
 from host.tools.audit.opening import note_of, open_package
 from host.tools.audit.walls import import_facts, leaving, limit_facts
-from sandbox.anatomy import anatomy_of, shape_of_guest
+from sandbox.anatomy import Anatomy, anatomy_of, shape_of_guest
 from sandbox.engine import engine_version, profile_digest
 from sandbox.errors import RuntimeDamagedError, RuntimeUnknownError, SandboxError
 from sandbox.guest import Component
 from sandbox.host_api import HOST_API
 from sandbox.inspect import Shape
 from sandbox.limits import Limits
-from sandbox.pinned import find_runtime, unpack_runtime
+from sandbox.pinned import PinnedRuntime, find_runtime, unpack_runtime
 from sandbox.runtime import Sandbox
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -258,7 +258,7 @@ def _runtimes(components: Sequence[ComponentFacts]) -> tuple[RuntimeFacts, ...]:
 def _runtime(digest: str, cpks: tuple[str, ...]) -> RuntimeFacts:
     try:
         pinned = find_runtime(digest)
-        body = anatomy_of(unpack_runtime(pinned))
+        body = _body_of(pinned)
     except (RuntimeUnknownError, RuntimeDamagedError):
         return RuntimeFacts(
             digest=digest, known=False, built=None, componentize_py=None, cpks=cpks, body=None
@@ -271,6 +271,12 @@ def _runtime(digest: str, cpks: tuple[str, ...]) -> RuntimeFacts:
         cpks=cpks,
         body=body,
     )
+
+
+@cache
+def _body_of(pinned: PinnedRuntime) -> Anatomy:
+    """The anatomy of a runtime, which takes a second; most audits of a process are of the same."""
+    return anatomy_of(unpack_runtime(pinned))
 
 
 def _names(declarations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from host.adapters.files.identity import Finding
 from host.adapters.files.identity.files import opened
 from host.domain.ids import ShortHash
-from host.ledger.core.components import Group
+from host.ledger.core.components import Group, ledger_of
+from host.ledger.core.consensual import ConsensualGroup
+from host.ledger.core.model import Ledger
 from host.ledger.core.statuses import Status
 from host.tools.data_check.codes import CheckCode, finding
 from host.tools.data_check.databases import is_there
@@ -89,7 +91,9 @@ def _participants(
         return
     with opened(path) as connection:
         for transaction, text in connection.execute(_SELECT, (Status.VERIFIED.value,)):
-            for leaf in json.loads(text)[Group.OUTPUTS]:
+            groups = json.loads(text)
+            is_utxo = ledger_of(groups) is Ledger.UTXO
+            for leaf in groups[Group.OUTPUTS if is_utxo else ConsensualGroup.OUTPUT_STATES]:
                 for key in json.loads(leaf)["participants"]:
                     owner = owners.get(key)
                     if owner is not None and owner != node:

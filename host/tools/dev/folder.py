@@ -10,15 +10,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.crypto.keys import SigningKey, load_signing_key
-from cpi.crypto.keystore_creation import create_keystore
 from cpi.package.group_policy import parse_group_policy
 from cpi.package.group_policy_generation import generate_static_policy
 from host.domain.errors import InvalidInputError
 from host.domain.x500 import MemberX500Name
+from host.tools.network.own_files import signing_key, write_once
 
-_ALIAS = "dev"
-_SIGNER = "CN=Development, O=Cordbox, C=GB"
 _ENDPOINT = "https://localhost:1080"
 
 
@@ -58,10 +55,10 @@ class DevFolder:
         self.packages = root / "packages"
         self.cpi = root / "running.cpi"
         self.log = root / "host.log"
-        _write_once(root / ".gitignore", "*\n")
+        write_once(root / ".gitignore", "*\n")
         self.password_file = root / "admin-password"
-        _write_once(self.password_file, secrets.token_urlsafe(18) + "\n")
-        self.key = self._key()
+        write_once(self.password_file, secrets.token_urlsafe(18) + "\n")
+        self.key = signing_key(root)
         self.notary = None if notary is None else str(MemberX500Name.parse(notary))
         everybody = (*members, *(() if notary is None else (notary,)))
         self.group_policy = self._policy(everybody)
@@ -85,16 +82,6 @@ class DevFolder:
         """The signer's certificate, PEM."""
         return self.key.certificate_chain[0].public_bytes(Encoding.PEM)
 
-    def _key(self) -> SigningKey:
-        store, password_file = self.root / "signing.p12", self.root / "signing-password"
-        _write_once(password_file, secrets.token_urlsafe(18))
-        password = password_file.read_text(encoding="utf-8")
-        if not store.exists():
-            made = create_keystore(password=password, alias=_ALIAS, distinguished_name=_SIGNER)
-            store.touch(mode=0o600)
-            store.write_bytes(made)
-        return load_signing_key(store, password=password, alias=_ALIAS)
-
     def _policy(self, members: Sequence[str]) -> str:
         file = self.root / "GroupPolicy.json"
         if not file.exists():
@@ -102,11 +89,5 @@ class DevFolder:
             policy = generate_static_policy(
                 names=names, group_id=None, endpoint_url=_ENDPOINT, endpoint_protocol=1
             )
-            _write_once(file, policy)
+            write_once(file, policy)
         return file.read_text(encoding="utf-8")
-
-
-def _write_once(file: Path, text: str) -> None:
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(text, encoding="utf-8")

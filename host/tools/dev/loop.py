@@ -13,12 +13,13 @@ from cpi.package.build import build_cpi
 from host.domain.errors import HostError
 from host.tools.build import build_cordapp
 from host.tools.dev.folder import DevFolder
-from host.tools.dev.network_setup import make_nodes, nodes_by_name, trust_signer, upload_cpi
+from host.tools.dev.network_setup import ALIAS, make_nodes
 from host.tools.dev.watch import SourceWatch, named
 from host.tools.flows.client import FlowPlace, HostFlows
 from host.tools.flows.replay import replay
 from host.tools.flows.replay_code import code_of_cpi
 from host.tools.host_client import HostClient, HostConflictError
+from host.tools.network.operations import nodes_by_name, trust_signer, upload_cpi
 from host.tools.notary_server import NON_VALIDATING, notary_context, server_project
 from host.tools.refusals import faults_of
 from host.tools.toolchains import ComponentBuilder
@@ -148,7 +149,7 @@ class DevLoop:
     def _upload(self, built: BuiltCpi) -> str:
         file_name = f"{built.name.partition(' ')[0]}.cpi"
         upload = partial(upload_cpi, self._client, built.data, file_name, progress=self._progress)
-        trust_signer(self._client, self._folder.certificate)
+        trust_signer(self._client, self._folder.certificate, alias=ALIAS)
         try:
             return upload(force=False)
         except HostConflictError:

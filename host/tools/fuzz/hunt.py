@@ -21,7 +21,7 @@ from host.domain.errors import InvalidInputError
 from host.domain.json import JsonObject
 from host.tools.fuzz.coverage import Line, Trial
 from host.tools.fuzz.crash import CrashFoundError
-from host.tools.fuzz.participants import FuzzedType, alone, learn
+from host.tools.fuzz.participants import FuzzedType, alone, alone_fact, is_fact, learn
 
 VERDICTS = frozenset(
     {"RequirementError", "UnknownTypeError", "WrongContractError", "ParticipantsError",
@@ -64,7 +64,9 @@ class FuzzResult:
 
     Attributes:
         runs: verifications, those for shrinking included.
-        accepted: how many of them ended with an acceptance.
+        accepted: how many of them, transactions without states aside, ended with an acceptance: no
+            contract judges those.
+        never_accepted: contracts, and types of consensual states, that no accepted transaction had.
         unconfirmed: state types whose participants were guessed; most of their contract is not
             reached.
         lines: what was reached of the contracts' own code.
@@ -74,6 +76,7 @@ class FuzzResult:
     runs: int
     accepted: int
     unconfirmed: tuple[str, ...]
+    never_accepted: tuple[str, ...] = ()
     lines: frozenset[Line] = frozenset()
 
 
@@ -125,6 +128,7 @@ def fuzz(
         runs=hunt.runs,
         accepted=hunt.accepted,
         unconfirmed=tuple(state.name for state in states if not state.confirmed),
+        never_accepted=tuple(sorted({state.contract for state in states} - hunt.accepting)),
         lines=frozenset(hunt.lines),
     )
 
@@ -154,6 +158,7 @@ class _Hunt:
         self.crashes: dict[tuple[str, str], Crash] = {}
         self.runs = 0
         self.accepted = 0
+        self.accepting: set[str] = set()
         self.lines: set[Line] = set()
         self.pool: list[JsonObject] = []
         self._new: deque[_New] = deque()
@@ -179,7 +184,9 @@ class _Hunt:
         """
         trial = self._watch(transaction)
         self.runs += 1
-        self.accepted += not trial.failures
+        judges = set() if trial.failures else _contracts_of(transaction)
+        self.accepted += bool(judges)
+        self.accepting |= judges
         self._tick()
         self._learn(transaction, trial)
         open_kinds = self._crashes(trial.failures)
@@ -260,8 +267,21 @@ class _Hunt:
         return kind()
 
 
+def _contracts_of(transaction: Mapping[str, Any]) -> set[str]:
+    """What judges a transaction: the contracts of its inputs and outputs, or its facts' types."""
+    if is_fact(transaction):
+        return {str(state["type"]) for state in transaction["states"]}
+    states = [*(entry["state"] for entry in transaction["inputs"]), *transaction["outputs"]]
+    return {str(state["contract"]) for state in states}
+
+
 def _shape(transaction: Mapping[str, Any]) -> tuple[str, ...]:
-    """What an accepted transaction does: its commands, and the numbers of inputs and outputs."""
+    """What an accepted transaction does: its commands, and the numbers of inputs and outputs.
+
+    Of the consensual ledger: the types of its states.
+    """
+    if is_fact(transaction):
+        return ("accepted", *(str(state["type"]) for state in transaction["states"]))
     counts = (str(len(transaction[group])) for group in ("inputs", "outputs"))
     return ("accepted", *(str(command["type"]) for command in transaction["commands"]), *counts)
 
@@ -279,8 +299,7 @@ def declared_types(cpi: bytes) -> dict[str, list[Mapping[str, Any]]]:
 def _search() -> tuple[Callable[..., None], Callable[..., Iterator[JsonObject]]]:
     try:
         # They need the optional extra.
-        from host.tools.fuzz.mutation import neighbours  # noqa: PLC0415
-        from host.tools.fuzz.search import search  # noqa: PLC0415
+        from host.tools.fuzz.search import neighbours, search  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         if missing.name != "hypothesis":
             raise
@@ -292,7 +311,8 @@ def _search() -> tuple[Callable[..., None], Callable[..., Iterator[JsonObject]]]
 
 def _with_participants(state: Mapping[str, Any], verify: Verify) -> FuzzedType:
     def refusals(entry: JsonObject) -> set[str]:
-        return {str(f["type"]) for f in verify(alone(entry))}
+        made = alone_fact([entry]) if state["contract"] == state["name"] else alone(entry)
+        return {str(f["type"]) for f in verify(made)}
 
     paths, confirmed = learn(state, refusals)
     return FuzzedType(

@@ -63,7 +63,7 @@ def neighbours(
             kind = known.get(entry["type"])
             if kind is None:
                 continue
-            for value in _near_values(entry["value"], kind.schema):
+            for value in near_values(entry["value"], kind.schema):
                 changed: dict[str, Any] = deepcopy(dict(transaction))
                 changed[group][index] = kind.entry(value)
                 yield changed
@@ -74,13 +74,14 @@ def neighbours(
             yield {**following, "signatories": _participants(following)}
 
 
-def _near_values(value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+def near_values(value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Values that differ from `value` in one field, nested ones included."""
     fields = schema.get("properties", {})
     if not isinstance(value, dict) or not fields:
         yield from near(value, schema)
         return
     for name in sorted(fields):
-        for changed in _near_values(value.get(name), fields[name]):
+        for changed in near_values(value.get(name), fields[name]):
             yield {**value, name: changed}
 
 
@@ -103,17 +104,17 @@ def _change_state(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
     state = types.states.get(entry["type"])
     if state is None:
         return
-    value = _with_field(draw, entry["value"], state.schema)
+    value = with_field(draw, entry["value"], state.schema)
     entry.update(state.entry(value), encumbrance=entry.get("encumbrance"))
 
 
-def _with_field(draw: _Draw, value: Any, schema: Mapping[str, Any]) -> Any:
+def with_field(draw: _Draw, value: Any, schema: Mapping[str, Any]) -> Any:
     """`value` with one field replaced, nested ones included."""
     fields = schema.get("properties", {})
     if not isinstance(value, dict) or not fields:
         return draw(st.sampled_from([value, *near(value, schema)]) | values(schema))
     name = draw(st.sampled_from(sorted(fields)))
-    return {**value, name: _with_field(draw, value.get(name), fields[name])}
+    return {**value, name: with_field(draw, value.get(name), fields[name])}
 
 
 def _change_command(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
@@ -130,7 +131,7 @@ def _change_command(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
         found["commands"][index] = types.command(draw)
     else:
         found["commands"][index] = {
-            **command, "value": _with_field(draw, command.get("value"), known.schema)
+            **command, "value": with_field(draw, command.get("value"), known.schema)
         }  # fmt: skip
 
 

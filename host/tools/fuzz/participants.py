@@ -30,13 +30,21 @@ _NOBODY = ["nobody"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuzzedType:
-    """A state type (with its contract and participants) or a command type (without)."""
+    """A state type (with its contract and participants) or a command type (without).
+
+    A state of the consensual ledger is its own contract.
+    """
 
     name: str
     schema: Mapping[str, Any]
     contract: str = ""
     participants: tuple[Path, ...] = ()
     confirmed: bool = True
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether it is a state of the consensual ledger."""
+        return self.contract == self.name
 
     def entry(self, value: Any) -> dict[str, Any]:
         """A state or a command of this type, as transactions carry it."""
@@ -59,6 +67,27 @@ def alone(output: JsonObject | None) -> dict[str, Any]:
         "outputs": [] if output is None else [output],
         "commands": [],
     }
+
+
+def alone_fact(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A transaction of the consensual ledger with these states."""
+    return {
+        "id": _ID,
+        "metadata": {"cpkMetadata": []},
+        "timestamp": "2026-01-01T00:00:00.000000Z",
+        "signatories": participants_in(entries),
+        "states": list(entries),
+    }
+
+
+def is_fact(transaction: Mapping[str, Any]) -> bool:
+    """Whether a transaction is of the consensual ledger."""
+    return "states" in transaction
+
+
+def participants_in(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """All participants of states, each once."""
+    return list(dict.fromkeys(key for entry in entries for key in entry["participants"]))
 
 
 def number_references(transaction: Mapping[str, Any]) -> None:
@@ -97,7 +126,9 @@ def learn(state: Mapping[str, Any], refusals: Refusals) -> tuple[tuple[Path, ...
 def state_entry(
     state: Mapping[str, Any], value: Any, participants: Sequence[str]
 ) -> dict[str, Any]:
-    """A state as transactions carry it."""
+    """A state as transactions of its ledger carry it."""
+    if state["contract"] == state["name"]:
+        return {"type": state["name"], "value": value, "participants": list(participants)}
     return {
         "type": state["name"],
         "contract": state["contract"],

@@ -17,6 +17,12 @@ def warnings(result: FuzzResult) -> Iterator[str]:
             "no transaction was accepted, so only refusals were tried: give known transactions"
             " with --recorded, or try more examples"
         )
+        return
+    for contract in result.never_accepted if result.runs else ():
+        yield (
+            f"{contract}: no transaction with its states was accepted, so only its refusals were"
+            " tried: give known transactions with --recorded, or try more examples"
+        )
 
 
 def summary(result: FuzzResult, covered: Sequence[FileCoverage], *, seed: int) -> Iterator[str]:
@@ -31,13 +37,14 @@ def summary(result: FuzzResult, covered: Sequence[FileCoverage], *, seed: int) -
 def as_document(
     result: FuzzResult, covered: Sequence[FileCoverage], *, seed: int
 ) -> dict[str, object]:
-    """`{"seed", "crashes", "runs", "accepted", "unconfirmed", "coverage"}`."""
+    """`{"seed", "crashes", "runs", "accepted", "neverAccepted", "unconfirmed", "coverage"}`."""
     crashes: list[JsonObject] = [asdict(crash) for crash in result.crashes]
     return {
         "seed": seed,
         "crashes": crashes,
         "runs": result.runs,
         "accepted": result.accepted,
+        "neverAccepted": list(result.never_accepted),
         "unconfirmed": list(result.unconfirmed),
         "coverage": [asdict(file) for file in covered],
     }

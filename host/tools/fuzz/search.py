@@ -3,7 +3,7 @@
 Needs the extra `fuzz`; `host.tools.fuzz` imports it only when it is used.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -14,8 +14,10 @@ from hypothesis.errors import Flaky
 from host.domain.json import JsonObject
 from host.tools.cache import default_cache_dir
 from host.tools.fuzz.crash import CrashFoundError
+from host.tools.fuzz.facts import facts, near_facts
 from host.tools.fuzz.mutation import TIME_WINDOWS, mutated
-from host.tools.fuzz.participants import FuzzedType, alone, number_references
+from host.tools.fuzz.mutation import neighbours as near_transactions
+from host.tools.fuzz.participants import FuzzedType, alone, is_fact, number_references
 from host.tools.fuzz.values import KEYS, Values, values
 
 
@@ -65,8 +67,33 @@ def search(
 def _made(
     states: Sequence[FuzzedType], commands: Sequence[FuzzedType], pool: Sequence[JsonObject]
 ) -> Values:
-    fresh = transactions(states, commands)
-    return fresh | mutated(states, commands, pool) if pool else fresh
+    """Transactions of each ledger that has states; half of each from the pool's, if it has any."""
+    consuming, agreed = divided(states)
+    made = []
+    if consuming:
+        known = [each for each in pool if not is_fact(each)]
+        made.append(transactions(consuming, commands))
+        made += [mutated(consuming, commands, known)] if known else []
+    if agreed:
+        made.append(facts(agreed, [each for each in pool if is_fact(each)]))
+    return st.one_of(*made)
+
+
+def neighbours(
+    states: Sequence[FuzzedType], commands: Sequence[FuzzedType], transaction: JsonObject
+) -> Iterator[JsonObject]:
+    """Transactions of the same ledger that differ in one field or step."""
+    consuming, agreed = divided(states)
+    if is_fact(transaction):
+        return near_facts(agreed, transaction)
+    return near_transactions(consuming, commands, transaction)
+
+
+def divided(
+    states: Sequence[FuzzedType],
+) -> tuple[Sequence[FuzzedType], Sequence[FuzzedType]]:
+    """State types of the UTXO and of the consensual ledger."""
+    return [s for s in states if not s.is_fact], [s for s in states if s.is_fact]
 
 
 def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -> Values:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from host.domain.failure_lines import is_place, own_places
+from host.domain.failure_lines import is_place, own_places, place_lines
 from host.domain.flow import NO_CODE
 
 _TRACE_LINE = re.compile(r"(?P<file>.*):(?P<line>[0-9]+) (?P<function>.*)", re.DOTALL)
@@ -19,7 +19,8 @@ class FlowFailedError(Exception):
         code: the stable code, which REST tells as `flowError.code`: the platform's, or that of the
             CorDapp's exception, of a contract or of the counterparty; else `flow-failed`.
         message: what the flow's status says.
-        trace: frames of the CorDapp's own files, the innermost last: `file`, `line`, `function`.
+        trace: frames of the CorDapp's own files, the innermost last: `file`, `line`, `function`,
+            and `repeated`, where a recursion goes on at a line for more than three frames.
         flow_error_type: the type in the flow's status, such as `FLOW_FAILED`.
 
     The exception that it is raised from (`__cause__`) is the CorDapp's own, with its traceback and
@@ -42,9 +43,9 @@ class FlowFailedError(Exception):
         self.message = message
         self.trace: list[dict[str, Any]] = [dict(frame) for frame in trace]
         self.flow_error_type: str = flow_error_type or kind
-        lines = (f"\n  at {f['file']}:{f['line']} {f['function']}" for f in self.trace)
-        more = (f"\n  {'at ' if is_place(line) else ''}{line}" for line in behind)
-        super().__init__("".join((f"{kind}: {message}", *lines, *more)))
+        lines = (*place_lines(self.trace), *behind)
+        told = (f"\n  {'at ' if is_place(line) else ''}{line}" for line in lines)
+        super().__init__("".join((f"{kind}: {message}", *told)))
 
 
 class FlowRefusedError(FlowFailedError):
@@ -64,7 +65,10 @@ class ContractRefusedError(Exception):
 
 def frames_of(lines: Sequence[str]) -> list[dict[str, Any]]:
     """The frames of a flow error itself, whose lines are like `iou/flows.py:12 call`."""
-    found = (_TRACE_LINE.fullmatch(line) for line in own_places(lines))
+    found = ((_TRACE_LINE.fullmatch(line), repeated) for line, repeated in own_places(lines))
     return [
-        {"file": m["file"], "line": int(m["line"]), "function": m["function"]} for m in found if m
+        {"file": m["file"], "line": int(m["line"]), "function": m["function"]}
+        | ({"repeated": repeated} if repeated else {})
+        for m, repeated in found
+        if m
     ]

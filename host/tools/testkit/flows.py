@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cordapp.errors import ContractVerificationError, SessionError
+from cordapp.failures import message_of
 from host.domain.failure_lines import behind, lines_of
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import FlowId, ShortHash
@@ -164,7 +165,7 @@ class NetworkFlows:
         """What the code raised, linked with the failures of peers and contracts behind it."""
         raised = failure.exception or rebuilt(failure.report, self._folders)
         for exc in chain_of(raised):
-            found = self._elsewhere(type(exc).__name__, str(exc), seen)
+            found = self._elsewhere(type(exc).__name__, message_of(exc), seen)
             if found is not None and exc.__cause__ is None:
                 exc.__cause__ = found
         return raised

@@ -206,7 +206,6 @@ class LedgerQuery(TypedDict):
 
     op: str
     type: NotRequired[str]
-    offset: NotRequired[int]
     limit: NotRequired[int]
     after: NotRequired[str | None]
     createdBefore: NotRequired[str | None]
@@ -240,11 +239,12 @@ class Start(TypedDict):
 
 
 class Frame(TypedDict):
-    """A place in the CorDapp's files."""
+    """A place in the CorDapp's files, and how often more a recursion stands there."""
 
     file: str
     line: int
     function: str
+    repeated: NotRequired[int]
 
 
 class Cause(TypedDict):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from cordapp import guest
+from cordapp.failures import message_of
 from cordapp.registry import HostCallError
 from host.tools.testkit.native_modules import logging_to
 from sandbox.errors import (
@@ -74,16 +75,19 @@ class NativeGuest(Runnable):
             return True, _EXPORTS[export](text, _Calls(run))
         except guest.Failed as failed:
             cause = failed.__context__
+            if isinstance(cause, Stopped):
+                return False, None  # the reason stands in the run's slot
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None  # somebody stops the tests
             is_own = run.error is None or isinstance(run.error, CapabilityNotGrantedError)
             if is_own and cause is not None:
                 self._on_failure(text, cause.with_traceback(_own_part(cause.__traceback__)))
             payload: str = failed.payload
         except guest.Refused as refused:
             payload = refused.payload
-        except Stopped:
-            return False, None  # the reason stands in the run's slot
-        except (SystemExit, UnicodeEncodeError) as exc:
-            payload = json.dumps({"type": type(exc).__name__, "message": str(exc), "trace": []})
+        except (SystemExit, GeneratorExit, UnicodeEncodeError) as exc:
+            told = {"type": type(exc).__name__, "message": message_of(exc), "trace": []}
+            payload = json.dumps(told)
         return False, payload
 
 

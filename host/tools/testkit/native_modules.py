@@ -224,9 +224,11 @@ def _own_zones(module: Any) -> None:
 
 def _zone_class(module: Any) -> type:
     real = module.ZoneInfo
+    refuse_paths = importlib.import_module("zoneinfo._tzpath").find_tzfile
 
     @cache
     def zone(cls: Any, key: str) -> Any:
+        refuse_paths(key)  # what it finds is not read: other machines have other files
         try:
             return cls.from_file(BytesIO(zones.read(key)), key)
         except KeyError:
@@ -237,7 +239,13 @@ def _zone_class(module: Any) -> type:
     return type("ZoneInfo", (real,), {"__module__": "zoneinfo", "__new__": staticmethod(zone)})
 
 
-def _no_environment(module: Any) -> None:
+_OTHER_ADVICE = {"random": ("getrandom", "urandom"), "subprocess": ("kill", "popen", "system")}
+"""Functions of `os` that the sandbox refuses in the words of another module."""
+
+
+def _own_os(module: Any) -> None:
+    for other, names in _OTHER_ADVICE.items():
+        changes.refuse(module, names, MODULES[other].refusal)
     module.environ = {}
     module.getenv = module.environ.get
     module.walk = lambda *_arguments, **_options: iter(())  # passes over what it cannot read
@@ -250,7 +258,7 @@ def _only_python(module: Any) -> None:
 _CHANGES: Mapping[str, Callable[[Any], None]] = {
     "locale": lambda m: changes.refuse_locales(m, MODULES["locale"].refusal),
     "logging": lambda m: changes.send_records(m, _send, MODULES["io"].refusal),
-    "os": _no_environment,
+    "os": _own_os,
     "queue": _only_python,
     "random": lambda m: changes.refuse_unseeded(m, MODULES["random"].refusal),
     "zoneinfo": _own_zones,

@@ -148,7 +148,7 @@ class Node:
         wanted = name_of(class_given(cls, "states", "Iou"))
         query: JsonObject = {"op": "unconsumed", "type": wanted}
         states: list[Any] = [
-            state_from_json(dict(entry["state"])) for entry in self._pages("ledger", query)
+            state_from_json(dict(entry["state"])) for entry in self._unconsumed(query)
         ]
         return states
 
@@ -157,7 +157,7 @@ class Node:
         __tracebackhide__ = True
         wanted = name_of(class_given(cls, "stored", "CreditLimit"))
         query: JsonObject = {"op": "find-all", "type": wanted}
-        return [from_json(cls, value) for value in self._pages("persistence", query)]
+        return [from_json(cls, value) for value in self._pages(query)]
 
     def transaction(self, transaction_id: str) -> dict[str, Any] | None:
         """A transaction that the node has recorded, as contracts see it; None if there is none.
@@ -217,11 +217,22 @@ class Node:
         except JsonInvalidError:  # a key stands twice: a text, as in REST
             return text
 
-    def _pages(self, interface: str, query: JsonObject) -> list[Any]:
-        function, results = {"ledger": "query", "persistence": "read"}[interface], list[Any]()
+    def _unconsumed(self, query: JsonObject) -> list[Any]:
+        """The states of all pages of a query of the ledger."""
+        results, after = list[Any](), None
+        while True:
+            page = self._call("ledger", "query", {**query, "after": after, "limit": _PAGE})
+            results += page["results"]
+            after = page["next"]
+            if after is None:
+                return results
+
+    def _pages(self, query: JsonObject) -> list[Any]:
+        """The values of all pages of a query of entities."""
+        results = list[Any]()
         while True:
             page = self._call(
-                interface, function, {**query, "offset": len(results), "limit": _PAGE}
+                "persistence", "read", {**query, "offset": len(results), "limit": _PAGE}
             )
             results += page["results"]
             if not page["more"]:

@@ -1,7 +1,9 @@
 """Tracebacks without the frames of the SDK, the kit, and the host's parts below it."""
 
+import sys
 from types import TracebackType
 
+from cordapp.failures import message_of
 from cordapp.registry import DeclarationError
 from host.domain.errors import HostError
 from host.tools.testkit.rebuilt import chain_of
@@ -27,7 +29,7 @@ def hide_frames(exc: BaseException) -> None:
 
 def _says_nothing_new(cause: BaseException, exc: BaseException) -> bool:
     steps = _steps(cause.__traceback__)
-    is_repeated = bool(str(cause)) and str(cause) in str(exc)
+    is_repeated = bool(message_of(cause)) and message_of(cause) in message_of(exc)
     return bool(steps) and all(map(_is_hidden, steps)) and is_repeated and not _notes(cause)
 
 
@@ -39,7 +41,7 @@ def refusal_of(exc: BaseException) -> str | None:
     """What is wrong with a CorDapp, a line each; None of what its own code or a test has raised."""
     if not isinstance(exc, HostError | DeclarationError):
         return None
-    if any(not _is_hidden(step) and not _is_of_pytest(step) for step in _steps(exc.__traceback__)):
+    if any(not _is_hidden(step) and not _is_library(step) for step in _steps(exc.__traceback__)):
         return None
     return explained(exc)
 
@@ -55,9 +57,10 @@ def explained(refused: Exception) -> str:
     )
 
 
-def _is_of_pytest(step: TracebackType) -> bool:
+def _is_library(step: TracebackType) -> bool:
+    """Of pytest, or of the standard library, such as the threads that prepare code."""
     module = str(step.tb_frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in {"_pytest", "pluggy", "contextlib"}
+    return module.partition(".")[0] in {"_pytest", "pluggy", *sys.stdlib_module_names}
 
 
 def _steps(trace: TracebackType | None) -> list[TracebackType]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
+from host.domain.failure_lines import is_place, place_lines
+
 _LINE_MAX = 100_000
 _MEMBERS = re.compile(r" \(\d+ sub-exceptions?\)\Z")
 
@@ -72,6 +74,9 @@ class _Tree:
         notes, frames = node.get("notes"), node.get("trace")
         for note in notes if isinstance(notes, list) else ():
             made.add_note(str(note))
+        for line in place_lines(frames if isinstance(frames, list | tuple) else ()):
+            if not is_place(line):
+                made.add_note(line)
         return made.with_traceback(_traceback(frames, self._folders))
 
 

@@ -59,14 +59,14 @@ class ReadClock(ClientStartableFlow[NoInput, str]):
     """Reads the machine's clock. Only `self.clock` may tell the time: the call must fail."""
 
     def call(self, _request: NoInput) -> str:
-        return str(time.time())
+        return str(time.time())  # cordbox: allow flow-clock: the sandbox has to stop it
 
 
 class ReadClockBelowPython(ClientStartableFlow[NoInput, str]):
     """Reads the clock through C code. There is no system: the call must fail."""
 
     def call(self, _request: NoInput) -> str:
-        return datetime.now(UTC).isoformat()
+        return datetime.now(UTC).isoformat()  # cordbox: allow flow-clock: must be stopped
 
 
 class ReadEnvironment(ClientStartableFlow[NoInput, str]):
@@ -82,7 +82,7 @@ class ReadRandomness(ClientStartableFlow[NoInput, str]):
     """Asks the operating system for randomness, to diverge at replay. The call must fail."""
 
     def call(self, _request: NoInput) -> str:
-        return os.urandom(16).hex()
+        return os.urandom(16).hex()  # cordbox: allow flow-randomness: the sandbox has to stop it
 
 
 class HashOrder(ClientStartableFlow[NoInput, str]):

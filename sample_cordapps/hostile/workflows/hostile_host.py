@@ -23,10 +23,9 @@ _MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Peer:
-    """Whom to open sessions with, and how many."""
+class Sessions:
+    """How many sessions to open with its own node."""
 
-    x500_name: str = "O=Mallory, L=London, C=GB"
     count: int = 100
 
 
@@ -74,11 +73,11 @@ class LongFailure(ClientStartableFlow[NoInput, str]):
 @initiating_flow("hostile-chat")
 @dataclass(frozen=True)
 class _Quarrel(SubFlow[str]):
-    peer: str
     count: int
 
     def call(self) -> str:
-        sessions = [self.flow_messaging.initiate_flow(self.peer) for _ in range(self.count)]
+        me = self.flow_engine.virtual_node_name
+        sessions = [self.flow_messaging.initiate_flow(me) for _ in range(self.count)]
         self.flow_messaging.send_all("x", sessions)
         raise CordaRuntimeError("quarrel", "q" * (4 * _MIB - 1000))
 
@@ -92,21 +91,21 @@ class Listener(ResponderFlow):
         session.receive(str)
 
 
-class FailToMany(ClientStartableFlow[Peer, str]):
+class FailToMany(ClientStartableFlow[Sessions, str]):
     """Opens many sessions and fails them all with one text of 4 MiB."""
 
-    def call(self, request_body: Peer) -> str:
-        return self.flow_engine.sub_flow(_Quarrel(request_body.x500_name, request_body.count))
+    def call(self, request_body: Sessions) -> str:
+        return self.flow_engine.sub_flow(_Quarrel(request_body.count))
 
 
 @initiating_flow("hostile-worm")
 @dataclass(frozen=True)
 class _Spread(SubFlow[str]):
-    peer: str
     count: int
 
     def call(self) -> str:
-        sessions = [self.flow_messaging.initiate_flow(self.peer) for _ in range(self.count)]
+        me = self.flow_engine.virtual_node_name
+        sessions = [self.flow_messaging.initiate_flow(me) for _ in range(self.count)]
         self.flow_messaging.send_all(self.count, sessions)
         return "spread"
 
@@ -117,15 +116,14 @@ class Worm(ResponderFlow):
 
     def call(self, session: FlowSession) -> None:
         count = session.receive(int)
-        me = self.flow_engine.virtual_node_name
-        self.flow_engine.sub_flow(_Spread(me, count))
+        self.flow_engine.sub_flow(_Spread(count))
 
 
-class Breed(ClientStartableFlow[Peer, str]):
+class Breed(ClientStartableFlow[Sessions, str]):
     """Starts responders that start responders, without end."""
 
-    def call(self, request_body: Peer) -> str:
-        return self.flow_engine.sub_flow(_Spread(request_body.x500_name, request_body.count))
+    def call(self, request_body: Sessions) -> str:
+        return self.flow_engine.sub_flow(_Spread(request_body.count))
 
 
 class SlowPattern(ClientStartableFlow[NoInput, str]):
@@ -196,15 +194,15 @@ class HeavyJournal(ClientStartableFlow[NoInput, str]):
         return "slept"
 
 
-class WideInit(ClientStartableFlow[Peer, str]):
+class WideInit(ClientStartableFlow[Sessions, str]):
     """Sends one byte a thousand times, each with all that opens the session."""
 
-    def call(self, request_body: Peer) -> str:
+    def call(self, request_body: Sessions) -> str:
         host = _host(self)
         versions = ",".join("1" * 300 for _ in range(100))
         enter = '{"op":"enter","flow":"wide","protocol":"hostile-chat","versions":['
         host("flow", "sub-flow", enter + versions + "]}")
-        session = self.flow_messaging.initiate_flow(request_body.x500_name)
+        session = self.flow_messaging.initiate_flow(self.flow_engine.virtual_node_name)
         for _ in range(request_body.count):
             self.flow_messaging.send_all("x", [session] * 1000)
         return "sent"

@@ -33,7 +33,11 @@ class ChainResult:
 
 @dataclass(frozen=True)
 class NotaryRequest:
-    """The shape of a transaction; times are milliseconds from now."""
+    """The shape of a transaction; times are milliseconds from now.
+
+    `notary` is the name of a service, by default the first one. `unsigned` are members that are
+    participants of the outputs and do not sign, which the contract refuses.
+    """
 
     output_state_count: int = field(default=0, metadata={"json": "outputStateCount"})
     input_state_refs: list[StateRef] = field(
@@ -44,6 +48,8 @@ class NotaryRequest:
     )
     lower: int | None = field(default=None, metadata={"json": "timeWindowLowerBoundOffsetMs"})
     upper: int = field(default=3_600_000, metadata={"json": "timeWindowUpperBoundOffsetMs"})
+    notary: str | None = None
+    unsigned: list[str] = field(default_factory=list, metadata={"json": "unsignedParticipants"})
 
 
 @dataclass(frozen=True)
@@ -93,21 +99,23 @@ class NonValidatingNotaryTestFlow(ClientStartableFlow[NotaryRequest, NotaryResul
 
     def call(self, request_body: NotaryRequest) -> NotaryResult:
         me, now = self.member_lookup.my_info(), self.clock.now()
-        key = me.ledger_keys[0]
+        members = [me, *(member_of(self, name) for name in request_body.unsigned)]
         states = [
             TestUtxoState(
-                test_field=f"output {number}", participants=[key], participant_names=[me.name]
+                test_field=f"output {number}",
+                participants=[member.ledger_keys[0] for member in members],
+                participant_names=[member.name for member in members],
             )
             for number in range(request_body.output_state_count)
         ]
         builder = self.ledger_service.create_transaction_builder().add_commands(TestCommand())
-        builder.set_notary(self.notary_lookup.notary_services()[0].name)
+        builder.set_notary(request_body.notary or self.notary_lookup.notary_services()[0].name)
         lower = request_body.lower
         builder.set_time_window(
             from_=None if lower is None else now + timedelta(milliseconds=lower),
             until=now + timedelta(milliseconds=request_body.upper),
         )
-        builder.add_output_states(*states).add_signatories(key)
+        builder.add_output_states(*states).add_signatories(me.ledger_keys[0])
         builder.add_input_states(*request_body.input_state_refs)
         builder.add_reference_states(*request_body.reference_state_refs)
         final = self.ledger_service.finalize(builder.to_signed_transaction())

@@ -146,10 +146,11 @@ def _state_problems(cls: Any) -> Iterator[str]:
     elif not (isinstance(contract, type) and issubclass(contract, Contract)):
         yield problem(f"@belongs_to names {contract!r}, which is no Contract", cls)
     yield from type_problems(cls, cls)
-    yield from _participants_problems(cls)
+    yield from participants_problems(cls)
 
 
-def _participants_problems(cls: Any) -> Iterator[str]:
+def participants_problems(cls: Any) -> Iterator[str]:
+    """What keeps a state from telling its participants."""
     advice = "a state has participants, the public keys of those who store it"
     if "participants" in cls.__dataclass_fields__:
         try:

@@ -5,11 +5,13 @@ with the same attributes, say the same. Limits of Decimals, dates, times and dur
 are texts, become `formatMinimum` and the like, which the host checks by the order of the format.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 from cordapp.containers import DictForm, FixedTupleForm, ListForm, comparable
@@ -49,6 +51,10 @@ _SIZES: Mapping[str, tuple[Callable[[int, int], bool], str]] = {
     "minProperties": (operator.ge, "at least {} members"),
     "maxProperties": (operator.le, "at most {} members"),
 }
+_RANGES = (
+    *product(("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")),
+    *((f"min{of}", f"max{of}") for of in ("Length", "Items", "Properties")),
+)
 _NUMBER = (*_LIMITS, "multipleOf")
 _ORDERED = (DecimalForm, DateForm, DatetimeForm, TimeForm, TimedeltaForm)
 _REMARKS = frozenset(
@@ -134,6 +140,22 @@ def applies(name: str, form: Form) -> bool:
     return True  # enum, const
 
 
+def _misfit(name: str, value: Any, form: Form) -> str | None:
+    """What a constraint expects in the place of a value that is none; None where it is one."""
+    is_number = type(value) in (int, float) and math.isfinite(value)
+    if name in _SIZES and not (type(value) is int and value >= 0):
+        return "a whole number from 0"
+    if name in _LIMITS and isinstance(form.base, (IntForm, FloatForm)) and not is_number:
+        return "a number"
+    if name == "multipleOf" and not (is_number and value > 0):
+        return "a number above 0"
+    if name == "pattern" and not isinstance(value, str):
+        return "a text"
+    if name == "enum" and not isinstance(value, (list, tuple)):
+        return "a list"
+    return None
+
+
 class ConstrainedForm(Form):
     """A form whose values hold to constraints as well."""
 
@@ -142,20 +164,29 @@ class ConstrainedForm(Form):
     ) -> None:
         self.inner = inner
         self._remarks = dict(remarks)
-        self._constraints = dict(constraints)
+        self._constraints = {n: getattr(v, "pattern", v) for n, v in constraints.items()}
         self.tag, self.kinds, self.is_native = inner.tag, inner.kinds, inner.is_native
         self.is_hashable, self.choices = inner.is_hashable, inner.choices
-        for name in constraints:
+        for name, value in self._constraints.items():
             if not applies(name, inner):
                 raise SchemaError(f"{name} has no meaning for {inner.tag}")
+            wanted = _misfit(name, value, inner)
+            if wanted:
+                told = f"{name} of {inner.tag}: expected {wanted}, found {value!r:.80}"
+                raise SchemaError(told)
         self._limits = {n: self._limit(v) for n, v in constraints.items() if n in _LIMITS}
+        self._refuse_contradictions()
         if "pattern" in constraints:
-            self._pattern = _compiled(constraints["pattern"])
+            self._pattern = _compiled(self._constraints["pattern"])
         self._has_text = isinstance(inner.base, IntForm) and not self._is_small()
 
     @property
     def base(self) -> Form:
         return self.inner.base
+
+    @property
+    def hashed(self) -> Iterable[Form]:
+        return self.inner.hashed
 
     def _limit(self, value: Any) -> Any:
         """A limit as a value of the type: also of its text, and of a number for a Decimal."""
@@ -168,6 +199,19 @@ class ConstrainedForm(Form):
             return base.decode(value if isinstance(value, str) else base.encode(value, "$"), "$")
         except CodecError as exc:
             raise SchemaError(f"a limit of {base.tag}: {exc}") from exc
+
+    def _refuse_contradictions(self) -> None:
+        """Refuse limits that no value is within."""
+        known = {**self._constraints, **self._limits}
+        for low, high in _RANGES:
+            if low in known and high in known:
+                least, most = known[low], known[high]
+                try:
+                    fits = least < most or (least == most and "exclusive" not in low + high)
+                except TypeError:  # times with and without an offset have no order
+                    fits = False
+                if not fits:
+                    raise SchemaError(f"no {self.tag} has {low} {least} and {high} {most}")
 
     def _is_small(self) -> bool:
         """Whether all integers that fit are numbers in JSON."""
@@ -271,8 +315,7 @@ def _format_limit(name: str) -> str:
     return f"format{name[0].upper()}{name[1:]}"
 
 
-def _compiled(pattern: Any) -> "re.Pattern[str]":
-    text = str(getattr(pattern, "pattern", pattern))
+def _compiled(text: str) -> "re.Pattern[str]":
     # In JSON Schema, `$` is the end of the text, not the place before a last line end.
     strict = text[:-1] + r"\Z" if text.endswith("$") and not text.endswith(r"\$") else text
     try:

@@ -1,6 +1,6 @@
 """JSON forms of enums, literals, lists, tuples, sets, dicts, and of classes with their own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -129,6 +129,16 @@ class TupleForm(ListForm):
         self.make = tuple
         self.is_hashable = item.is_hashable
 
+    @property
+    def hashed(self) -> Iterable[Form]:
+        return (self.item,)
+
+
+def _is_hashable(form: Form, seen: set[Form]) -> bool:
+    new = {part for part in form.hashed if part not in seen}
+    seen |= new
+    return form.is_hashable and all(_is_hashable(part, seen) for part in new)
+
 
 class SetForm(ListForm):
     """A set or frozenset: its elements in the order of their JSON texts, none of them twice."""
@@ -141,6 +151,8 @@ class SetForm(ListForm):
         self.is_hashable = frozen
 
     def schema(self, defs: Definitions) -> dict[str, Any]:
+        if not _is_hashable(self.item, set()):  # fields are known here, not before
+            raise SchemaError(f"{self.tag}: a field of its elements cannot be hashed")
         return {**super().schema(defs), "uniqueItems": True}
 
     def encode(self, value: Any, path: str) -> Any:
@@ -172,6 +184,10 @@ class FixedTupleForm(Form):
         self.items = tuple(items)
         self.tag = tag
         self.is_hashable = all(item.is_hashable for item in items)
+
+    @property
+    def hashed(self) -> Iterable[Form]:
+        return self.items
 
     def schema(self, defs: Definitions) -> dict[str, Any]:
         count = len(self.items)

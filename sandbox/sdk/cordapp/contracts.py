@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, TypeVar
 
+from cordapp.forms import mismatch
 from cordapp.registry import COMMANDS, CONTRACTS, STATES, DeclarationError, name_of, register
 from cordapp.schema import CodecError, form_of, from_json
 
@@ -27,13 +28,19 @@ class RequirementError(ValueError):
 class UnknownTypeError(ValueError):
     """The transaction names a state or command type that this code does not declare."""
 
+    code = "ledger-type-unknown"
+
 
 class WrongContractError(ValueError):
     """The transaction puts a state under another contract than its type declares."""
 
+    code = "wrong-contract"
+
 
 class ParticipantsError(ValueError):
     """The transaction lists other participants than the state itself."""
+
+    code = "participants-differ"
 
 
 def require(condition: object, message: str) -> None:
@@ -251,9 +258,20 @@ class UtxoLedgerTransaction:
         )
 
 
+def state_ref_to_json(ref: StateRef | str) -> str:
+    """A state reference, or its text, as transactions carry it.
+
+    Raises:
+        CodecError: it is neither.
+    """
+    if not isinstance(ref, (StateRef, str)):
+        raise mismatch("a StateRef, such as `found.ref` of a state that was found", ref, "$")
+    return str(ref)
+
+
 def contract_of(cls: type[ContractState]) -> type[Contract] | None:
-    """The contract that `@belongs_to` names."""
-    return cls.__contract__
+    """The contract that `@belongs_to` names; None for a class that is no state."""
+    return getattr(cls, "__contract__", None)
 
 
 def state_to_json(state: ContractState, encumbrance: str | None = None) -> dict[str, Any]:
@@ -261,7 +279,10 @@ def state_to_json(state: ContractState, encumbrance: str | None = None) -> dict[
 
     Raises:
         WrongContractError: the state's class names no contract.
+        CodecError: the value is no state, or does not fit its class.
     """
+    if not isinstance(state, ContractState):
+        raise mismatch("a state, of a class with @belongs_to", state, "$")
     contract = contract_of(type(state))
     if contract is None:
         raise WrongContractError(f"{name_of(type(state))} has no @belongs_to")
@@ -293,6 +314,18 @@ def state_from_json(entry: Mapping[str, Any], path: str = "$") -> ContractState:
     if list(state.participants) != list(entry["participants"]):
         raise ParticipantsError(f"{path}: participants differ from those of the state")
     return state
+
+
+def command_to_json(command: Command) -> dict[str, Any]:
+    """A command as transactions carry it.
+
+    Raises:
+        CodecError: the value is no command, or does not fit its class.
+    """
+    if not isinstance(command, Command):
+        raise mismatch("a command, of a subclass of Command", command, "$")
+    cls = type(command)
+    return {"type": name_of(cls), "value": form_of(cls).encode(command, "$")}
 
 
 def command_from_json(entry: Mapping[str, Any], path: str = "$") -> Command:

@@ -29,7 +29,8 @@ def flow_problems(base: type[Any]) -> Iterator[str]:
                 )
     modules = {cls.__module__ for cls in FLOWS.values()}
     for cls in _below(base):
-        idle = not cls.__subclasses__() and cls.call.__module__ == base.__module__
+        module = getattr(cls.call, "__module__", None)  # None of what is no function
+        idle = not cls.__subclasses__() and module == base.__module__
         if idle and cls.__module__ in modules:
             yield problem("has no call method, so that it is no flow", cls)
 
@@ -54,7 +55,7 @@ def _one_flow(name: str, cls: type[Any]) -> Iterator[str]:
         yield problem(f"responder flow {name} needs @initiated_by", cls)
     if cls.__protocol__ is not None:
         yield from _protocol_problems(cls)
-    if cls.__kind__ == "client-startable":
+    if cls.__kind__ == "client-startable" and callable(cls.call):
         yield from _body_problems(cls)
 
 

@@ -2,11 +2,19 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from cordapp import flow_checks, ledger, message_checks, notary, persistence, services, tokens
+from cordapp import (
+    consensual_ledger,
+    flow_checks,
+    ledger,
+    message_checks,
+    notary,
+    persistence,
+    services,
+    tokens,
+)
 from cordapp.call_types import call_types
 from cordapp.errors import (
     ContractVerificationError,
@@ -42,15 +50,12 @@ from cordapp.schema import (
     CodecError,
     dumps,
     form_of,
-    from_json,
     plain_json,
     schema_of,
     to_json,
 )
 from cordapp.services import MemberInfo, NotaryInfo
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm  # of a type expression: `A | B`, where `type` is a class
+from cordapp.sessions import FlowMessaging, FlowSession
 
 __all__ = [
     "ClientStartableFlow",
@@ -82,84 +87,6 @@ T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # input
 O = TypeVar("O")  # noqa: E741  # output
 FlowT = TypeVar("FlowT", bound="type[Flow]")
-
-
-@dataclass(frozen=True)
-class FlowInfo:
-    """Which protocol two flows speak."""
-
-    protocol: str
-    version: int
-
-
-class FlowSession:
-    """A conversation with one peer's flow. Payloads are anything that has a JSON form.
-
-    What was sent is what is received: a payload of another type than the receiver names is refused.
-    """
-
-    def __init__(self, api: HostApi, session_id: str, counterparty: str) -> None:
-        self._api = api
-        self.id = session_id
-        self.counterparty = counterparty
-
-    def send(self, payload: object) -> None:
-        """Send a message; does not wait for the peer."""
-        message = {"session": self.id, "payload": to_json(payload)}
-        self._api.call("sessions", "send", {"messages": [message]})
-
-    def receive(self, cls: "TypeForm[T]") -> T:
-        """Wait for the peer's next message, which must fit `cls`.
-
-        Raises:
-            SessionError: the peer's flow failed; the message is the peer's.
-            CordaRuntimeError: `payload-mismatch`.
-        """
-        return _received(self._api, cls, [self])[0]
-
-    def send_and_receive(self, cls: "TypeForm[T]", payload: object) -> T:
-        """Send, then receive."""
-        self.send(payload)
-        return self.receive(cls)
-
-    def get_counterparty_flow_info(self) -> FlowInfo:
-        """The protocol that both sides agreed on; may wait for the peer's first message."""
-        info: Any = self._api.call("sessions", "info", {"session": self.id})
-        return FlowInfo(info["protocol"], info["protocolVersion"])
-
-    def close(self) -> None:
-        """End the conversation; closing again does nothing."""
-        self._api.call("sessions", "close", {"sessions": [self.id]})
-
-
-class FlowMessaging(services.Service):
-    """Opens sessions, and speaks with several peers at once."""
-
-    def initiate_flow(
-        self, counterparty: str, *, require_close: bool = True, timeout_millis: int | None = None
-    ) -> FlowSession:
-        """A session with the member of this X.500 name; its responder starts with the first send.
-
-        Raises:
-            CordaRuntimeError: `session-no-protocol` outside of an initiating flow.
-        """
-        request = {
-            "counterparty": counterparty,
-            "requireClose": require_close,
-            "timeoutMillis": timeout_millis,
-        }
-        opened = self._call("sessions", "open", request)
-        return FlowSession(self._api, opened["session"], counterparty)
-
-    def send_all(self, payload: object, sessions: Sequence[FlowSession]) -> None:
-        """Send one payload to all."""
-        value = to_json(payload)
-        messages = [{"session": s.id, "payload": value} for s in sessions]
-        self._call("sessions", "send", {"messages": messages})
-
-    def receive_all(self, cls: "TypeForm[T]", sessions: Sequence[FlowSession]) -> list[T]:
-        """Wait for a message from each, in the order of `sessions`."""
-        return _received(self._api, cls, sessions)
 
 
 class FlowContextProperties(services.Service):
@@ -214,6 +141,7 @@ class Flow:
     flow_engine: FlowEngine
     flow_messaging: FlowMessaging
     ledger_service: ledger.UtxoLedgerService
+    consensual_ledger_service: consensual_ledger.ConsensualLedgerService
     token_selection: tokens.TokenSelection
     persistence_service: persistence.PersistenceService
     signing_service: services.SigningService
@@ -235,8 +163,7 @@ class Flow:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        call = getattr(cls, "call", None)
-        if call is not None and call.__module__ != __name__:
+        if hasattr(cls, "call") and getattr(cls.call, "__module__", None) != __name__:
             register(FLOWS, cls)
 
 
@@ -316,22 +243,12 @@ def _mark(protocol: str, versions: Sequence[int], *, initiating: bool) -> Callab
     return mark
 
 
-def _received(api: HostApi, cls: "TypeForm[T]", sessions: Sequence[FlowSession]) -> list[T]:
-    request = {"sessions": [session.id for session in sessions]}
-    payloads: Any = api.call("sessions", "receive", request)
-    try:
-        return [from_json(cls, payload) for payload in payloads]
-    except CodecError as exc:
-        expected = getattr(cls, "__name__", str(cls))
-        message = f"Expecting to receive {expected}: {exc}"
-        raise CordaRuntimeError("payload-mismatch", message) from exc
-
-
 def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
     parts = {
         "flow_engine": FlowEngine(api, start),
         "flow_messaging": FlowMessaging(api),
         "ledger_service": ledger.UtxoLedgerService(api),
+        "consensual_ledger_service": consensual_ledger.ConsensualLedgerService(api),
         "token_selection": tokens.TokenSelection(api),
         "persistence_service": persistence.PersistenceService(api),
         "signing_service": services.SigningService(api),

@@ -7,7 +7,7 @@ what the schema takes is what `decode` takes, and what `encode` writes.
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -22,7 +22,12 @@ TAG, VALUE = "$type", "$value"
 
 
 class CodecError(ValueError):
-    """A value does not fit its type. `path` names the place, for example `$.items[2].amount`."""
+    """A value does not fit its type. `path` names the place, for example `$.items[2].amount`.
+
+    Uncaught, it ends a flow with its code.
+    """
+
+    code = "value-not-of-type"
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
@@ -86,6 +91,11 @@ class Form:
     is_native = False
     is_hashable = True
     choices: frozenset[str] = frozenset()
+
+    @property
+    def hashed(self) -> Iterable["Form"]:
+        """The forms of the parts that have to be hashable for a value to be."""
+        return ()
 
     @property
     def sent_tag(self) -> str:

@@ -1,7 +1,7 @@
 """The guest's exports. The runtime's loader calls these three functions and nothing else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +9,7 @@ from cordapp import __version__
 from cordapp.checks import contract_problems, declared_states
 from cordapp.contracts import (
     Contract,
+    UnknownTypeError,
     UtxoLedgerTransaction,
     command_from_json,
     contract_of,
@@ -17,6 +18,7 @@ from cordapp.contracts import (
 from cordapp.failures import failure_of
 from cordapp.registry import (
     COMMANDS,
+    CONSENSUAL_SIDE,
     CONTRACTS,
     FLOW_SIDE,
     VAULT_SIDE,
@@ -58,7 +60,8 @@ def describe() -> str:
     """
     check_flows = FLOW_SIDE.get("check")
     problems, warnings = check_flows() if check_flows else ([], [])
-    problems = [*contract_problems(), *VAULT_SIDE.get("check", list)(), *problems]
+    problems = [*contract_problems(), *CONSENSUAL_SIDE.get("check", list)(), *problems]
+    problems = [*VAULT_SIDE.get("check", list)(), *problems]
     if problems:
         raise DeclarationError("\n".join(dict.fromkeys(problems)))
     return dumps({**_description(), "warnings": warnings})
@@ -68,22 +71,27 @@ def _description() -> dict[str, Any]:
     flows, entities = FLOW_SIDE.get("describe"), FLOW_SIDE.get("entities")
     queries = VAULT_SIDE.get("queries")
     states = declared_states()
+    contracts = [
+        {"name": name, "states": [s for s, cls in states if contract_of(cls) is c]}
+        for name, c in sorted(CONTRACTS.items())
+        if c.verify is not Contract.verify
+    ]
+    described = [
+        {
+            "name": name,
+            "contract": _contract_name(cls),
+            "schema": schema_of(cls),
+            **_described_vault(cls),
+        }
+        for name, cls in states
+    ]
+    for name, cls in CONSENSUAL_SIDE.get("declared", list)():  # each is its own contract
+        contracts.append({"name": name, "states": [name]})
+        described.append({"name": name, "contract": name, "schema": schema_of(cls)})
     return {
         "sdk": f"cordapp {__version__}",
-        "contracts": [
-            {"name": name, "states": [s for s, cls in states if contract_of(cls) is c]}
-            for name, c in sorted(CONTRACTS.items())
-            if c.verify is not Contract.verify
-        ],
-        "states": [
-            {
-                "name": name,
-                "contract": _contract_name(cls),
-                "schema": schema_of(cls),
-                **_described_vault(cls),
-            }
-            for name, cls in states
-        ],
+        "contracts": sorted(contracts, key=lambda each: str(each["name"])),
+        "states": sorted(described, key=lambda each: str(each["name"])),
         "commands": [{"name": n, "schema": schema_of(c)} for n, c in sorted(COMMANDS.items())],
         "flows": flows() if flows else [],
         "entities": entities() if entities else [],
@@ -98,16 +106,31 @@ def verify(transaction: str) -> None:
         Refused: at least one contract, or the transaction's form, refuses.
     """
     value = json.loads(transaction)
-    failures = list(_false_claims(value))
-    if not failures:
-        governed: dict[str, list[str]] = {}
-        for state in [i["state"] for i in value["inputs"]] + value["outputs"]:
-            types = governed.setdefault(state["contract"], [])
-            if state["type"] not in types:
-                types.append(state["type"])
-        failures = [f for name, types in governed.items() for f in _judge(name, types, value)]
+    failures = _consensual_failures(value) if "states" in value else _utxo_failures(value)
     if failures:
         raise Refused(dumps({"failures": failures}))
+
+
+def _utxo_failures(value: dict[str, Any]) -> list[dict[str, Any]]:
+    failures = list(_false_claims(value))
+    if failures:
+        return failures
+    governed: dict[str, list[str]] = {}
+    for state in [i["state"] for i in value["inputs"]] + value["outputs"]:
+        types = governed.setdefault(state["contract"], [])
+        if state["type"] not in types:
+            types.append(state["type"])
+    return [f for name, types in governed.items() for f in _judge(name, types, value)]
+
+
+def _consensual_failures(value: dict[str, Any]) -> list[dict[str, Any]]:
+    judge: Callable[..., Any] = CONSENSUAL_SIDE.get("failures", _no_consensual_states)
+    return [_refusal(name, [name], exc) for name, exc in judge(value)]
+
+
+def _no_consensual_states(value: dict[str, Any]) -> list[tuple[str, BaseException]]:
+    name = str(value["states"][0]["type"])
+    return [(name, UnknownTypeError(f"$.states[0]: state type {name!r} is not declared"))]
 
 
 def run(start: str, host: Host) -> str:
@@ -121,7 +144,7 @@ def run(start: str, host: Host) -> str:
         if request["flowClass"] == _VAULT:
             return dumps(VAULT_SIDE["record"](request["requestBody"]))
         result: str = FLOW_SIDE.get("run", _no_flows)(request, host)
-    except Exception as exc:  # noqa: BLE001  # the CorDapp's exception is the flow's outcome
+    except BaseException as exc:  # noqa: BLE001  # the CorDapp's exception is the flow's outcome
         raise Failed(dumps(failure_of(exc))) from None
     return result
 

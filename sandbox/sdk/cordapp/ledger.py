@@ -1,54 +1,54 @@
 """The UTXO ledger as flows use it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cordapp.builder import (
+    UtxoBaselinedTransactionBuilder,
+    UtxoTransactionBuilder,
+    sent_back,
+)
 from cordapp.contracts import (
-    Command,
     ContractState,
-    PublicKey,
     StateAndRef,
     StateRef,
-    TimeWindow,
     UtxoLedgerTransaction,
-    command_from_json,
     state_and_ref_from_json,
-    state_from_json,
-    state_to_json,
 )
-from cordapp.errors import CordaRuntimeError, HostApi
-from cordapp.failures import message_of
+from cordapp.filtered import (
+    UtxoFilteredTransaction,
+    UtxoFilteredTransactionAndSignatures,
+    UtxoFilteredTransactionBuilder,
+)
+from cordapp.finality import FinalizationResult, Undelivered, finalize, receive_finality
 from cordapp.registry import name_of
 from cordapp.schema import from_json, to_json
-from cordapp.services import Service, read_pages
+from cordapp.services import PAGE, Service, read_after
+from cordapp.signed import UtxoSignedTransaction
 from cordapp.vault import VaultNamedQuery, query_name
 from cordapp.vault_queries import VaultNamedParameterizedQuery
 
 if TYPE_CHECKING:
-    from cordapp.flows import FlowSession
+    from cordapp.sessions import FlowSession
+
+__all__ = [
+    "FinalizationResult",
+    "Undelivered",
+    "UtxoBaselinedTransactionBuilder",
+    "UtxoFilteredTransaction",
+    "UtxoFilteredTransactionAndSignatures",
+    "UtxoFilteredTransactionBuilder",
+    "UtxoLedgerService",
+    "UtxoSignedTransaction",
+    "UtxoTransactionBuilder",
+    "VerifiedTransaction",
+]
 
 S = TypeVar("S", bound=ContractState)
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class UtxoSignedTransaction:
-    """A transaction with its signatures so far; travels over sessions as it is."""
-
-    id: str
-    privacy_salt: str = field(metadata={"json": "privacySalt"})
-    component_groups: list[list[str]] = field(metadata={"json": "componentGroups"})
-    signatures: list[dict[str, Any]]
-
-    def with_signatures(self, more: Iterable[dict[str, Any]]) -> "UtxoSignedTransaction":
-        """The same transaction with further signatures; a key signs once."""
-        known = {s["key"] for s in self.signatures}
-        added = [s for s in more if s["key"] not in known]
-        groups = self.component_groups
-        return UtxoSignedTransaction(self.id, self.privacy_salt, groups, self.signatures + added)
 
 
 @dataclass(frozen=True)
@@ -57,162 +57,6 @@ class VerifiedTransaction:
 
     transaction: UtxoLedgerTransaction
     signatures: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Undelivered:
-    """A counterparty that could not be told; its own host will ask the notary."""
-
-    counterparty: str
-    code: str
-
-
-@dataclass(frozen=True)
-class FinalizationResult:
-    """A final transaction.
-
-    Attributes:
-        id: the transaction's.
-        signatures: those that were added by this call, the notary's last.
-        visible: its outputs that concern this node.
-        undelivered: counterparties that have not been told; empty for who received the transaction.
-    """
-
-    id: str
-    signatures: list[dict[str, Any]]
-    visible: list[StateRef]
-    undelivered: list[Undelivered]
-
-
-class UtxoTransactionBuilder:
-    """Collects the parts of a transaction. Every `add` answers the builder itself."""
-
-    def __init__(self, api: HostApi, content: Mapping[str, Any] = MappingProxyType({})) -> None:
-        self._api = api
-        self._notary: str | None = content.get("notary")
-        self._window: TimeWindow = from_json(TimeWindow, content.get("timeWindow") or {})
-        self._inputs: list[str] = list(content.get("inputs", ()))
-        self._references: list[str] = list(content.get("references", ()))
-        self._outputs: list[dict[str, Any]] = list(content.get("outputs", ()))
-        self._commands: list[dict[str, Any]] = list(content.get("commands", ()))
-        self._signatories: list[PublicKey] = list(content.get("signatories", ()))
-
-    @property
-    def notary(self) -> str | None:
-        """The X.500 name of the notary service."""
-        return self._notary
-
-    @property
-    def time_window(self) -> TimeWindow:
-        """When the transaction may be notarised; without bounds if it is not set."""
-        return self._window
-
-    @property
-    def input_state_refs(self) -> list[StateRef]:
-        """The states to be consumed."""
-        return [StateRef.parse(ref) for ref in self._inputs]
-
-    @property
-    def reference_state_refs(self) -> list[StateRef]:
-        """The states that contracts see beside those."""
-        return [StateRef.parse(ref) for ref in self._references]
-
-    @property
-    def output_states(self) -> list[ContractState]:
-        """The states to be created.
-
-        Raises:
-            ValueError: a counterparty has added one that this package does not declare, or that
-                does not fit its declaration.
-        """
-        return [state_from_json(entry) for entry in self._outputs]
-
-    @property
-    def commands(self) -> list[Command]:
-        """What the transaction does.
-
-        Raises:
-            ValueError: as for `output_states`.
-        """
-        return [command_from_json(entry) for entry in self._commands]
-
-    @property
-    def signatories(self) -> list[PublicKey]:
-        """The keys that are to sign."""
-        return list(self._signatories)
-
-    def set_notary(self, name: str) -> "UtxoTransactionBuilder":
-        """Name the notary service; needed where the group has one."""
-        self._notary = name
-        return self
-
-    def set_time_window(
-        self, *, until: datetime, from_: datetime | None = None
-    ) -> "UtxoTransactionBuilder":
-        """Bound the time of notarisation."""
-        self._window = TimeWindow(from_, until)
-        return self
-
-    def add_input_states(self, *refs: StateRef) -> "UtxoTransactionBuilder":
-        """Consume these states."""
-        self._inputs += [str(ref) for ref in refs]
-        return self
-
-    def add_reference_states(self, *refs: StateRef) -> "UtxoTransactionBuilder":
-        """Show these states to the contracts without consuming them."""
-        self._references += [str(ref) for ref in refs]
-        return self
-
-    def add_output_states(
-        self, *states: ContractState, encumbrance: str | None = None
-    ) -> "UtxoTransactionBuilder":
-        """Create these states; those with one encumbrance tag must be consumed together."""
-        self._outputs += [state_to_json(state, encumbrance) for state in states]
-        return self
-
-    def add_commands(self, *commands: Command) -> "UtxoTransactionBuilder":
-        """Say what the transaction does."""
-        self._commands += [
-            {"type": name_of(type(c)), "value": to_json(c, type(c))} for c in commands
-        ]
-        return self
-
-    def add_signatories(self, *keys: PublicKey) -> "UtxoTransactionBuilder":
-        """Require signatures by these keys."""
-        self._signatories += keys
-        return self
-
-    def to_signed_transaction(self) -> UtxoSignedTransaction:
-        """Verify by rules and contracts, and sign with this node's keys among the signatories.
-
-        Raises:
-            ContractVerificationError: a contract refuses; its own message.
-            CordaRuntimeError: a structural rule is broken (`transaction-invalid`).
-        """
-        signed: UtxoSignedTransaction = from_json(
-            UtxoSignedTransaction, self._api.call("ledger", "build", self._content())
-        )
-        return signed
-
-    def _content(self) -> dict[str, Any]:
-        window = self._window
-        return {
-            "notary": self._notary,
-            "timeWindow": None if window == TimeWindow() else to_json(window, TimeWindow),
-            "inputs": self._inputs,
-            "references": self._references,
-            "outputs": self._outputs,
-            "commands": self._commands,
-            "signatories": self._signatories,
-        }
-
-
-class UtxoBaselinedTransactionBuilder(UtxoTransactionBuilder):
-    """A counterparty's builder, to be added to and sent back."""
-
-    def __init__(self, api: HostApi, content: Mapping[str, Any]) -> None:
-        super().__init__(api, content)
-        self._baseline = dict(content)
 
 
 class UtxoLedgerService(Service):
@@ -260,14 +104,7 @@ class UtxoLedgerService(Service):
             CordaRuntimeError: `finality-undecided`: the notary was not reached, and the platform
                 will ask it again; `signature-missing` and others as for `verify`.
         """
-        request = {
-            "op": "finalize",
-            "transaction": to_json(transaction, UtxoSignedTransaction),
-            "sessions": [session.id for session in sessions],
-        }
-        answer = self._call("ledger", "record", request)
-        undelivered = [Undelivered(e["counterparty"], e["code"]) for e in answer["undelivered"]]
-        return _finalized(answer, undelivered)
+        return finalize(self._api, to_json(transaction, UtxoSignedTransaction), sessions)
 
     def receive_finality(
         self, session: "FlowSession", validator: Callable[[UtxoLedgerTransaction], object]
@@ -284,22 +121,11 @@ class UtxoLedgerService(Service):
             ContractVerificationError: a contract refuses; its own message.
             CordaRuntimeError: `finality-failed`: the counterparty has given up.
         """
-        received = self._call("ledger", "verify", {"op": "receive-finality", "session": session.id})
-        answer = {"session": session.id, "proposal": received["proposal"]}
-        try:
-            validator(UtxoLedgerTransaction.__from_json__(received["transaction"]))
-        except (ValueError, CordaRuntimeError) as refused:
-            code = getattr(refused, "code", None)
-            refusal = {
-                "op": "refuse-finality",
-                **answer,
-                "message": message_of(refused),
-                "code": code if isinstance(code, str) else None,
-                "invalid": True,
-            }
-            self._call("ledger", "record", refusal)
-            raise
-        return _finalized(self._call("ledger", "record", {"op": "accept-finality", **answer}), [])
+
+        def validate(transaction: Mapping[str, Any]) -> None:
+            validator(UtxoLedgerTransaction.__from_json__(transaction))
+
+        return receive_finality(self._api, session, validate)
 
     def send_transaction(
         self, transaction: UtxoSignedTransaction, sessions: Sequence["FlowSession"]
@@ -332,6 +158,33 @@ class UtxoLedgerService(Service):
         answer = self._call("ledger", "verify", request)
         transaction_id: str = answer["id"]
         return transaction_id
+
+    def send_ledger_transaction(
+        self, transaction: UtxoSignedTransaction, sessions: Sequence["FlowSession"]
+    ) -> None:
+        """Show a transaction with its states to counterparties, who do not store it.
+
+        They call `receive_ledger_transaction`, and verify it and all that it depends on.
+
+        Raises:
+            CordaRuntimeError: `transfer-refused`, a counterparty does not take it.
+        """
+        request = {
+            "op": "send-ledger-transaction",
+            "transaction": to_json(transaction, UtxoSignedTransaction),
+            "sessions": [session.id for session in sessions],
+        }
+        self._call("ledger", "record", request)
+
+    def receive_ledger_transaction(self, session: "FlowSession") -> UtxoLedgerTransaction:
+        """The transaction that the counterparty shows, verified with its states; it is not stored.
+
+        Raises:
+            BackchainError: what the transaction depends on could not be resolved.
+            ContractVerificationError: a contract refuses; its own message.
+        """
+        request = {"op": "receive-ledger-transaction", "session": session.id}
+        return UtxoLedgerTransaction.__from_json__(self._call("ledger", "verify", request))
 
     def send_and_receive_transaction_builder(
         self, builder: UtxoTransactionBuilder, session: "FlowSession"
@@ -367,7 +220,7 @@ class UtxoLedgerService(Service):
                 changed; `state-not-found`: an added input or reference is not verified here;
                 `request-invalid`: an added output is equal to another one.
         """
-        request = {"op": "send-builder", **_sent_back(builder), "session": session.id}
+        request = {"op": "send-builder", **sent_back(builder), "session": session.id}
         self._call("ledger", "record", request)
 
     def _send_transaction(
@@ -392,6 +245,82 @@ class UtxoLedgerService(Service):
         )
         return found
 
+    def find_ledger_transaction(self, transaction_id: str) -> UtxoLedgerTransaction | None:
+        """A recorded transaction with its states, as contracts see it, or None."""
+        found = self._call("ledger", "find", {"op": "ledger-transaction", "id": transaction_id})
+        return None if found is None else UtxoLedgerTransaction.__from_json__(found)
+
+    def persist_draft_signed_transaction(self, transaction: UtxoSignedTransaction) -> None:
+        """Store a transaction that is not finalized yet, for a later flow of this node.
+
+        Raises:
+            CordaRuntimeError: `signature-invalid`: a signature that it has is wrong.
+        """
+        draft = to_json(transaction, UtxoSignedTransaction)
+        self._call("ledger", "record", {"op": "draft", "transaction": draft})
+
+    def find_draft_signed_transaction(self, transaction_id: str) -> UtxoSignedTransaction | None:
+        """A transaction that was stored as a draft, and nothing more, or None."""
+        request = {"op": "draft", "id": transaction_id}
+        found: UtxoSignedTransaction | None = from_json(
+            UtxoSignedTransaction | None, self._call("ledger", "find", request)
+        )
+        return found
+
+    def find_transaction_statuses(self, *transaction_ids: str) -> list[str | None]:
+        """A letter for each, or None for one that this node does not have.
+
+        D draft, U unverified, V verified, I invalid.
+        """
+        request = {"op": "status", "ids": list(transaction_ids)}
+        found: list[str | None] = self._call("ledger", "find", request)
+        return found
+
+    def verify_signatory_signatures(self, transaction: UtxoSignedTransaction) -> None:
+        """Check that all signatories have signed, and that all signatures are right.
+
+        Raises:
+            CordaRuntimeError: `signature-missing`, `signature-invalid`.
+        """
+        signed = to_json(transaction, UtxoSignedTransaction)
+        self._call("ledger", "verify", {"op": "signatories", "transaction": signed})
+
+    def filter_signed_transaction(
+        self, transaction: UtxoSignedTransaction
+    ) -> UtxoFilteredTransactionBuilder:
+        """Show some parts of a transaction only, proved to belong to it."""
+        return UtxoFilteredTransactionBuilder(self._api, transaction)
+
+    def verify_filtered_transaction(self, filtered: UtxoFilteredTransaction) -> dict[str, Any]:
+        """Check every proof of a filtered transaction; answer what it shows.
+
+        Hidden parts are None; lists have their `size` and, of those shown, `values` by index.
+
+        Raises:
+            CordaRuntimeError: `filtered-invalid`: a part does not belong to the identifier.
+        """
+        request = {"op": "filtered", "filtered": filtered.content}
+        found: dict[str, Any] = self._call("ledger", "verify", request)
+        return found
+
+    def find_filtered_transactions_and_signatures(
+        self, transaction_id: str
+    ) -> list[UtxoFilteredTransactionAndSignatures] | None:
+        """What proves the states that a stored transaction names, or None if it is not stored.
+
+        Each shows the named outputs of one transaction, with the signatures of its notary.
+        """
+        request = {"op": "dependencies", "id": transaction_id}
+        found = self._call("ledger", "find", request)
+        if found is None:
+            return None
+        return [
+            UtxoFilteredTransactionAndSignatures(
+                UtxoFilteredTransaction(each["filtered"]), each["signatures"]
+            )
+            for each in found
+        ]
+
     def resolve(self, *refs: StateRef) -> list[StateAndRef[Any]]:
         """The states that these references name.
 
@@ -403,9 +332,28 @@ class UtxoLedgerService(Service):
 
     def find_unconsumed_states(self, cls: type[S]) -> list[StateAndRef[S]]:
         """Unconsumed states of exactly this class, oldest first."""
-        query = {"op": "unconsumed", "type": name_of(cls)}
-        found = read_pages(self._api, "ledger", "query", query)
-        return [state_and_ref_from_json(entry) for entry in found]
+        return list(self._unconsumed(cls, PAGE, None))
+
+    def find_unconsumed_states_by_exact_type(
+        self, cls: type[S], limit: int, created_before: datetime | None = None
+    ) -> list[StateAndRef[S]]:
+        """The first `limit` unconsumed states of exactly this class, oldest first.
+
+        Args:
+            cls: of the states.
+            limit: how many at most.
+            created_before: only states that this node recorded before this instant.
+        """
+        found = self._unconsumed(cls, max(1, min(limit, PAGE)), created_before)
+        return list(islice(found, limit))
+
+    def _unconsumed(
+        self, cls: type[S], page: int, before: datetime | None
+    ) -> Iterator[StateAndRef[S]]:
+        until = to_json(before, datetime | None)
+        query = {"op": "unconsumed", "type": name_of(cls), "limit": page, "createdBefore": until}
+        for entry in read_after(self._api, "query", query):
+            yield state_and_ref_from_json(entry)
 
     def query(
         self, query: str | type[VaultNamedQuery], cls: type[R]
@@ -419,14 +367,3 @@ class UtxoLedgerService(Service):
         del cls  # for type checkers
         name = query if isinstance(query, str) else query_name(query)
         return VaultNamedParameterizedQuery(self._api, name)
-
-
-def _finalized(answer: dict[str, Any], undelivered: list[Undelivered]) -> FinalizationResult:
-    visible = [StateRef(answer["id"], index) for index in answer["visible"]]
-    return FinalizationResult(answer["id"], answer["signatures"], visible, undelivered)
-
-
-def _sent_back(builder: UtxoTransactionBuilder) -> dict[str, Any]:
-    if not isinstance(builder, UtxoBaselinedTransactionBuilder):
-        raise CordaRuntimeError("builder-not-received", "The builder was not received")
-    return {"received": builder._baseline, "builder": builder._content()}  # noqa: SLF001

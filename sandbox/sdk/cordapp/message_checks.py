@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from inspect import getattr_static, isclass, ismodule, isroutine
 from types import GenericAlias
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from cordapp.call_types import call_types
 from cordapp.checks import type_problems
@@ -146,7 +146,7 @@ class _Reader:
         if name not in _RECEIVES and name not in _SENDS:
             return
         on = self._type(function.value)
-        known = isclass(on) and on.__name__ in _SERVICES and on.__module__ == "cordapp.flows"
+        known = isclass(on) and on.__name__ in _SERVICES and on.__module__ == "cordapp.sessions"
         if not known and (on is not None or not _names_a_session(function.value)):
             return
         if name in _RECEIVES:
@@ -294,7 +294,7 @@ def _item(hint: Any) -> Any:
     return args[-1] if get_origin(hint) is dict and args else args[0] if args else None
 
 
-def _attribute(on: Any, name: str) -> Any:  # noqa: PLR0911  # one return per kind  # noqa: PLR0911  # one return per kind
+def _attribute(on: Any, name: str) -> Any:  # noqa: PLR0911  # one return per kind
     if isinstance(on, _Object):
         value = getattr(on.value, name, None)
         if isclass(on.value) and isinstance(value, on.value):
@@ -333,4 +333,4 @@ def _returned(function: Any) -> Any:
         hint = get_type_hints(function, include_extras=True).get("return")
     except (NameError, TypeError, AttributeError):
         return None
-    return None if isinstance(hint, TypeVar) else hint
+    return None if hint is Self or isinstance(hint, TypeVar) else hint

@@ -6,6 +6,7 @@ of it; a peer of another language may leave out what the expected type says anyw
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from types import NoneType
 from typing import Any
@@ -17,7 +18,9 @@ from cordapp.forms import (
     VALUE,
     CodecError,
     Definitions,
+    FloatForm,
     Form,
+    IntForm,
     Read,
     SchemaError,
     decoded,
@@ -25,7 +28,7 @@ from cordapp.forms import (
     expect,
 )
 from cordapp.records import RecordForm
-from cordapp.texts import SCALARS
+from cordapp.texts import SCALARS, StrForm
 from cordapp.unions import UnionForm
 
 _ALL_KINDS = frozenset({"null", "boolean", "number", "string", "array", "object"})
@@ -128,46 +131,70 @@ class SentForm(Form):
         return _anything(value, path)
 
 
-def received(form: Form, value: Any, path: str) -> Any:  # noqa: PLR0911  # one per kind
+def received(form: Form, value: Any, path: str) -> Any:
     """The value of type `form` that a sender wrote who did not know the type.
 
     Raises:
         CodecError: it is none of the type; the error names the place.
     """
+    return _received(form, value, path, received)
+
+
+def _named(form: Form, value: Any, path: str) -> Any:
+    """As `received`, of a sender that named each type that JSON does not have."""
+    is_tagged = isinstance(value, dict) and TAG in value
+    if not is_tagged and not isinstance(form.base, UnionForm) and not _is_written(form, value):
+        raise CodecError(path, f"expected a value with {TAG} {form.tag}")
+    return _received(form, value, path, _named)
+
+
+def _received(form: Form, value: Any, path: str, read: Read) -> Any:  # noqa: PLR0911  # one per kind
     base = form.base
     if isinstance(base, UnionForm):
-        return _alternative(base, value, path)
+        return _alternative(base, value, path, read)
     if isinstance(base, AnyForm):
         return _anything(value, path)
     if not isinstance(value, dict) or TAG not in value:
-        return form.decode(value, path, received)
+        return form.decode(value, path, read)
     tag, is_pair = value[TAG], value.keys() == {TAG, VALUE}
     if isinstance(base, RecordForm):
         if not base.is_called(tag):
             raise CodecError(path, f"expected {base.tag}, found {tag!r:.200}")
-        return form.untagged(value, path, received)
+        return form.untagged(value, path, read)
     if isinstance(base, DictForm):
         if is_pair and tag == "dict" and isinstance(value[VALUE], list):
-            return base.from_pairs(value[VALUE], path, received)
+            return base.from_pairs(value[VALUE], path, read)
         if not (is_pair and tag == base.tag):
-            return form.decode(value, path, received)
+            return form.decode(value, path, read)
     expect(is_pair, f"a value of type {base.tag}", value, path)
-    return form.decode(value[VALUE], path, received)
+    if not base.is_called(tag):
+        raise CodecError(path, f"expected {base.tag}, found {tag!r:.200}")
+    return form.decode(value[VALUE], path, read)
 
 
-def _alternative(union: UnionForm, value: Any, path: str) -> Any:
+def _alternative(union: UnionForm, value: Any, path: str, read: Read) -> Any:
+    """The value of the first alternative that it fits.
+
+    Where several could have it, one that would be written like this comes first: `[1]` is a list of
+    integers rather than of an enum whose values are numbers.
+    """
     tag = value.get(TAG) if isinstance(value, dict) else None
     if tag is None:
         arms = [a for a in union.arms if a not in union.tagged_arms or _is_sent_plain(a)]
+        arms = [a for a in arms if not union.is_of_others(a, value)]
     else:
         arms = [a for a in union.arms if a.is_called(tag)]
         real = [a for a in union.arms if a.tag != "none"]
         arms = arms or (real if len(real) == 1 else [])
         arms = arms or [a for a in union.arms if isinstance(a.base, (AnyForm, DictForm))]
+    if len(arms) > 1 and read is not _named:
+        for arm in arms:
+            with suppress(CodecError):
+                return _named(arm, value, path)
     problems = []
     for arm in arms:
         try:
-            return received(arm, value, path)
+            return read(arm, value, path)
         except CodecError as exc:
             if union.is_optional and value is not None and arm.tag != "none":
                 raise  # its own complaint is the useful one
@@ -181,6 +208,18 @@ def _is_sent_plain(form: Form) -> bool:
     plain = isinstance(base, (AnyForm, DictForm))
     plain = plain or (isinstance(base, RecordForm) and base.is_dict)
     return plain or (isinstance(base, ListForm) and base.sent_tag == "list")
+
+
+def _is_written(form: Form, value: Any) -> bool:
+    """Whether a sender that knows no types writes a value of a form as this, without a tag."""
+    base = form.base
+    if isinstance(base, DictForm):
+        return isinstance(base.key.base, StrForm)
+    if isinstance(base, IntForm):
+        return not isinstance(value, str)
+    if isinstance(base, FloatForm):
+        return isinstance(value, float) and not value.is_integer()
+    return form.is_native or _is_sent_plain(form)
 
 
 def _anything(value: Any, path: str) -> Any:

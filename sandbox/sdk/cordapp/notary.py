@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cordapp.services import Service
 
 if TYPE_CHECKING:
-    from cordapp.flows import FlowSession
+    from cordapp.sessions import FlowSession
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ forms of fields are made when they are first needed.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, InitVar, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import (
@@ -92,6 +92,19 @@ class RecordForm(Form):
     def forms(self) -> Mapping[str, Form]:
         """The fields' forms, by their names in JSON."""
         return {member.wire: self.form(member) for member in self.members}
+
+    @property
+    def hashed(self) -> Iterable[Form]:
+        """Those that the hash of a tuple or dataclass is made of; a class may have its own."""
+        code = getattr(self.cls.__hash__, "__code__", None)
+        if code is not None and not code.co_filename.startswith("<"):
+            return ()
+        left = {
+            name
+            for name, field in getattr(self.cls, "__dataclass_fields__", {}).items()
+            if not (field.compare if field.hash is None else field.hash)
+        }
+        return [self.forms[m.wire] for m in self.members if m.name not in left]
 
     def form(self, member: Member) -> Form:
         """The form of one field.

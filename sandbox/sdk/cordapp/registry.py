@@ -16,6 +16,11 @@ ENTITIES: dict[str, type[Any]] = {}
 FLOW_SIDE: dict[str, Callable[..., Any]] = {}
 """What `cordapp.flows` adds to the guest's exports; empty in a contract's bundle."""
 
+CONSENSUAL_STATES: dict[str, type[Any]] = {}
+
+CONSENSUAL_SIDE: dict[str, Callable[..., Any]] = {}
+"""What `cordapp.consensual` adds, for CorDapps that import it."""
+
 VAULT_SIDE: dict[str, Callable[..., Any]] = {}
 """What `cordapp.vault` adds, for CorDapps that import it."""
 

@@ -3,7 +3,7 @@
 import base64
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -15,7 +15,7 @@ from cordapp.schema import from_json, to_json
 
 ExcInfo: TypeAlias = bool | BaseException | tuple[Any, ...] | None
 
-_PAGE = 500
+PAGE = 500
 _TRACE_LINES_MAX = 100
 _TRACE_CHARACTERS_MAX = 500
 
@@ -133,11 +133,22 @@ def read_pages(api: HostApi, interface: str, function: str, query: dict[str, Any
     """All results of a paged query."""
     results: list[Any] = []
     while True:
-        request = {**query, "offset": len(results), "limit": _PAGE}
+        request = {**query, "offset": len(results), "limit": PAGE}
         page: Any = api.call(interface, function, request)
         results += page["results"]
         if not page["more"]:
             return results
+
+
+def read_after(api: HostApi, function: str, query: dict[str, Any]) -> Iterator[Any]:
+    """All results of a query of the ledger that goes on behind a cursor."""
+    after = None
+    while True:
+        page: Any = api.call("ledger", function, {**query, "after": after})
+        yield from page["results"]
+        after = page["next"]
+        if after is None:
+            return
 
 
 class SigningService(Service):

@@ -49,6 +49,10 @@ class UnionForm(Form):
         kinds = {kind for arm in arms if arm not in self.tagged_arms for kind in arm.kinds}
         self.kinds = frozenset(kinds | ({"object"} if self._is_tagging else set()))
 
+    @property
+    def hashed(self) -> Sequence[Form]:
+        return self.arms
+
     def _overlaps_text(self) -> bool:
         return any("string" in arm.kinds and not isinstance(arm.base, IntForm) for arm in self.arms)
 
@@ -89,16 +93,28 @@ class UnionForm(Form):
 
     def encode(self, value: Any, path: str) -> Any:
         exact = [arm for arm in self.arms if arm.holds(value)]
-        problems = []
-        # Several arms of one class differ in what they contain: the first that takes the value.
+        problems, written = [], []
+        # Arms of one class differ in what they contain: the first that gives the value back.
         for arm in [*exact, *(arm for arm in self.arms if arm not in exact)]:
             try:
-                return self._written(arm, value, path)
+                form = self._written(arm, value, path)
             except CodecError as exc:
                 if arm in exact and len(exact) == 1:
                     raise
                 problems.append(exc)
+                continue
+            if len(exact) < 2 or arm not in exact or self._gives_back(form, value, path):
+                return form
+            written.append(form)
+        if written:
+            return written[0]
         raise self.misfit(path, problems)
+
+    def _gives_back(self, form: Any, value: object, path: str) -> bool:
+        try:
+            return _has_types_of(self.decode(form, path), value)
+        except CodecError:
+            return False
 
     def _written(self, arm: Form, value: Any, path: str) -> Any:
         if arm in self.tagged_arms:
@@ -133,9 +149,13 @@ class UnionForm(Form):
         return len(self.arms) == 2 and any(arm.tag == "none" for arm in self.arms)
 
     def _read(self, arm: Form, value: Any, path: str) -> Any:
-        if self._wide_integers and isinstance(arm.base, IntForm) and isinstance(value, str):
+        if self.is_of_others(arm, value):
             raise mismatch("an integer", value, path)
         return arm.decode(value, path)
+
+    def is_of_others(self, arm: Form, value: Any) -> bool:
+        """Whether a text is none of integers: those that JSON has no number for are tagged."""
+        return self._wide_integers and isinstance(arm.base, IntForm) and isinstance(value, str)
 
     def _by_tag(self, value: dict[str, Any], path: str) -> Any:
         problems = []
@@ -165,6 +185,20 @@ class UnionForm(Form):
 
 def _has(arms: Sequence[Form], kind: type[Form]) -> bool:
     return any(isinstance(arm.base, kind) for arm in arms)
+
+
+def _has_types_of(one: Any, other: Any) -> bool:
+    """Whether two values have the same types, also of their parts: a text may stand for an enum."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (set, frozenset)):
+        return {type(item) for item in one} == {type(item) for item in other}
+    if isinstance(one, dict):
+        one, other = [*one, *one.values()], [*other, *other.values()]
+    names = getattr(one, "__dataclass_fields__", None)
+    if names is not None:
+        one, other = [[getattr(each, name) for name in names] for each in (one, other)]
+    return not isinstance(one, (list, tuple)) or all(map(_has_types_of, one, other))
 
 
 def _same_type(arm: Form, other: Form) -> bool:

@@ -21,12 +21,19 @@ def p99(seconds: Sequence[float], samples_min: int = SAMPLES_MIN) -> float | Non
 class Neighbour:
     """Runs `work` in a thread, again and again, between `with` and its end.
 
+    Args:
+        work: what is timed.
+        aside: seconds that are not counted, in total up to now, of the thread that calls it.
+
     Attributes:
         failure: the error that ended the work early; None if there was none.
     """
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Callable[[], None], *, aside: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._work = work
+        self._aside = aside
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="neighbour", daemon=True)
         self._runs: list[tuple[float, float]] = []
@@ -48,7 +55,7 @@ class Neighbour:
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            started = time.perf_counter()
+            started, aside = time.perf_counter(), self._aside()
             try:
                 self._work()
             except Exception as failed:  # noqa: BLE001  # reported, whatever it is
@@ -57,7 +64,8 @@ class Neighbour:
                     self._has_run.notify_all()
                 return
             with self._has_run:
-                self._runs.append((started, time.perf_counter() - started))
+                took = time.perf_counter() - started
+                self._runs.append((started, took - min(self._aside() - aside, took)))
                 self._has_run.notify_all()
 
     def wait(self, seconds: float) -> None:

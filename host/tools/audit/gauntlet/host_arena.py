@@ -1,4 +1,9 @@
-"""A host of the gauntlet's own: a real host process with an honest and a hostile CorDapp."""
+"""A host of the gauntlet's own: a real host process with an honest and a hostile CorDapp.
+
+Each window of each attack has a new virtual node as its attacker: what earlier attacks have left in
+the accounts of their nodes, until it expires or is fetched, would have its quotas refuse the starts
+of later ones. The names of all these nodes are in the network's group policy from the beginning.
+"""
 
 import time
 import uuid
@@ -18,19 +23,22 @@ from host.tools.audit.gauntlet.model import Ending
 from host.tools.build import build_cordapp
 from host.tools.dev.folder import DevFolder
 from host.tools.dev.host_process import HostProcess
-from host.tools.dev.network_setup import make_nodes, trust_signer, upload_cpi
+from host.tools.dev.network_setup import ALIAS, make_nodes
 from host.tools.flows.client import FINAL, FlowPlace, HostFlows
 from host.tools.host_client import HostClient
+from host.tools.network.operations import trust_signer, upload_cpi
 from sandbox.runtime import Sandbox
 
-ALICE, BOB, MALLORY = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Mallory"))
+ALICE = "O=Alice, L=London, C=GB"
 _GREETING = {"greeting": f"Hello {HONEST_BODY['name']}, this is {ALICE}"}
-_CORDAPPS = {ALICE: "hello", BOB: "hello", MALLORY: "hostile"}
+_CORDAPPS = {Attacker.MALLORY: "hostile", Attacker.BOB: "hello"}
 _WARMING: Mapping[str, tuple[str, Mapping[str, JsonValue]]] = {
     "hello": (HONEST_FLOW, HONEST_BODY),
     "hostile": ("hostile_host.Tiny", {}),
 }
 """Class and request of the flows that warm a CorDapp's nodes up."""
+_ATTACKER_WARM_UP = 10
+"""Flows of a new attacker's node at most: they open its database."""
 _POLL_S = 0.005
 _WAIT_S = 0.1
 _FLOW_SECONDS_MAX = 120.0
@@ -44,10 +52,18 @@ class NeighbourFailedError(UnavailableError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostHarness:
-    """A running host, and the short hashes of its nodes by their names."""
+    """A running host, with the honest node Alice.
+
+    Attributes:
+        alice: short hash of her node.
+        checksums: of the CPIs, by the names of their CorDapps.
+        names: X.500 names of attackers that have no node yet.
+    """
 
     host: HostProcess
-    nodes: dict[str, str]
+    alice: str
+    checksums: Mapping[str, str]
+    names: Iterator[str]
 
     def neighbour(self, client: HostClient) -> None:
         """One honest flow of Alice, from its start to its end.
@@ -56,23 +72,51 @@ class HostHarness:
             NeighbourFailedError: it did not complete, or returned a wrong answer.
             HostError: the host did not answer.
         """
-        answer = _completed(HostFlows(client), self.nodes[ALICE], HONEST_FLOW, HONEST_BODY)
+        answer = _completed(HostFlows(client), self.alice, HONEST_FLOW, HONEST_BODY)
         if answer != _GREETING:
             raise NeighbourFailedError(f"an honest flow answered {answer}")
 
     def warm_up(self, flows: int) -> None:
-        """Run flows of every node, one after the other.
+        """Run flows of Alice and of a node with the hostile CorDapp, one after the other.
 
         Raises:
             NeighbourFailedError: one did not complete.
             HostError: the host did not answer.
         """
         with self.host.client() as client:
+            nodes = {"hello": self.alice, "hostile": self._new_node(client, "hostile")}
             for _ in range(flows):
-                for name, cordapp in _CORDAPPS.items():
-                    _completed(HostFlows(client), self.nodes[name], *_WARMING[cordapp])
+                for cordapp, node in nodes.items():
+                    _completed(HostFlows(client), node, *_WARMING[cordapp])
 
-    def strikes(self, attack: HostAttack, over: Event) -> Iterator[Sequence[Ending]]:
+    def new_attacker(self, attack: HostAttack, warm_up: int) -> str:
+        """Make the node that attacks in one window: its accounts are empty.
+
+        Args:
+            attack: what it is going to do.
+            warm_up: flows of it that are run, at most `_ATTACKER_WARM_UP`.
+
+        Returns:
+            Its short hash; "" for strangers, who have no node.
+
+        Raises:
+            NeighbourFailedError: a flow of the warm-up did not complete.
+            HostError: the host did not make it.
+        """
+        if attack.attacker is Attacker.STRANGER:
+            return ""
+        cordapp = _CORDAPPS[attack.attacker]
+        with self.host.client() as client:
+            node = self._new_node(client, cordapp)
+            for _ in range(min(warm_up, _ATTACKER_WARM_UP)):
+                _completed(HostFlows(client), node, *_WARMING[cordapp])
+        return node
+
+    def _new_node(self, client: HostClient, cordapp: str) -> str:
+        name = next(self.names)
+        return make_nodes(client, self.checksums[cordapp], [name], {}, lambda _line: None)[name]
+
+    def strikes(self, attack: HostAttack, node: str, over: Event) -> Iterator[Sequence[Ending]]:
         """Attack until `over` is set, once at least; gives the endings of each strike in turn.
 
         The attack's clients are a process of their own, see `host_strike`.
@@ -80,7 +124,6 @@ class HostHarness:
         Raises:
             AttackClientError: they cannot continue.
         """
-        node = self.nodes[BOB if attack.attacker is Attacker.BOB else MALLORY]
         order = Order(
             attack=attack.name,
             flows=attack.flows,
@@ -92,8 +135,11 @@ class HostHarness:
         )
         yield from clients(order, over)
 
-    def settle(self) -> None:
+    def settle(self, attacker: str) -> None:
         """End flows that an attack left behind, so that the next one begins with a quiet host.
+
+        Args:
+            attacker: short hash of its node; "" for none.
 
         Raises:
             NeighbourFailedError: the operator's commands do not end its flows.
@@ -101,7 +147,8 @@ class HostHarness:
         """
         with self.host.client() as client:
             flows = HostFlows(client)
-            busy = [node for node in self.nodes.values() if _open_flows(flows, node)]
+            nodes = [self.alice, *([attacker] if attacker else [])]
+            busy = [node for node in nodes if _open_flows(flows, node)]
             for node in busy:
                 _set_state(client, node, "MAINTENANCE")  # ends flows that start others, too
             for node in busy:
@@ -159,20 +206,22 @@ def _new_id() -> str:
 
 @contextmanager
 def opened_host(
-    root: Path, sandbox: Sandbox, cache: Path, options: Sequence[str] = ()
+    root: Path, sandbox: Sandbox, cache: Path, options: Sequence[str] = (), *, attackers: int
 ) -> Iterator[HostHarness]:
-    """Start a host in `root` with the nodes Alice, Bob (honest) and Mallory (hostile).
+    """Start a host in `root` with the honest node Alice, and room for attackers' nodes.
 
     Args:
         root: an empty folder, for keys, packages, data and the log.
         sandbox: builds the CorDapps.
         cache: of compiled code.
         options: further arguments of `cordbox host run`.
+        attackers: how many attackers' nodes can be made.
 
     Raises:
         HostError, CpiError: the host or its network cannot be made.
     """
-    folder = DevFolder(root, tuple(_CORDAPPS))
+    names = [f"O=Mallory {number}, L=London, C=GB" for number in range(attackers + 1)]
+    folder = DevFolder(root, (ALICE, *names))
     host = HostProcess.start(
         data=folder.data,
         listen="127.0.0.1:0",
@@ -182,14 +231,13 @@ def opened_host(
     )
     try:
         with host.client() as client:
-            trust_signer(client, folder.certificate)
-            nodes: dict[str, str] = {}
-            for name in dict.fromkeys(_CORDAPPS.values()):
-                cpi = _cpi(folder, name, sandbox)
-                checksum = upload_cpi(client, cpi, f"{name}.cpi", force=False)
-                members = [member for member, cordapp in _CORDAPPS.items() if cordapp == name]
-                nodes = make_nodes(client, checksum, members, nodes, lambda _line: None)
-        yield HostHarness(host=host, nodes=nodes)
+            trust_signer(client, folder.certificate, alias=ALIAS)
+            checksums = {
+                name: upload_cpi(client, _cpi(folder, name, sandbox), f"{name}.cpi", force=False)
+                for name in _WARMING
+            }
+            nodes = make_nodes(client, checksums["hello"], [ALICE], {}, lambda _line: None)
+        yield HostHarness(host=host, alice=nodes[ALICE], checksums=checksums, names=iter(names))
     finally:
         host.stop()
 

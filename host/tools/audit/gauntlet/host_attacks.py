@@ -11,16 +11,18 @@ from host.tools.audit.gauntlet.strangers import Stranger, guess_passwords, hold_
 
 KILLED = "killed"
 """The attack did not end within its time, and was killed by the operator."""
+REFUSED = "start-refused"
+"""A quota of the attacker's node refused the start of a flow. Any attack may fill its own accounts
+so far; a row in which no flow has ended in another way is no measurement."""
 _ENDLESS = frozenset({KILLED})
 _FAILED = frozenset({"FLOW_FAILED"})
 """An exception in the flow's code: its own, or one from a failed host call."""
 _FULL = frozenset({"quota-exceeded", CONTAINED})
 _BOUNDED = LIMITS | _FULL | _ENDLESS
-_MALLORY = "O=Mallory, L=London, C=GB"
 
 
 class Attacker(StrEnum):
-    """The attacker: the hostile CorDapp's node, an honest node, or a client without a node."""
+    """The attacker: a node of the hostile CorDapp, an honest one, or a client without a node."""
 
     MALLORY = "mallory"
     BOB = "bob"
@@ -33,7 +35,8 @@ class HostAttack:
 
     Attributes:
         stops: codes with which the attack's flows may end; `contained` if one may run to its end,
-            `killed` if it may last until the operator kills it.
+            `killed` if it may last until the operator kills it. Each may also end as
+            `start-refused`.
         flow: class of the flows that are started; None where `stranger` attacks.
         body: their request.
         flows: how many are started at once.
@@ -105,7 +108,7 @@ def _by_sessions() -> tuple[HostAttack, ...]:
     stops = frozenset({"session-error"}) | _FAILED | _BOUNDED
 
     def attack(name: str, about: str, flow: str, flows: int, count: int) -> HostAttack:
-        return _attack(name, about, flow, stops, flows, x500_name=_MALLORY, count=count)
+        return _attack(name, about, flow, stops, flows, count=count)
 
     return (
         attack("failures-to-many", "a failure of 4 MiB to 100 sessions", "FailToMany", 4, 100),

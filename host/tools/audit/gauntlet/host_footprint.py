@@ -1,4 +1,4 @@
-"""What a host occupies: memory of its processes, bytes of its data directory."""
+"""What a host occupies: memory of its processes, bytes of its data directory, processors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +16,18 @@ def memory_bytes(pid: int) -> int:
             continue
         found += pages * _PAGE_BYTES
     return found
+
+
+def processor_wait_s() -> float:
+    """Seconds for which the calling thread was ready to run, and had no processor (Linux).
+
+    See `Documentation/scheduler/sched-stats.rst` of the kernel; 0 where it is not counted.
+    """
+    try:
+        fields = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
+        return int(fields[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _tree(pid: int) -> Iterator[int]:

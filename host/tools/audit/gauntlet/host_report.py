@@ -39,6 +39,8 @@ def _outcome(row: Beside) -> str:
         return "DISTURBED"
     if row.escaped:
         return "ESCAPED"
+    if not row.has_taken_place:
+        return "NOT TRIED"
     return "contained" if row.endings.keys() <= {CONTAINED} else "stopped"
 
 
@@ -51,7 +53,7 @@ def _codes(row: Beside) -> str:
 
 
 def _summary(report: HostReport) -> Iterator[str]:
-    good = [row for row in report.rows if not row.escaped and row.failure is None]
+    good = [row for row in report.rows if row.is_good]
     yield f"{len(good)} of {len(report.rows)} attacks stopped in {report.seconds:.0f} s"
     yield (
         f"warm-up: {WARM_UP} flows of each node before, and the neighbour's first {LEAD} flows of"
@@ -68,6 +70,8 @@ def _summary(report: HostReport) -> Iterator[str]:
         name = row.attack.name if row.attack else _QUIET
         if row.failure is not None:
             yield f"DISTURBED beside {name}: {row.failure}"
+        elif not row.has_taken_place:
+            yield f"NOT TRIED {name}: no flow of it has run ({_codes(row)})"
         for ending in row.escaped:
             yield f"ESCAPED {name}: [{ending.code}] {ending.message}"
 
@@ -90,7 +94,7 @@ def _row(row: Beside) -> JsonObject:
     return {
         "name": row.attack.name if row.attack else _QUIET,
         "about": row.attack.about if row.attack else "",
-        "stopped": not row.escaped and row.failure is None,
+        "stopped": row.is_good,
         "codes": sorted(row.endings),
         "escaped": [f"{ending.code}: {ending.message}" for ending in row.escaped],
         "failure": row.failure,

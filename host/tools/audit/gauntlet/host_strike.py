@@ -22,9 +22,11 @@ from typing import IO, Any, cast
 import msgspec
 from msgspec import Struct
 
+from host.domain.accounts import QuotaExceededError
 from host.domain.errors import HostError, NotFoundError, UnavailableError
 from host.domain.json import JsonObject
-from host.tools.audit.gauntlet.host_attacks import KILLED, HostAttack, host_attacks
+from host.flow.core.errors import FlowsTooManyError
+from host.tools.audit.gauntlet.host_attacks import KILLED, REFUSED, HostAttack, host_attacks
 from host.tools.audit.gauntlet.model import CONTAINED, Ending
 from host.tools.audit.gauntlet.strangers import Door
 from host.tools.flows.client import FINAL, FlowPlace, HostFlows
@@ -35,6 +37,8 @@ _LISTS = 20
 _MESSAGE_MAX = 200
 _WAIT_S = 0.1
 _NICE = 10
+_QUOTAS = frozenset({QuotaExceededError.code, FlowsTooManyError.code})
+"""Codes with which a host refuses a start for a quota of the node."""
 
 
 class AttackClientError(UnavailableError):
@@ -172,12 +176,23 @@ def _started(flows: HostFlows, place: FlowPlace, attack: HostAttack) -> Ending |
     """Start a flow; returns the ending if the host refuses it."""
     try:
         flows.start(place, attack.flow, attack.body)
-    except UnavailableError:
-        raise
     except HostError as refused:
-        code = "quota-exceeded" if "quota" in refused.message else refused.code
-        return Ending(code=code, message=refused.message[:_MESSAGE_MAX])
+        return ending_of_refusal(refused)
     return None
+
+
+def ending_of_refusal(refused: HostError) -> Ending:
+    """How an attack ends whose start the host refuses.
+
+    Raises:
+        UnavailableError: the host did not answer.
+    """
+    message = refused.message[:_MESSAGE_MAX]
+    if refused.answered_code in _QUOTAS:
+        return Ending(code=REFUSED, message=message)
+    if isinstance(refused, UnavailableError):
+        raise refused
+    return Ending(code=refused.code, message=message)
 
 
 def _ended(flows: HostFlows, place: FlowPlace, over: Event) -> Ending:

@@ -36,7 +36,9 @@ class Ask(ClientStartableFlow[Question, Any]):
 
 @initiated_by(protocol=NON_VALIDATING, versions=(1,))
 class Pretend(ResponderFlow):
-    """Serves as a notary does, on a node that is none."""
+    """Serves as a notary does, also on a node that is none; members of Paris may not ask."""
 
     def call(self, session: FlowSession) -> None:
+        if "L=Paris" in session.counterparty:
+            raise ValueError("this notary does not serve Paris")
         self.notary_service.serve(session)

@@ -99,6 +99,88 @@ class TakeStrictly(ResponderFlow):
         self.ledger_service.receive_finality(session, lambda transaction: None)
 
 
+@dataclass(frozen=True)
+class Sending:
+    """`how`: `plain`, `backchain`, or `seen`: to be looked at only."""
+
+    transaction: str
+    to: str
+    how: str
+
+
+@initiating_flow(protocol="send", versions=(1,))
+class SendCoin(ClientStartableFlow[Sending, str]):
+    """Sends a recorded transaction; answers what the other side has found of it."""
+
+    def call(self, sending: Sending) -> str:
+        signed = self.ledger_service.find_signed_transaction(sending.transaction)
+        if signed is None:
+            return "unknown"
+        session = self.flow_messaging.initiate_flow(sending.to)
+        session.send(sending.how)
+        send = {
+            "plain": self.ledger_service.send_transaction,
+            "backchain": self.ledger_service.send_transaction_with_backchain,
+            "seen": self.ledger_service.send_ledger_transaction,
+        }[sending.how]
+        send(signed, [session])
+        return session.receive(str)
+
+
+@initiated_by(protocol="send", versions=(1,))
+class ReceiveCoin(ResponderFlow):
+    def call(self, session: FlowSession) -> None:
+        if session.receive(str) == "seen":
+            seen = self.ledger_service.receive_ledger_transaction(session)
+            before = [coin.amount for coin in seen.get_input_states(Coin)]
+            session.send(
+                f"{seen.id}: {before} to {[c.amount for c in seen.get_output_states(Coin)]}"
+            )
+        else:
+            session.send(self.ledger_service.receive_transaction(session))
+
+
+class LookAt(ClientStartableFlow[str, list[str]]):
+    """Ask for a transaction of this node in every way; what came of it, as texts."""
+
+    def call(self, transaction_id: str) -> list[str]:
+        ledger = self.ledger_service
+        signed = ledger.find_signed_transaction(transaction_id)
+        seen = ledger.find_ledger_transaction(transaction_id)
+        if signed is None or seen is None:
+            return ["none"]
+        ledger.verify_signatory_signatures(signed)
+        draft = ledger.create_transaction_builder().set_notary(seen.notary.name)
+        draft.set_time_window(until=self.clock.now() + timedelta(hours=1))
+        me = self.member_lookup.my_info().ledger_keys[0]
+        draft.add_output_states(Coin(amount=9, owner=me)).add_commands(Pay()).add_signatories(me)
+        kept = draft.to_signed_transaction()
+        ledger.persist_draft_signed_transaction(kept)
+        found = ledger.find_draft_signed_transaction(kept.id)
+        filtered = (
+            ledger.filter_signed_transaction(signed)
+            .with_notary()
+            .with_output_states([0])
+            .with_input_states_size()
+            .build()
+        )
+        shown = ledger.verify_filtered_transaction(filtered)
+        before = ledger.find_filtered_transactions_and_signatures(transaction_id) or []
+        until = self.clock.now() + timedelta(hours=1)
+        states = ledger.find_unconsumed_states_by_exact_type(Coin, 1)
+        later = ledger.find_unconsumed_states_by_exact_type(Coin, 5, until)
+        return [
+            str([coin.amount for coin in seen.get_input_states(Coin)]),
+            str(ledger.find_transaction_statuses(transaction_id, kept.id, "SHA-256D:" + "0" * 64)),
+            str(found == kept),
+            f"{filtered.id == signed.id} {shown['notary']['name']} {shown['inputs']['size']}",
+            f"{shown['outputs']['values']['0']['value']['amount']} {shown['signatories']}",
+            str([each.filtered_transaction.id == str(seen.input_state_and_refs[0].ref.transaction_id)
+                 for each in before]),
+            f"{len(states)} {len(later)}",
+        ]  # fmt: skip
+
+
 class Coins(ClientStartableFlow[None, list[int]]):
     """The amounts of this node's coins."""
 

@@ -323,3 +323,34 @@ class Tick(ClientStartableFlow[int, int]):
             self.log.info("tick %d", number)
             self.flow_engine.sleep(60_000)
         return times
+
+
+@initiating_flow(protocol="probe-unfit")
+class SendUnfit(ClientStartableFlow[str, None]):
+    """Sends or stores what has no JSON form."""
+
+    def call(self, where: str) -> None:
+        if where == "send":
+            self.flow_messaging.initiate_flow(BOB).send({"key": object()})
+        builder = self.ledger_service.create_transaction_builder()
+        builder.add_commands(object())  # type: ignore[arg-type]
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise LookupError(0)
+
+
+_ENDS = {
+    "SystemExit": lambda: SystemExit("3"),
+    "GeneratorExit": GeneratorExit,
+    "UnprintableError": UnprintableError,
+}
+
+
+class Leave(ClientStartableFlow[str, None]):
+    """Ends by what is no Exception, or by one that has no text."""
+
+    def call(self, kind: str) -> None:
+        end = _ENDS[kind]()
+        raise end

@@ -1,0 +1,1 @@
+"""HTTP servers: connections, their limits, and the HTTP protocol with limits."""

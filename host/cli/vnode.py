@@ -1,0 +1,201 @@
+"""`cordbox vnode`: make, list and register virtual nodes of a running host."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from host.cli.host_options import Connect, host_options
+from host.cli.lines import tell, tell_json, tell_table
+from host.cli.package_options import output_option
+from host.cli.pretty import PrettyGroup
+
+if TYPE_CHECKING:
+    from host.tools.host_client import HostClient
+
+_STATES = click.Choice(("active", "maintenance"), case_sensitive=False)
+
+_context_options = (
+    click.option(
+        "--key-scheme",
+        default="CORDA.ECDSA.SECP256R1",
+        show_default=True,
+        help="Scheme of the keys that the host makes for a member of a static network.",
+    ),
+    click.option(
+        "--set",
+        "context",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Of the registration's context, such as corda.roles.0=notary; repeatable.",
+    ),
+    click.option("--no-wait", is_flag=True, help="Do not wait until the registration is approved."),
+)
+
+
+def _registering(function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_context_options):
+        function = option(function)
+    return function
+
+
+@click.group("vnode", cls=PrettyGroup)
+def command() -> None:
+    """Make, list and register virtual nodes.
+
+    NODE is a virtual node's short hash or X.500 name.
+    """
+
+
+@command.command("create")
+@click.argument("name", metavar="X500NAME")
+@click.option(
+    "--cpi", required=True, metavar="CPI", help="Its CPI: checksum, NAME, or NAME:VERSION."
+)
+@click.option("--register", "registers", is_flag=True, help="Register it, too.")
+@_registering
+@host_options
+@output_option
+def create(
+    *,
+    connect: Connect,
+    name: str,
+    cpi: str,
+    registers: bool,
+    key_scheme: str,
+    context: tuple[str, ...],
+    no_wait: bool,
+    output: str,
+) -> None:
+    """Make a virtual node named X500NAME that runs a CPI, and print its short hash."""
+    from host.tools.named_cpis import cpi_named
+    from host.tools.network.operations import create_node
+
+    values = _context(key_scheme, context)
+    with connect() as client:
+        node = create_node(client, cpi_named(client, cpi)["cpiFileChecksum"], name)
+        if registers:
+            _register(client, node, values, waits=not no_wait)
+    if output == "json":
+        tell_json({"holdingIdentityShortHash": node})
+    else:
+        click.echo(node)
+
+
+@command.command("list")
+@host_options
+@output_option
+def list_nodes(*, connect: Connect, output: str) -> None:
+    """List the virtual nodes of the host."""
+    from host.tools.network.operations import nodes
+
+    with connect() as client:
+        found = nodes(client)
+    if output == "json":
+        tell_json({"virtualNodes": found})
+        return
+    rows = [
+        (
+            node["holdingIdentity"]["shortHash"],
+            f"{node['cpiIdentifier']['cpiName']}:{node['cpiIdentifier']['cpiVersion']}",
+            node["holdingIdentity"]["x500Name"],
+        )
+        for node in found
+    ]
+    tell_table(("node", "CPI", "name"), rows)
+
+
+@command.command("get")
+@click.argument("node")
+@host_options
+@output_option
+def get(*, connect: Connect, node: str, output: str) -> None:
+    """Show NODE: its identity, its CPI, and what it may do now."""
+    from host.tools.answers import shaped
+    from host.tools.named_nodes import node_named
+    from host.tools.network.answer_shapes import NodeState
+
+    with connect() as client:
+        path = f"/virtualnode/{node_named(client, node)}"
+        found = shaped(client.get(path), NodeState, path)
+    if output == "json":
+        tell_json(found)
+        return
+    holding, cpi = found["holdingIdentity"], found["cpiIdentifier"]
+    tell(("name:          ", holding["x500Name"]))
+    tell(("short hash:    ", holding["shortHash"]))
+    tell(("group:         ", holding["groupId"]))
+    tell(("CPI:           ", f"{cpi['cpiName']}:{cpi['cpiVersion']}"))
+    tell(("flows start:   ", found["flowStartOperationalStatus"]))
+    tell(("flows run:     ", found["flowOperationalStatus"]))
+    tell(("messages:      ", found["flowP2pOperationalStatus"]))
+    tell(("vault:         ", found["vaultDbOperationalStatus"]))
+
+
+@command.command("register")
+@click.argument("node")
+@_registering
+@host_options
+@output_option
+def register(
+    *,
+    connect: Connect,
+    node: str,
+    key_scheme: str,
+    context: tuple[str, ...],
+    no_wait: bool,
+    output: str,
+) -> None:
+    """Register NODE with its network, wait until it is approved, and print the request's id.
+
+    In a static network the host makes the keys. A member of a dynamic network has keys and
+    certificates first: `cordbox network dynamic onboard-member` does all of it.
+    """
+    from host.tools.named_nodes import node_named
+
+    values = _context(key_scheme, context)
+    with connect() as client:
+        request = _register(client, node_named(client, node), values, waits=not no_wait)
+    if output == "json":
+        tell_json({"registrationId": request})
+    else:
+        click.echo(request)
+
+
+@command.command("state")
+@click.argument("node")
+@click.argument("state", type=_STATES)
+@host_options
+@output_option
+def state(*, connect: Connect, node: str, state: str, output: str) -> None:
+    """Set the state of NODE: in maintenance it starts no flows, and can be upgraded."""
+    from host.tools.answers import shaped
+    from host.tools.named_nodes import node_named
+    from host.tools.network.answer_shapes import ChangedState
+
+    with connect() as client:
+        path = f"/virtualnode/{node_named(client, node)}/state/{state.upper()}"
+        found = shaped(client.put(path, None), ChangedState, path)
+    if output == "json":
+        tell_json(found)
+    else:
+        tell((found["holdingIdShortHash"], found["newState"]))
+
+
+def _context(key_scheme: str, words: tuple[str, ...]) -> dict[str, str]:
+    values = {"corda.key.scheme": key_scheme}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not key or not sign:
+            raise click.UsageError(f"--set {word[:64]!r}: expected KEY=VALUE")
+        values[key] = value
+    return values
+
+
+def _register(client: "HostClient", node: str, context: dict[str, str], *, waits: bool) -> str:
+    from host.tools.network import operations
+
+    request = operations.register(client, node, context)
+    if waits:
+        operations.until_approved(client, node, request)
+    return request

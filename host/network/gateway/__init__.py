@@ -1,0 +1,1 @@
+"""HTTPS between clusters: serves the frames of peers, and posts to theirs."""

@@ -1,0 +1,1 @@
+"""The link between clusters: sessions of identities, and delivery of messages over them."""

@@ -1,0 +1,188 @@
+"""Registration requests of dynamic networks, of members and at MGMs, as rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select, update
+
+from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
+from host.domain.json import canonical_json
+from host.network.membership import mgm_side
+from host.network.membership.network_tables import NETWORK_REGISTRATION
+from host.network.membership.outbox import TTL_MS
+from host.network.membership.registration import RegistrationStatus
+from host.network.values.contexts import Context, read_context
+
+MEMBER_SIDE, MGM_SIDE = "member", "mgm"
+COLUMNS = NETWORK_REGISTRATION.c
+TOLD_MS = TTL_MS
+"""An applicant that was declined can be told for this long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRegistration:
+    """One request; `short_hash` is of the node that stores it: the member, or the MGM."""
+
+    short_hash: ShortHash
+    registration_id: str
+    side: str
+    name: str
+    status: RegistrationStatus
+    reason: str | None
+    user_reason: str | None
+    serial: int | None
+    member_context: bytes
+    member_signature: bytes
+    registration_context: bytes
+    sent_at: EpochMs
+    updated_at: EpochMs
+
+    @property
+    def member(self) -> Context:
+        return read_context(self.member_context)
+
+    @property
+    def registration(self) -> Context:
+        return read_context(self.registration_context)
+
+
+def registrations_where(
+    connection: Connection, *conditions: Any, limit: int | None = None
+) -> Sequence[NetworkRegistration]:
+    """Requests that meet conditions on `COLUMNS`, the oldest first."""
+    query = (
+        select(NETWORK_REGISTRATION)
+        .where(*conditions)
+        .order_by(COLUMNS.sent_at, COLUMNS.registration_id)
+    )
+    if limit is not None:
+        query = query.limit(limit)
+    return [registration_of(row) for row in connection.execute(query)]
+
+
+def find_registration(
+    connection: Connection, short_hash: ShortHash, registration_id: str, side: str
+) -> NetworkRegistration | None:
+    """One request of a node."""
+    found = registrations_where(
+        connection,
+        COLUMNS.short_hash == short_hash,
+        COLUMNS.registration_id == registration_id,
+        COLUMNS.side == side,
+    )
+    return found[0] if found else None
+
+
+def applicant(
+    connection: Connection, mgm: ShortHash, *, name: str, now: EpochMs
+) -> NetworkRegistration | None:
+    """The request by which an MGM knows a name that is not listed yet.
+
+    It is the one that is worked on, or the last one if that was declined within the time in which
+    the member must be told.
+    """
+    found = registrations_where(
+        connection,
+        COLUMNS.short_hash == mgm,
+        COLUMNS.side == MGM_SIDE,
+        COLUMNS.name == name,
+        or_(
+            COLUMNS.status.in_([status.value for status in mgm_side.STARTED]),
+            (COLUMNS.status == RegistrationStatus.DECLINED.value)
+            & (COLUMNS.updated_at > now - TOLD_MS),
+        ),
+    )
+    started = [each for each in found if each.status in mgm_side.STARTED]
+    declined = sorted(found, key=lambda each: each.updated_at)
+    return next(iter(started or declined[-1:]), None)
+
+
+def names_of_applicants(connection: Connection, mgm: ShortHash, session_key: str) -> Sequence[str]:
+    """Names whose requests at an MGM were signed by a key, `SHA-256:HEX`."""
+    query = (
+        select(COLUMNS.name)
+        .where(
+            COLUMNS.short_hash == mgm, COLUMNS.session_key == session_key, COLUMNS.side == MGM_SIDE
+        )
+        .distinct()
+    )
+    return [row.name for row in connection.execute(query)]
+
+
+def refused_row(
+    holding: HoldingIdentity, registration_id: str, given: Context, reason: str, now: EpochMs
+) -> Mapping[str, object]:
+    """The row of a request of a node here that is INVALID."""
+    return {
+        "short_hash": holding.short_hash,
+        "registration_id": registration_id,
+        "side": MEMBER_SIDE,
+        "name": str(holding.x500_name),
+        "status": RegistrationStatus.INVALID.value,
+        "reason": reason,
+        "member_context": canonical_json(dict(given)),
+        "member_signature": b"",
+        "registration_context": b"{}",
+        "sent_at": now,
+        "updated_at": now,
+    }
+
+
+def set_registration(
+    connection: Connection,
+    request: NetworkRegistration,
+    status: RegistrationStatus,
+    *,
+    now: EpochMs,
+    due_at: EpochMs | None = None,
+    **values: object,
+) -> bool:
+    """Change a request's status; False if it has changed since it was read."""
+    return _change(
+        connection, request, status=status.value, updated_at=now, due_at=due_at, **values
+    )
+
+
+def postpone_registration(
+    connection: Connection, request: NetworkRegistration, due_at: EpochMs | None
+) -> bool:
+    """Change when something is due of a request; False if its status has changed since."""
+    return _change(connection, request, due_at=due_at)
+
+
+def touch_registration(connection: Connection, request: NetworkRegistration, now: EpochMs) -> bool:
+    """Note that a request was of use now; False if its status has changed since."""
+    return _change(connection, request, updated_at=now)
+
+
+def _change(connection: Connection, request: NetworkRegistration, **values: object) -> bool:
+    changed = connection.execute(
+        update(NETWORK_REGISTRATION)
+        .where(
+            COLUMNS.short_hash == request.short_hash,
+            COLUMNS.registration_id == request.registration_id,
+            COLUMNS.status == request.status.value,
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1
+
+
+def registration_of(row: Row[Any]) -> NetworkRegistration:
+    """The request that a row holds."""
+    return NetworkRegistration(
+        short_hash=ShortHash(row.short_hash),
+        registration_id=row.registration_id,
+        side=row.side,
+        name=row.name,
+        status=RegistrationStatus(row.status),
+        reason=row.reason,
+        user_reason=row.user_reason,
+        serial=row.serial,
+        member_context=bytes(row.member_context),
+        member_signature=bytes(row.member_signature),
+        registration_context=bytes(row.registration_context),
+        sent_at=EpochMs(row.sent_at),
+        updated_at=EpochMs(row.updated_at),
+    )

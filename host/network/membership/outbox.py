@@ -1,0 +1,109 @@
+"""Messages to other members: written with the change that causes them, relayed to `p2p.out`."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, delete, insert, select
+
+from host.domain.ids import HoldingIdentity
+from host.network.membership.network_tables import OUTBOX
+from host.network.values.messages import MembershipMessage, encode_message
+from host.network.values.p2p_out import P2P_OUT_TOPIC, Filter, P2pOut, Subsystem, encode, read
+from host.network.values.pair import pair_of
+from host.ports.bus import NewRecord
+from host.ports.database import SqlDatabase
+
+TTL_MS = 30 * 60_000
+"""Lifetime of messages of membership."""
+_RELAYED_AT_ONCE = 100
+
+
+def post(
+    connection: Connection,
+    source: HoldingIdentity,
+    target: HoldingIdentity,
+    message: MembershipMessage,
+    message_id: str,
+    *,
+    to: Filter = Filter.ACTIVE_OR_SUSPENDED_IF_PRESENT_OR_PENDING,
+    ttl_ms: int = TTL_MS,
+) -> None:
+    """Send a message when the transaction commits; it expires `ttl_ms` later."""
+    sent = _message(source, target, encode_message(message), message_id, to=to, is_sealed=False)
+    _add(connection, replace(sent, ttl_ms=ttl_ms))
+
+
+def post_sealed(
+    connection: Connection,
+    source: HoldingIdentity,
+    target: HoldingIdentity,
+    sealed: bytes,
+    message_id: str,
+) -> None:
+    """Send a registration, encrypted to the MGM."""
+    to = Filter.ACTIVE_OR_SUSPENDED_IF_PRESENT_OR_PENDING
+    _add(connection, _message(source, target, sealed, message_id, to=to, is_sealed=True))
+
+
+class OutboxRelay:
+    """Moves messages to `p2p.out`.
+
+    Args:
+        database: the cluster's.
+        publish: writes records, all or none; a crash after it publishes them again.
+    """
+
+    def __init__(
+        self, database: SqlDatabase, publish: Callable[[Sequence[NewRecord]], None]
+    ) -> None:
+        self._database = database
+        self._publish = publish
+
+    def relay(self) -> int:
+        """Publish messages in their order; returns their number, 0 when none is left."""
+        query = select(OUTBOX).order_by(OUTBOX.c.id).limit(_RELAYED_AT_ONCE)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        if not rows:
+            return 0
+        self._publish([_record(bytes(row.message)) for row in rows])
+        ids = [row.id for row in rows]
+        self._database.transact(lambda c: c.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids))))
+        return len(rows)
+
+
+def _message(
+    source: HoldingIdentity,
+    target: HoldingIdentity,
+    payload: bytes,
+    message_id: str,
+    *,
+    to: Filter,
+    is_sealed: bool,
+) -> P2pOut:
+    return P2pOut(
+        group_id=source.group_id,
+        source=str(source.x500_name),
+        target=str(target.x500_name),
+        subsystem=Subsystem.MEMBERSHIP,
+        filter=to,
+        ttl_ms=TTL_MS,
+        message_id=message_id,
+        payload=payload,
+        sealed_for_mgm=is_sealed,
+    )
+
+
+def _add(connection: Connection, message: P2pOut) -> None:
+    connection.execute(insert(OUTBOX), {"message": encode(message)})
+
+
+def _record(value: bytes) -> NewRecord:
+    message = read(value)
+    source = message.source_holding()
+    return NewRecord(
+        topic=P2P_OUT_TOPIC,
+        key=pair_of(source, message.target_holding()),
+        value=value,
+        node=source.short_hash,
+    )

@@ -1,0 +1,1 @@
+"""Values of application networks, as stored and as sent. Pure."""

@@ -1,0 +1,1 @@
+"""Networks of virtual nodes on running hosts, set up by the REST operations that operators call."""

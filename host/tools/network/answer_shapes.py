@@ -1,0 +1,119 @@
+"""Shapes of the answers that setting up a network reads; others are refused where they arrive."""
+
+from typing import NotRequired, TypedDict
+
+
+class Uploaded(TypedDict):
+    id: str
+
+
+class Role(TypedDict):
+    id: str
+    roleName: str
+
+
+class Requested(TypedDict):
+    requestId: str
+
+
+class OperationStatus(TypedDict):
+    status: str
+    cpiFileChecksum: NotRequired[str | None]
+    resourceId: NotRequired[str | None]
+    errorReason: NotRequired[str | None]
+    reason: NotRequired[str | None]
+
+
+class Holding(TypedDict):
+    shortHash: str
+    x500Name: str
+    groupId: str
+
+
+class CpiId(TypedDict):
+    cpiName: str
+    cpiVersion: str
+    signerSummaryHash: str | None
+
+
+class Node(TypedDict):
+    holdingIdentity: Holding
+    cpiIdentifier: CpiId
+
+
+class NodeState(TypedDict):
+    holdingIdentity: Holding
+    cpiIdentifier: CpiId
+    flowStartOperationalStatus: str
+    flowOperationalStatus: str
+    flowP2pOperationalStatus: str
+    vaultDbOperationalStatus: str
+
+
+class ChangedState(TypedDict):
+    holdingIdShortHash: str
+    newState: str
+
+
+class Cpi(TypedDict):
+    id: CpiId
+    cpiFileChecksum: str
+    cpiFileFullChecksum: str
+    groupPolicy: NotRequired[str | None]
+
+
+class Progress(TypedDict):
+    registrationId: str
+    registrationStatus: str
+    reason: NotRequired[str | None]
+
+
+class SchemaVersion(TypedDict):
+    major: int
+    minor: int
+
+
+class Config(TypedDict):
+    version: int
+    sourceConfig: str
+    configWithDefaults: str
+    schemaVersion: SchemaVersion
+
+
+class ChangedConfig(TypedDict):
+    section: str
+    version: int
+
+
+class Rule(TypedDict):
+    ruleRegex: str
+
+
+class Member(TypedDict):
+    memberContext: dict[str, str | None]
+    mgmContext: dict[str, str | None]
+
+
+class GroupParameters(TypedDict):
+    parameters: dict[str, str]
+
+
+class PeerSessions(TypedDict):
+    outbound: int
+    inbound: int
+
+
+class NetworkPeer(TypedDict):
+    x500Name: str
+    route: str
+    reason: str | None
+    sessions: PeerSessions
+    queued: int
+    queuedBytes: int
+    lastError: str | None
+
+
+class Pong(TypedDict):
+    milliseconds: int
+    listVersion: int
+    softwareVersion: str

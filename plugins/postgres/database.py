@@ -1,0 +1,218 @@
+"""The cluster's database in a schema of PostgreSQL: the port `SqlDatabase`.
+
+One transaction at a time writes, over all processes: each holds an advisory lock, as code relies on
+that checks and then inserts. Reads see one moment and wait for nobody.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Executable,
+    MetaData,
+    Table,
+    UpdateBase,
+    event,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from host.database.schema_versions import bring_up_to_date
+from host.domain.errors import StorageError
+from host.ports.database import REMEMBERED, Schema
+from plugins.postgres.connections import Access, Session, Sessions
+from plugins.postgres.dialect import NAME
+from plugins.postgres.engine import EngineSessions
+from plugins.postgres.errors import RETRIED, sqlstate, translated
+from plugins.postgres.functions import FUNCTIONS, make_functions, make_namespace
+
+T = TypeVar("T")
+
+SCHEMA = "cordbox_cluster"
+TRIES_MAX = 3
+_METADATA = MetaData()
+REVISION = Table(
+    "revision",
+    _METADATA,
+    Column("only", Boolean, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""One row: the number of commits to tables whose rows are cached."""
+REVISION_SCHEMA = Schema(
+    name="revision",
+    metadata=_METADATA,
+    statements={NAME: ("INSERT INTO revision VALUES (true, 0)",)},
+)
+_ADD_REVISION = update(REVISION).values(number=REVISION.c.number + 1)
+_COUNTS = "cordbox_counts"
+"""In a connection's `info`: whether its transaction has written to a cached table."""
+
+
+class PostgresDatabase:
+    """An open database. `close` it, or use it as a context manager.
+
+    Args:
+        access: how to connect.
+        schemas: its tables, which `open` creates and migrates.
+        name: the schema of PostgreSQL that holds them.
+    """
+
+    def __init__(self, access: Access, *, name: str = SCHEMA) -> None:
+        self._engine = EngineSessions(access, search_path=f"{name}, {FUNCTIONS}")
+        self._lock_key = f"cordbox database {name}"
+        self._sessions = Sessions(access.within(name))
+        self._write_lock = threading.Lock()
+        self._writer: int | None = None
+        event.listen(self._engine.engine, "after_execute", _mark)
+
+    @staticmethod
+    def open(
+        access: Access, schemas: Sequence[Schema], *, name: str = SCHEMA
+    ) -> "PostgresDatabase":
+        """Open the database; of several processes, one at a time creates or migrates its tables.
+
+        Raises:
+            SchemaTooNewError: a newer release has written it.
+            StorageError: it cannot be read or written.
+        """
+        make_functions(access)
+        database = PostgresDatabase(access, name=name)
+        try:
+            with translated(database.place), database.changing_tables() as connection:
+                upgrade(connection, name, (*schemas, REVISION_SCHEMA), place=database.place)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def changing_tables(self) -> AbstractContextManager[Connection]:
+        """A transaction that waits for minutes, if others change the tables."""
+        return self._engine.writing(self._lock_key, is_patient=True)
+
+    @property
+    def place(self) -> str:
+        """The database, for messages."""
+        return self._sessions.place
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the database for the duration of the block.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        with translated(self.place), self._engine.reading() as connection:
+            yield connection
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction of its own; see `SqlDatabase.transact`.
+
+        Raises:
+            StorageError: the database cannot be written; if the connection was lost during the
+                commit, it may have been committed.
+            StorageBusyError: another process held the write lock for too long.
+            RuntimeError: this thread is inside such a transaction of this database already.
+        """
+        if self._writer == threading.get_ident():
+            raise RuntimeError(f"a second transaction on {self.place} inside the first")
+        with self._write_lock:
+            self._writer = threading.get_ident()
+            try:
+                return run_again(lambda: self._once(work), self.place)
+            finally:
+                self._writer = None
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.writing(self._lock_key) as connection:
+            connection.info[_COUNTS] = False
+            result = work(connection)
+            if connection.info[_COUNTS]:
+                connection.execute(_ADD_REVISION)
+        return result
+
+    def scrub(self) -> None:
+        """Erase deleted rows, as far as the server can while others read.
+
+        Raises:
+            StorageError: the database cannot be written.
+        """
+        self._sessions.use(lambda session: session.simple("VACUUM"))
+
+    def revision(self) -> int:
+        """A number that changes with every commit to a cached table, by any process.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+
+        def look(session: Session) -> list[Any]:
+            return session.run("SELECT number FROM revision")
+
+        ((number,),) = self._sessions.read(look)
+        return int(number)
+
+    def close(self) -> None:
+        self._engine.close()
+        self._sessions.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run_again(once: Callable[[], T], place: str) -> T:
+    """What `once` returns; tried again if the server aborts it because of others."""
+    for left in reversed(range(TRIES_MAX)):
+        try:
+            with translated(place):
+                return once()
+        except StorageError as exc:
+            if not left or sqlstate(exc.__cause__) not in RETRIED:
+                raise
+    raise AssertionError
+
+
+def upgrade(connection: Connection, name: str, schemas: Sequence[Schema], *, place: str) -> None:
+    """Create a schema of PostgreSQL with its tables, or migrate them, in a write transaction."""
+    driver: Any = connection.connection.driver_connection
+
+    def execute(statement: str) -> Sequence[Sequence[Any]]:
+        return driver.execute_simple(statement).rows or ()
+
+    make_namespace(execute, name)
+    bring_up_to_date(
+        execute,
+        schemas,
+        dialect=NAME,
+        place=f"{place}, schema {name}",
+        create=lambda schema: driver.execute_simple(";\n".join(statements_of(schema))),
+        convert=lambda conversion: conversion(connection),
+    )
+
+
+def statements_of(schema: Schema) -> Iterator[str]:
+    """The statements that create the tables of a schema's metadata."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+    for table in schema.metadata.sorted_tables if schema.metadata is not None else ():
+        yield str(CreateTable(table).compile(dialect=dialect))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            yield str(CreateIndex(index).compile(dialect=dialect))
+
+
+def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:
+    """Record that a transaction writes to a cached table (SQLAlchemy's `after_execute`)."""
+    if isinstance(statement, UpdateBase) and _is_remembered(statement.table):
+        connection.info[_COUNTS] = True
+
+
+def _is_remembered(table: object) -> bool:
+    return isinstance(table, Table) and REMEMBERED.items() <= table.info.items()

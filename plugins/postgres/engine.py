@@ -1,0 +1,149 @@
+"""SQLAlchemy's connections to PostgreSQL, for the registers and the vaults."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pg8000.dbapi
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import QueuePool
+
+from plugins.postgres.connections import PATIENCE, Access
+from plugins.postgres.errors import CONNECTION_ERRORS, is_lost, sqlstate
+
+_VIOLATED = "23"
+"""Class of SQLSTATE: integrity constraint violation."""
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITE = "BEGIN"
+_BEGINS = "cordbox_begins"
+POOL_SIZE = 4
+SESSION = {"idle_in_transaction_session_timeout": "30000"}
+"""A transaction of a feature computes between its statements, unlike those of the flow store."""
+RECYCLE_SECONDS = 1800
+"""Age at which a connection is replaced: a server's process keeps memory for each table that it has
+used."""
+
+
+class EngineSessions:
+    """A pool of connections that grows to the number of transactions at the same time.
+
+    Args:
+        access: how to connect.
+        search_path: the schemas whose tables statements see.
+    """
+
+    def __init__(self, access: Access, *, search_path: str) -> None:
+        of_schema = replace(access, session=SESSION | access.session | {"search_path": search_path})
+
+        def connect() -> Any:
+            arguments = of_schema.arguments()
+            try:
+                opened = pg8000.dbapi.connect(**arguments)
+            except BaseException:
+                arguments["sock"].close()
+                raise
+            opened.autocommit = True
+            return opened
+
+        self.engine = create_engine(
+            "postgresql+pg8000://",
+            creator=connect,
+            poolclass=QueuePool,
+            pool_size=POOL_SIZE,
+            max_overflow=-1,
+            pool_recycle=RECYCLE_SECONDS,
+            # Parameters are nodes' data, which must not get into the log by tracebacks.
+            hide_parameters=True,
+        )
+        event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "handle_error", _explain, retval=True)
+
+    @contextmanager
+    def reading(self, *, search_path: str | None = None) -> Iterator[Connection]:
+        """A view of one moment."""
+        with self._transaction(_READ, search_path) as connection:
+            yield connection
+            # Also after a failed statement, with which a commit would be refused.
+            connection.rollback()
+
+    @contextmanager
+    def writing(
+        self, lock: str, *, search_path: str | None = None, is_patient: bool = False
+    ) -> Iterator[Connection]:
+        """A transaction that holds the lock of this name alone; the block's end commits it.
+
+        Args:
+            lock: a name.
+            search_path: schemas, instead of those of all connections.
+            is_patient: wait for minutes for the lock, and for the next statement.
+        """
+        begin = f"{_WRITE}; {PATIENCE}" if is_patient else _WRITE
+        with self._transaction(begin, search_path) as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,)
+            )
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, begin: str, search_path: str | None) -> Iterator[Connection]:
+        if search_path is not None:
+            begin = f"{begin}; SET LOCAL search_path = {search_path}"
+        connection = self._begun(begin)
+        try:
+            with connection:
+                yield connection
+                if connection.in_transaction():
+                    connection.commit()
+        finally:
+            connection.close()
+
+    def _begun(self, begin: str) -> Connection:
+        """A connection with a transaction; another one, if it was lost while it was idle."""
+        connection = self._connect(begin)
+        try:
+            connection.begin()
+        except BaseException as exc:
+            connection.close()
+            if not is_lost(exc):
+                raise
+            connection = self._connect(begin)
+            try:
+                connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _connect(self, begin: str) -> Connection:
+        return self.engine.connect().execution_options(**{_BEGINS: begin})
+
+
+def _begin(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101  # it is open
+    begin = connection.get_execution_options().get(_BEGINS, _WRITE)
+    try:
+        driver.execute_simple(begin)
+    except CONNECTION_ERRORS as exc:
+        if is_lost(exc):
+            connection.invalidate(exc)
+        raise
+
+
+def _explain(context: ExceptionContext) -> IntegrityError | None:
+    """Tell SQLAlchemy what the driver does not: lost connections, and violated constraints.
+
+    A lost connection takes along those that wait unused beside it.
+    """
+    error = context.original_exception
+    if is_lost(error):
+        context.is_disconnect = True
+    if not sqlstate(error).startswith(_VIOLATED):
+        return None
+    return IntegrityError(context.statement, None, error, hide_parameters=True)

@@ -1,0 +1,13 @@
+"""What to do about each code of PostgreSQL; the docstrings of the errors give the causes."""
+
+from collections.abc import Mapping
+
+ERROR_CODES: Mapping[str, str] = {
+    "database-unsuitable": "Make a database as docs/how-to/postgresql.md says, or set the server's"
+    " parameter that the message names.",
+    "database-url-invalid": "Write `postgresql://user@host:port/database`, or"
+    " `postgresql://user@/database?host=/folder` for a UNIX socket; put the password in its file.",
+    "node-schema-missing": "Restore the database: a vault is never made anew in place of a"
+    " lost one.",
+}
+"""Code -> remedy."""

@@ -1,0 +1,97 @@
+"""Mapping of PostgreSQL's failures to the host's errors."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from host.domain.errors import DiskFullError, StorageBusyError, StorageError
+from host.ports.groups import FencedError
+from host.ports.state import StateConflictError
+
+FENCED, CONFLICT = "CB001", "CB002"
+"""States that our own functions raise."""
+UNIQUE = "23505"
+RETRIED = frozenset({"40001", "40P01"})
+"""A transaction that PostgreSQL chose to abort; the same one may succeed at once."""
+_BUSY = frozenset({"55P03"})
+_FULL = frozenset({"53100"})
+_REASONS: Mapping[str, str] = {
+    "08": "the connection failed",
+    "25006": "it is read-only",
+    "28": "access is denied",
+    "3D000": "there is no such database",
+    "42501": "a right is missing",
+    "53": "the server lacks resources",
+    "57P01": "the server ended the connection",
+    "57P02": "the server ended the connection",
+    "57P03": "the server does not accept connections at present",
+    "XX001": "it is damaged",
+    "XX002": "it is damaged",
+}
+"""By SQLSTATE, or its class."""
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """The SQLSTATE of a server's error; empty for failures of the connection."""
+    if isinstance(error, DBAPIError):
+        return sqlstate(error.orig)
+    fields = error.args[0] if error is not None and error.args else None
+    return str(fields.get("C", "")) if isinstance(fields, dict) else ""
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether the connection is of no more use."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or is_lost(error.orig)
+    return not isinstance(error, DatabaseError) or sqlstate(error).startswith(("08", "57P"))
+
+
+CONNECTION_ERRORS = (DatabaseError, InterfaceError, OSError, EOFError)
+"""What pg8000 raises: for refusals of the server, and for a broken connection."""
+
+
+def storage_error(place: str, error: BaseException) -> Exception:
+    """The error of a failed statement."""
+    state = sqlstate(error)
+    message = _message(error)
+    if state == FENCED:
+        return FencedError(message)
+    if state == CONFLICT:
+        return StateConflictError(message)
+    if state == UNIQUE:
+        return StateConflictError(f"another step has written the same row: {message}")
+    if state in _BUSY:
+        return StorageBusyError(
+            f"database {place}: another connection holds a lock", database=place
+        )
+    if state in _FULL:
+        return DiskFullError(f"database {place} cannot be used: the disk is full", database=place)
+    reason = _REASONS.get(state, _REASONS.get(state[:2], message))
+    if not state:
+        reason = f"the connection failed: {message}"
+    return StorageError(f"database {place} cannot be used: {reason}", database=place)
+
+
+def _message(error: BaseException | None) -> str:
+    if isinstance(error, DBAPIError):
+        return _message(error.orig)
+    fields = error.args[0] if error is not None and error.args else None
+    if isinstance(fields, dict):
+        return str(fields.get("M", ""))
+    return "it cannot be reached" if error is None or not str(error) else str(error)
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Convert database failures of the block, which uses SQLAlchemy, into `StorageError`.
+
+    A violated constraint is not converted: it is an error of the caller, not of the storage.
+    """
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DBAPIError, *CONNECTION_ERRORS) as exc:
+        raise storage_error(place, exc) from exc

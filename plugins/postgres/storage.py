@@ -1,0 +1,144 @@
+"""What a host opens in the database that `database_url` names."""
+
+from collections.abc import Callable, Sequence
+
+from host.adapters.files.secret_files import read_secret
+from host.domain.errors import StorageError
+from host.domain.ids import ShortHash
+from host.keys import SoftKeyStore
+from host.ports.clock import Clock, Entropy
+from host.ports.database import Schema, SqlDatabase
+from host.ports.keys import KeyStore
+from host.ports.units import FlowStore
+from host.ports.vaults import VaultRegister
+from host.settings import HostSettings
+from plugins.postgres.address import parse_address
+from plugins.postgres.connections import Access, Session, Sessions, tls_context
+from plugins.postgres.cpi_files import CpiRows
+from plugins.postgres.database import PostgresDatabase
+from plugins.postgres.functions import make_functions
+from plugins.postgres.hints import PostgresHints
+from plugins.postgres.master_keys import MasterKeyRows
+from plugins.postgres.store import PostgresStore, make_tables
+from plugins.postgres.vaults import UNIQUENESS, VAULT, NodeSchemas
+
+_MAJOR_MIN = 15
+_DEMANDS = (
+    ("server_encoding", ("UTF8",), "texts of all languages are stored"),
+    ("fsync", ("on",), "a commit must survive a crash"),
+    ("full_page_writes", ("on",), "pages must not be torn by a crash"),
+    ("synchronous_commit", ("on", "local", "remote_write", "remote_apply"), "commits are durable"),
+)
+_FACTS = (
+    "SELECT current_setting('server_version_num')::integer / 10000,"
+    " (SELECT datcollate FROM pg_database WHERE datname = current_database())"
+)
+
+
+class DatabaseUnsuitableError(StorageError):
+    """The database has a property with which Cordbox would lose or disorder data."""
+
+    code = "database-unsuitable"
+
+
+def access_of(settings: HostSettings) -> Access:
+    """How to connect, by the settings.
+
+    Raises:
+        DatabaseUrlError: `database_url` has another form.
+        HostError: the file of the password or of the certificates cannot be read.
+    """
+    address = parse_address(settings.database_url or "")
+    file = settings.database_password_file
+    return Access(
+        address=address,
+        password=None if file is None else read_secret(file),
+        tls=None if address.is_local else tls_context(settings.database_ca_file),
+    )
+
+
+def check_database(access: Access) -> None:
+    """Refuse a database that would lose or disorder data.
+
+    Raises:
+        DatabaseUnsuitableError: names the property, expected and found.
+        StorageError: the database cannot be used.
+    """
+    sessions = Sessions(access)
+    try:
+        sessions.read(lambda session: _check(session, access))
+    finally:
+        sessions.close()
+
+
+def _check(session: Session, access: Access) -> None:
+    ((major, collation),) = session.run(_FACTS)
+    if major < _MAJOR_MIN:
+        raise DatabaseUnsuitableError(
+            f"database {access.address}: PostgreSQL {major}, expected {_MAJOR_MIN} or later"
+        )
+    if collation not in ("C", "POSIX"):
+        raise DatabaseUnsuitableError(
+            f"database {access.address}: its collation is {collation}, expected C, in which texts"
+            " are ordered by their bytes (CREATE DATABASE … TEMPLATE template0 LOCALE 'C')"
+        )
+    for name, expected, why in _DEMANDS:
+        ((found,),) = session.run("SELECT current_setting(:n)", n=name)
+        if found not in expected:
+            raise DatabaseUnsuitableError(
+                f"database {access.address}: {name} is {found}, expected {expected[0]}: {why}"
+            )
+
+
+class PostgresStorage:
+    """The port `Storage` in schemas of one database."""
+
+    def __init__(self, settings: HostSettings) -> None:
+        self._access = access_of(settings)
+        check_database(self._access)
+        make_functions(self._access)
+
+    def open_database(self, schemas: Sequence[Schema]) -> PostgresDatabase:
+        return PostgresDatabase.open(self._access, schemas)
+
+    def open_vaults(
+        self,
+        schemas: Sequence[Schema],
+        *,
+        register: VaultRegister,
+        bytes_max_of: Callable[[ShortHash], int],
+    ) -> NodeSchemas:
+        return NodeSchemas(
+            VAULT, self._access, schemas, register=register, bytes_max_of=bytes_max_of
+        )
+
+    def open_uniqueness(
+        self,
+        schemas: Sequence[Schema],
+        *,
+        register: VaultRegister,
+        bytes_max_of: Callable[[ShortHash], int],
+    ) -> NodeSchemas:
+        return NodeSchemas(
+            UNIQUENESS, self._access, schemas, register=register, bytes_max_of=bytes_max_of
+        )
+
+    def open_cpi_files(self) -> CpiRows:
+        return CpiRows(self._access)
+
+
+def open_flow_store(settings: HostSettings) -> FlowStore:
+    """The flow store, with its tables."""
+    access = access_of(settings)
+    make_tables(access)
+    return PostgresStore(access, hints=PostgresHints(access))
+
+
+def open_key_store(
+    settings: HostSettings, database: SqlDatabase, clock: Clock, entropy: Entropy
+) -> KeyStore:
+    """Keys in the registers, wrapped under the master key of the cluster's passphrase."""
+    file = settings.master_passphrase_file
+    assert file is not None  # noqa: S101  # the settings refuse `database_url` without it
+    masters = MasterKeyRows(access_of(settings), passphrase=read_secret(file), entropy=entropy)
+    return SoftKeyStore(database, masters=masters, clock=clock, entropy=entropy)

@@ -1,0 +1,69 @@
+"""Flows of members on two real hosts, through real gateways."""
+
+import pytest
+
+from tests.network.two_hosts import ALICE, BOB
+from tests.support.metrics_page import compared_with_page
+
+pytestmark = pytest.mark.timeout(600)
+
+ROUNDS = 5
+
+
+def test_flows_of_two_hosts_talk_in_both_directions(two_hosts):
+    first, second = two_hosts.first, two_hosts.second
+    first.talk(ALICE, "there", BOB, ROUNDS)
+    second.talk(BOB, "back", ALICE, ROUNDS)
+    ended = first.result(ALICE, "there"), second.result(BOB, "back")
+    expected = ("COMPLETED", str(ROUNDS * (ROUNDS + 1)))
+    assert [(e["flowStatus"], e["flowResult"]) for e in ended] == [expected, expected]
+
+
+def test_a_member_pings_one_on_the_other_host_and_sees_its_sessions(two_hosts):
+    first, second = two_hosts.first, two_hosts.second
+    there, back = f"/network/{first.nodes[ALICE]}", f"/network/{second.nodes[BOB]}"
+    pong = first.asked("POST", f"{there}/ping", json={"x500Name": BOB}).json()
+    assert 0 <= pong["milliseconds"] < 10_000
+    assert pong["softwareVersion"].startswith("cordbox ")
+    peers = first.asked("GET", f"{there}/peers").json()["peers"]
+    assert {(p["x500Name"], p["route"]) for p in peers} >= {(BOB, "LINK"), (ALICE, "HERE")}
+    (bob,) = (peer for peer in peers if peer["x500Name"] == BOB)
+    assert (bob["sessions"]["outbound"], bob["lastError"]) == (1, None)
+    assert bob["endpoints"] == [{"url": f"https://{second.gateway}", "failures": 0}]
+    of_bob = second.asked("GET", f"{back}/peers?o=Alice").json()["peers"]
+    assert [(p["x500Name"], p["sessions"]["inbound"] > 0) for p in of_bob] == [(ALICE, True)]
+
+
+def test_metrics_of_links_and_membership_are_those_of_the_page(two_hosts):
+    text = two_hosts.first.asked("GET", f"{two_hosts.first.host.url}/metrics").text
+    seen, wrong = compared_with_page(text)
+    assert wrong == []
+    assert seen >= {
+        "cordbox_link_sessions",
+        "cordbox_link_queue_messages",
+        "cordbox_link_handshakes",
+        "cordbox_membership_registrations",
+        "cordbox_membership_list_lag_versions",
+        "cordbox_network_certificate_expiry_seconds",
+        "cordbox_gateway_post_bytes",
+    }
+
+
+def test_each_flow_completes_once_though_either_host_is_killed_on_the_way(two_hosts):
+    first, second = two_hosts.first, two_hosts.second
+    before = second.host.all_statuses(BOB)
+    requests = [f"killed-{number}" for number in range(8)]
+    for request in requests:
+        first.talk(ALICE, request, BOB, 20)
+    for host in (second, first):
+        host.kill()
+        host.start()
+    ended = [first.result(ALICE, request) for request in requests]
+    assert {(e["flowStatus"], e["flowResult"]) for e in ended} == {("COMPLETED", "420")}
+    path = f"/flow/{second.nodes[BOB]}?responders=true"
+    second.host.until(
+        path,
+        lambda a: all(f["flowStatus"] == "COMPLETED" for f in a["flowStatusResponses"]),
+    )
+    after = second.host.all_statuses(BOB)
+    assert after["COMPLETED"] - before["COMPLETED"] == len(requests)

@@ -1,0 +1,149 @@
+"""Members of two hosts spend the same states at a notary of the first host.
+
+`make prove-ledger-hosts` makes 1,000 states, and kills workers of both hosts meanwhile.
+CORDBOX_SEED repeats a run.
+"""
+
+import os
+import random
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.network.network_kills import SPLIT, persisting
+from tests.network.two_hosts import EC, MGM, NetworkHost, TwoHosts
+
+pytestmark = pytest.mark.timeout(3600)
+
+CAROL, DAVE, NOTARY, SERVICE = (
+    f"O={name}, L=London, C=GB" for name in ("Carol", "Dave", "Notary", "Notary Service")
+)
+COINS = Path(__file__).with_name("coins")
+STATES = int(os.environ.get("CORDBOX_RACED_STATES", "4"))
+KILLS = int(os.environ.get("CORDBOX_RACE_KILLS", "0"))
+SEED = int(os.environ.get("CORDBOX_SEED") or random.SystemRandom().randrange(10**6))
+AT_ONCE = 20
+CONFLICT = "notary-input-state-conflict"
+UNDECIDED = {"session-timeout", "finality-undecided", "session-error"}
+
+
+@dataclass
+class Killer:
+    """Kills a worker of either host, now and then, until it has killed as many as it should."""
+
+    hosts: tuple[NetworkHost, ...]
+    kills: int
+    chance: random.Random
+    killed: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._kill)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        self._thread.join()
+
+    def _kill(self):
+        while len(self.killed) < self.kills and not self._is_over.wait(self.chance.uniform(0.2, 4)):
+            self.killed.append(self.chance.choice(self.hosts).host.kill_worker(self.chance))
+
+
+@pytest.fixture
+def hosts(request, tmp_path):
+    """Without kills the pair of hosts that other tests use."""
+    if not KILLS:
+        yield request.getfixturevalue("two_hosts")
+        return
+    made = TwoHosts.started(tmp_path, workers=SPLIT)
+    yield made
+    made.stop()
+
+
+def join(hosts):
+    """The notary and Carol join on the first host, Dave on the second."""
+    first, second, packages = hosts.first, hosts.second, hosts.packages
+    policy = first.asked("GET", f"/mgm/{first.nodes[MGM]}/info").text
+    notary = packages.of_members(policy, "notary", packages.notary_cpb())
+    coins = packages.of_members(policy, "coins", packages.cpb(COINS))
+    context = first.prepare_member(first.upload(notary), NOTARY)
+    context = {name: value for name, value in context.items() if ".ledger." not in name}
+    context |= {
+        "corda.notary.keys.0.id": first.key(first.nodes[NOTARY], "NOTARY", EC),
+        "corda.notary.keys.0.signature.spec": "SHA256withECDSA",
+        "corda.roles.0": "notary",
+        "corda.notary.service.name": SERVICE,
+        "corda.notary.service.flow.protocol.name": "com.r3.corda.notary.plugin.nonvalidating",
+        "corda.notary.service.flow.protocol.version.0": "1",
+    }
+    first.register(first.nodes[NOTARY], context)
+    first.onboard_member(first.upload(coins), CAROL)
+    second.onboard_member(second.upload(coins), DAVE)
+    for host, name in ((first, CAROL), (second, DAVE)):
+        host.sees(name, NOTARY, CAROL, DAVE)
+        where = f"/members/{host.nodes[name]}/group-parameters"
+        host.host.until(where, lambda found: SERVICE in str(found))
+
+
+def start(host, name, request_id, flow, body):
+    """Start a flow, asked again as often as an answer is cut off."""
+    whole = {"notary": SERVICE, **body}
+    reply = persisting(lambda: host.host.flow(name, request_id, f"coins_flows.{flow}", whole))
+    assert reply.status_code in {202, 409}, reply.text  # 409: an earlier request was taken
+
+
+def winners_of(ended):
+    """Who has spent a state, at most one; the others were told that it is consumed.
+
+    A worker that is killed again and again may keep an answer from a flow until its session ends:
+    then the notary has decided, and another spender is told so.
+    """
+    won = [name for name, found in ended.items() if found["flowStatus"] == "COMPLETED"]
+    codes = [found["flowError"]["code"] for name, found in ended.items() if name not in won]
+    assert len(won) <= 1, f"seed {SEED}: {ended}"
+    assert set(codes) <= {CONFLICT} | (UNDECIDED if KILLS else set()), f"seed {SEED}: {ended}"
+    assert won or set(codes) & UNDECIDED, f"seed {SEED}: {ended}"
+    return won
+
+
+@pytest.mark.crash
+def test_one_of_two_hosts_spends_a_state(hosts):
+    """Both ask at the same moment; the answer stays, and each flow ends once."""
+    sys.stdout.write(f"seed {SEED}\n")
+    chance = random.Random(SEED)
+    join(hosts)
+    rivals = ((hosts.first, CAROL), (hosts.second, DAVE))
+    start(hosts.first, CAROL, "make", "Make", {"peer": DAVE, "coins": STATES})
+    made = hosts.first.result(CAROL, "make")
+    assert made["flowStatus"] == "COMPLETED", made
+    bodies = [{"coin": f"{made['flowResult']}:{number}"} for number in range(STATES)]
+    won = []
+    with Killer((hosts.first, hosts.second), KILLS, chance) as killer:
+        while len(won) < STATES:
+            numbers = range(len(won), min(STATES, len(won) + AT_ONCE))
+            for number in numbers:
+                for host, name in chance.sample(rivals, 2):
+                    start(host, name, f"spend-{number}", "Spend", bodies[number])
+            for number in numbers:
+                ended = {name: host.result(name, f"spend-{number}") for host, name in rivals}
+                won.append(winners_of(ended))
+    told = Counter(name for each in won for name in each)
+    sys.stdout.write(f"{STATES} states, won: {told}, killed: {Counter(killer.killed)}\n")
+    for number in {0, *(number for number, each in enumerate(won) if not each)}:
+        # One after the other: the first of them may spend what nobody has.
+        spent = list(won[number])
+        for turn, (host, name) in enumerate(rivals * 2):
+            request = f"again-{number}-{turn}"
+            start(host, name, request, "Spend", bodies[number])
+            again = host.result(name, request)
+            spent += [name] * (again["flowStatus"] == "COMPLETED")
+            assert len(spent) <= 1, f"seed {SEED}: state {number}"
+        assert again["flowError"]["code"] == CONFLICT, f"seed {SEED}: {again}"

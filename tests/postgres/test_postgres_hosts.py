@@ -1,0 +1,72 @@
+"""Hosts on one PostgreSQL database are one cluster: each serves all of it, and takes over from the dead."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.killable_host import ALICE, BOB, KillableHost, make_packages
+from tests.support.postgres import OWNER, PostgresServer
+
+Start = Callable[[str], KillableHost]
+
+
+@pytest.fixture
+def start(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Start]:
+    """Starts hosts by their names, each with a data directory of its own."""
+    database = postgres_server.new_database(is_durable=True).address.database
+    password, passphrase = tmp_path / "database-password", tmp_path / "passphrase"
+    password.write_text(f"{postgres_server.password}\n")
+    passphrase.write_text("the same on all hosts\n")
+    for secret in (password, passphrase):
+        secret.chmod(0o600)
+    with ExitStack() as stack:
+
+        def started(name: str) -> KillableHost:
+            (tmp_path / name).mkdir()
+            host = KillableHost(
+                tmp_path / name,
+                ("--workers", "combined"),
+                environment={
+                    "CORDBOX_DATABASE_URL": f"postgresql://{OWNER}@127.0.0.1"
+                    f":{postgres_server.port}/{database}",
+                    "CORDBOX_DATABASE_PASSWORD_FILE": str(password),
+                    "CORDBOX_MASTER_PASSPHRASE_FILE": str(passphrase),
+                    "CORDBOX_HOST_NAME": name,
+                },
+            )
+            host.start()
+            stack.callback(host.kill)
+            return host
+
+        yield started
+
+
+def test_hosts_share_everything_and_one_finishes_what_a_killed_one_began(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "packages").mkdir()
+    packages = make_packages(tmp_path / "packages")
+    one = start("one")
+    one.form_network(packages)
+    two = start("two")
+    two.nodes = one.nodes
+
+    def issue(host: KillableHost, number: int) -> None:
+        body = {"counterparty": BOB, "amount": number + 1}
+        reply = host.flow(ALICE, f"issue-{number}", "iou_flows.IssueIou", body)
+        assert reply.status_code == 202, reply.text
+
+    for number in range(4):
+        issue((one, two)[number % 2], number)
+    # Asked of the host that has not started it.
+    ended = [(two, one)[number % 2].result(ALICE, f"issue-{number}") for number in range(4)]
+    assert [flow["flowStatus"] for flow in ended] == ["COMPLETED"] * 4, ended
+    for number in range(4, 10):
+        issue((one, two)[number % 2], number)
+    one.kill()
+    ended = [two.result(ALICE, f"issue-{number}") for number in range(4, 10)]
+    assert [flow["flowStatus"] for flow in ended] == ["COMPLETED"] * 6, ended
+    assert sorted(iou["amount"] for iou in two.ious(BOB)) == list(range(1, 11))
+    assert two.all_statuses(BOB)["FAILED"] == 0
