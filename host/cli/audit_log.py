@@ -115,17 +115,22 @@ def show(
     last: int | None,
     output: str,
 ) -> None:
-    """Print entries, the oldest first; they are not verified. JSON: one object a line."""
-    from collections import deque
+    """Print entries, the oldest first; they are not verified. JSON: one object a line.
+
+    Lines that are no entries of a log are counted, and refused when all others were printed.
+    """
+    from collections import Counter, deque
+    from functools import partial
 
     from host.domain.printable import printable
-    from host.nodes.audit_log.verification import read_entries
+    from host.nodes.audit_log.verification import AuditLogUnreadableError, read_entries
 
-    shown = 0
+    shown, others = 0, Counter[str]()
     for name, file in _logs(place, node):
+        note_other = partial(others.update, [str(file)])
         entries = (
             entry
-            for entry in read_entries(file, _archive_of(archive, name))
+            for entry in read_entries(file, _archive_of(archive, name), note_other)
             if function in (None, entry.get("function")) and flow in (None, entry.get("flow"))
         )
         for entry in entries if last is None else deque(entries, last):
@@ -134,8 +139,16 @@ def show(
                 click.echo(json.dumps({"node": name, **entry}))
             else:
                 click.echo(printable(_entry_line(name, entry)))
-    if not shown and output == "text":
+    if not shown and not others and output == "text":
         click.echo("no entries", err=True)
+    if others:
+        counts = (f"{place_of}: {_lines(count)}" for place_of, count in others.items())
+        raise AuditLogUnreadableError("; ".join(counts))
+
+
+def _lines(count: int) -> str:
+    lines = "1 line is no entry" if count == 1 else f"{count} lines are no entries"
+    return f"{lines} of an audit log"
 
 
 @log.command("archive")

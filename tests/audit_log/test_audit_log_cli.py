@@ -147,6 +147,31 @@ def test_entries_are_shown_and_chosen(run, data):
     assert run("show", data, "--function", "ledger.record") == (0, "", "no entries\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"\x00\xff garbage", "1 line is no entry"),
+        (b"a\nb\n", "2 lines are no entries"),
+        (b'{"seq": 1}\n[]\n', "2 lines are no entries"),
+    ],
+)
+def test_a_file_that_is_no_log_is_told_of(run, tmp_path, content, lines):
+    file = tmp_path / "some.log"
+    file.write_bytes(content)
+    code, out, err = run("show", file)
+    assert (code, out) == (1, "")
+    assert f"[audit-log-unreadable]: {file}: {lines} of an audit log" in err
+
+
+def test_a_line_that_a_host_is_writing_is_no_finding(run, data):
+    file = data / "vnodes" / B / "audit.log"
+    whole = run("show", data, "--node", B)
+    file.write_bytes(file.read_bytes() + b'{"seq": 3, "ki')
+    assert run("show", data, "--node", B) == whole
+    file.write_bytes(file.read_bytes() + b"\n")
+    assert run("show", data, "--node", B)[0] == 1
+
+
 def test_a_name_with_control_characters_cannot_steer_the_terminal(run, data):
     logs = NodeAuditLogs(data / "vnodes", key=bytes(32), clock=SimClock())
     hostile = call(9, flow="\x1b[2J")

@@ -6,7 +6,7 @@ fails verification however many valid entries follow, until the cut is acknowled
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +115,16 @@ def verify_log(
     )
 
 
-def read_entries(file: Path, archive: Path | None = None) -> Iterator[dict[str, Any]]:
-    """The entries of a log and its older parts, unverified; other lines are skipped.
+def read_entries(
+    file: Path, archive: Path | None = None, note_other: Callable[[], object] = lambda: None
+) -> Iterator[dict[str, Any]]:
+    """The entries of a log and its older parts, unverified.
+
+    Args:
+        file: `audit.log`, or one older part alone.
+        archive: a folder that older parts were moved to.
+        note_other: called for each line that is no entry; not for the end of a log that a host
+            is writing.
 
     Raises:
         AuditLogUnreadableError: it cannot be read.
@@ -125,10 +133,14 @@ def read_entries(file: Path, archive: Path | None = None) -> Iterator[dict[str, 
         older = _parts(file, archive) if file.name == LOG_NAME else ()
         for path in (*(part.path for part in older), file):
             with open_regular(path, follow=True) as stream:
+                is_log = False
                 for line in lines_of(stream):
                     entry = chain.parse_line(line.rstrip(b"\n"))
                     if entry is not None:
+                        is_log = True
                         yield entry
+                    elif line.endswith(b"\n") or not is_log:  # else a host may be writing it
+                        note_other()
     except OSError as error:
         raise AuditLogUnreadableError(f"{file}: {error.strerror}") from error
 
