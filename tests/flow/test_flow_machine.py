@@ -12,8 +12,11 @@ from host.flow.core.checkpoint import (
     Asleep,
     AwaitClose,
     AwaitMessages,
+    AwaitProgram,
+    AwaitSessions,
     Checkpoint,
     Ending,
+    RunningProgram,
     Scope,
     Waiting,
     decode_checkpoint,
@@ -39,6 +42,7 @@ from host.flow.core.machine import (
     Killed,
     Phase,
     RunGuest,
+    RunProgram,
     Send,
     Started,
     Woken,
@@ -173,6 +177,26 @@ def test_any_open_session_expires_awaited_or_not_but_one_that_is_over_does_not()
     assert isinstance(step(held, Woken(), EpochMs(10_000)).commands[-1], End)
     over = checkpoint(session(status=SessionStatus.CLOSED), later, waiting=awaits_t)
     assert step(over, Woken(), EpochMs(10_000)).commands == ()
+
+
+@pytest.mark.parametrize("until", [9_000, 10_000, 11_000])
+def test_a_programs_session_that_expires_is_its_programs_to_judge(until: int) -> None:
+    """Whether the program waits for less time, for the same time or for longer."""
+    waits = AwaitSessions(sessions=("s",), any=False, until=EpochMs(until))
+    running = RunningProgram(call=0, rows=1, depth=1, condition=waits)
+    held = replace(
+        checkpoint(session(), waiting=waiting(AwaitProgram())), lent=("s",), program=running
+    )
+    assert step(held, Started(), NOW).checkpoint.timer == min(until, 10_000)
+    expired = step(held, Woken(), EpochMs(10_000))
+    assert expired.commands[-1] == RunProgram()
+    (told,) = expired.commands[0].messages
+    assert (told.payload.code, told.sequence) == ("session-timeout", 0)
+    assert expired.checkpoint.sessions["s"].status is SessionStatus.ERROR
+    # A session of the flow's own code ends the flow as ever, with those of its programs.
+    silent = replace(held, sessions={**held.sessions, "t": session(id="t")})
+    sent, end = step(silent, Woken(), EpochMs(10_000)).commands
+    assert (len(sent.messages), end.error.code) == (2, "session-timeout")
 
 
 def test_a_flow_to_which_nothing_happens_fails_when_its_idle_time_is_over() -> None:

@@ -175,6 +175,37 @@ def test_a_receive_gives_up():
     assert (code, (int(after) - int(before)) % 60) == ("timed-out", 5)
 
 
+def test_a_program_asks_again_when_its_session_expires():
+    """It waits for as long as its session lives, as the client of a notary does."""
+    asked = []
+
+    def responder(guest: Guest) -> str:
+        guest.receive(guest.session)
+        asked.append(guest.session)
+        if len(asked) == 1:
+            guest.call("flow", "sleep", millis=90_000)
+        guest.send(guest.session, "yes")
+        return ""
+
+    def ask() -> Any:
+        session = yield Open(counterparty=BOB, protocol="p", versions=(1,), timeout_ms=60_000)
+        yield Send(session, "x")
+        (got,) = yield Receive(sessions=(session,), within_ms=60_000)
+        if "error" in got:
+            yield FailSession(session, "gone", "no answer")
+        else:
+            yield Close(session)
+        return got
+
+    def program(request: Any) -> Any:
+        first = yield from ask()
+        second = yield from ask()
+        return [first["error"]["code"], first["error"]["reasonCode"], second["payload"]]
+
+    answer = own(program, flows={"test.Responder": responder})
+    assert answer == ["session-error", "session-timeout", "yes"]
+
+
 def test_a_payload_that_its_call_refuses_stands_as_an_error():
     def program(request: Any) -> Any:
         session = yield Open(counterparty=BOB, protocol="p", versions=(1,))

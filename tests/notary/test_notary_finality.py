@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from host.domain.errors import StorageError
+from host.domain.errors import OutageError, StorageError
 from host.ledger.core.statuses import Status
 from host.ledger.vault import transactions
 from host.ledger.vault.tables import CONSUMPTION, OUTPUT
@@ -182,6 +182,24 @@ def test_a_notary_that_stays_away_leaves_the_coin_undecided(network, nodes, monk
         refused = pay(alice, coin=coin, to=BOB)
     assert refused.startswith("finality-undecided")
     assert (coins(alice), coins(bob)) == ([5], [])
+
+
+@pytest.mark.parametrize("nodes", ["non-validating"], indirect=True)
+def test_a_notary_that_does_not_answer_in_time_is_asked_again(network, nodes, monkeypatch):
+    """Its node waits for a part of its host for as long as that is away."""
+    alice, bob, _ = nodes
+    coin = pay(alice)
+    sign, since = network.parts.keys.sign, network.parts.base.clock.now_ms()
+
+    def sign_after(tenant, key, data, spec, categories=None):
+        is_away = network.parts.base.clock.now_ms() < since + 100_000
+        if is_away and categories == (KeyCategory.NOTARY,):
+            raise OutageError("the worker of keys is away")
+        return sign(tenant, key, data, spec, categories)
+
+    monkeypatch.setattr(network.parts.keys, "sign", sign_after)
+    assert pay(alice, coin=coin, to=BOB).startswith("SHA-256D:")
+    assert (coins(alice), coins(bob)) == ([], [5])
 
 
 def test_of_two_flows_that_spend_a_coin_at_once_one_is_notarised(network, nodes, monkeypatch):

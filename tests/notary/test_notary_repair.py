@@ -6,6 +6,7 @@ import pytest
 
 from host.domain.errors import NotAllowedError, StorageError
 from host.domain.vnode import OperationalStatus
+from host.flow.engine import programs
 from host.flow.engine.system_starts import SystemStarts
 from host.ledger.core.statuses import Status
 from host.ledger.recorded import RecordedTransactions
@@ -78,6 +79,27 @@ def test_a_decision_that_nobody_heard_is_heard_by_the_repair(network, nodes, una
     assert (coins(alice), coins(bob)) == ([], [5])
     assert set(statuses(network, ALICE)) == set(statuses(network, BOB)) == {"V"}
     assert network.parts.store.scan("later/") == []
+
+
+@pytest.mark.parametrize("nodes", ["non-validating"], indirect=True)
+def test_a_notary_whose_step_is_divided_by_a_busy_machine_leaves_the_coin_undecided(
+    network, nodes, monkeypatch
+):
+    """Its retries begin anew then, and last longer than its client's session."""
+    alice, bob, _ = nodes
+    coin = pay(alice)
+    sign, asked = network.parts.keys.sign, []
+
+    def fail(tenant, key, data, spec, categories=None):
+        if categories != (KeyCategory.NOTARY,):
+            return sign(tenant, key, data, spec, categories)
+        asked.append(network.now())
+        monkeypatch.setattr(programs, "STEP_MS", -1 if len(asked) == 5 else 200)
+        raise StorageError("the key store is away")
+
+    monkeypatch.setattr(network.parts.keys, "sign", fail)
+    assert pay(alice, coin=coin, to=BOB).startswith("finality-undecided")
+    assert (coins(alice), coins(bob)) == ([5], [])
 
 
 def test_what_the_notary_never_saw_is_dead_when_its_window_has_passed(network, nodes, monkeypatch):

@@ -24,6 +24,7 @@ from host.flow.core.checkpoint import (
 )
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.core.messages import SessionFailure, SessionMessage
+from host.flow.core.program_sessions import expire_lent
 from host.flow.core.session import Session, SessionStatus, close, error_of, fail, receive
 
 IDLE_MESSAGE = (
@@ -188,7 +189,8 @@ def _woken(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
     expiry = _expiry(checkpoint, now)
     if expiry is not None:
         return _fail(checkpoint, expiry)
-    return _resume(checkpoint, now, ())
+    expired = expire_lent(checkpoint, now)
+    return _resume(expired.checkpoint, now, _sending(expired.outbox))
 
 
 def _resumed(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
@@ -337,8 +339,11 @@ def _with_timer(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _expiry(checkpoint: Checkpoint, now: EpochMs) -> FlowError | None:
-    """The timeout that the waiting flow has hit, or None. Source: FlowTimeoutTaskProcessor."""
-    if any(s.expires_at <= now for s in _open_sessions(checkpoint)):
+    """The timeout that the waiting flow has hit, or None. Source: FlowTimeoutTaskProcessor.
+
+    The expiry of a session that a program opened is an answer to the program.
+    """
+    if any(s.expires_at <= now and s.id not in checkpoint.lent for s in _open_sessions(checkpoint)):
         return FlowError(type=FLOW_FAILED, code="session-timeout", message=SESSION_TIMEOUT_MESSAGE)
     if checkpoint.idle_at is not None and checkpoint.idle_at <= now:
         return FlowError(type=FLOW_FAILED, code="flow-idle-timeout", message=IDLE_MESSAGE)

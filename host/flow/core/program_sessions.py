@@ -20,6 +20,7 @@ from host.flow.core.messages import Party, SessionFailure, SessionMessage
 from host.flow.core.program_state import error_json
 from host.flow.core.requests import SessionOpen, SubFlowEnter
 from host.flow.core.session import (
+    Session,
     ask_info,
     close,
     fail,
@@ -129,6 +130,27 @@ def readable(checkpoint: Checkpoint, wanted: Receive) -> tuple[str, ...]:
     """The sessions that a satisfied receive answers for: those that can be read, or all."""
     found = tuple(i for i in wanted.sessions if is_readable(held(checkpoint, i)))
     return found if wanted.any and found else wanted.sessions
+
+
+def expire_lent(checkpoint: Checkpoint, now: EpochMs) -> Answer:
+    """Fail the sessions of programs whose peers have been silent for longer than their timeouts.
+
+    The flow goes on: its program learns of it as of any failed session, and may ask another peer.
+    """
+    outbox: tuple[SessionMessage, ...] = ()
+    for session_id in checkpoint.lent:
+        session = checkpoint.sessions[session_id]
+        if not session.status.is_over and session.expires_at <= now:
+            change = fail(session, _silent(session))
+            checkpoint, outbox = checkpoint.with_session(change.session), outbox + change.outbox
+    return Answer(checkpoint, outbox=outbox)
+
+
+def _silent(session: Session) -> SessionFailure:
+    return SessionFailure(
+        code="session-timeout",
+        message=f"session {session.id}: no message came for {session.timeout_ms} ms",
+    )
 
 
 def finished(checkpoint: Checkpoint, depth: int) -> Answer:
