@@ -76,6 +76,18 @@ class Storage(Protocol):
         """
         ...
 
+    def vault_sql(self, schemas: Sequence[Schema]) -> str | None:
+        """The SQL that makes a vault; None if vaults are no part of a database server.
+
+        Args:
+            schemas: the tables of each vault.
+        """
+        ...
+
+    def uniqueness_sql(self, schemas: Sequence[Schema]) -> str | None:
+        """The SQL that makes a notary's database of spent states, or None; as `vault_sql`."""
+        ...
+
     def open_cpi_files(self) -> CpiFiles:
         """The files of stored CPIs.
 

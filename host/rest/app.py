@@ -37,6 +37,7 @@ from host.rest import (
     mgm_admission,
     network,
     node_api,
+    node_database,
     permission,
     protocol_version,
     quota,
@@ -106,6 +107,7 @@ _GROUPS = (
     _Group(router=user.router),
     _Group(router=quota.router),
     _Group(router=virtual_node.router),
+    _Group(router=node_database.router, first="v5_2"),
     _Group(router=virtual_node.maintenance_router),
 )
 

@@ -41,7 +41,7 @@ def put_certificate(
     services.certificates.import_certificate(usage, alias, pem)
 
 
-@router.get("/certificate/cluster/{usage}/{alias}")
+@router.get("/certificate/cluster/{usage}/{alias}", response_class=RawText)
 def get_certificate(usage: Usage, alias: Alias, services: Services) -> RawText:
     """Give a certificate chain in PEM."""
     return RawText(services.certificates.chain(usage, alias))
@@ -77,7 +77,7 @@ def put_node_certificate(
     services.certificates.import_certificate(usage, alias, pem, owner=owner)
 
 
-@router.get("/certificate/vnode/{holdingidentityid}/{usage}/{alias}")
+@router.get("/certificate/vnode/{holdingidentityid}/{usage}/{alias}", response_class=RawText)
 def get_node_certificate(
     holdingidentityid: NodeHash, usage: Usage, alias: Alias, services: Services
 ) -> RawText:

@@ -49,7 +49,7 @@ from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
 hsm_router = resource("HSM")
-router = resource("Keys")
+router = resource("Key Management")
 rotation_router = resource("Key Rotation")
 certificate_router = resource("Certificate")
 
@@ -245,13 +245,13 @@ def get_schemes(tenantid: Tenant, hsmcategory: Category, services: Services) -> 
     return list(schemes_of(hsmcategory))
 
 
-@router.get("/key/{tenantid}/{keyid}")
+@router.get("/key/{tenantid}/{keyid}", response_class=RawText)
 def get_key(tenantid: Tenant, keyid: KeyId, services: Services) -> RawText:
     """Give a public key of a tenant in PEM."""
     return RawText(key_of(services, _tenant(services, tenantid), keyid).public_key)
 
 
-@certificate_router.post("/certificate/{tenantid}/{keyid}")
+@certificate_router.post("/certificate/{tenantid}/{keyid}", response_class=RawText)
 def post_csr(
     tenantid: Tenant,
     keyid: KeyId,

@@ -50,7 +50,7 @@ class SuspensionActivationParameters:
 _STATUS_JSON = as_json(RestRegistrationRequestStatus)
 
 
-@router.get("/mgm/{holdingidentityshorthash}/info")
+@router.get("/mgm/{holdingidentityshorthash}/info", response_class=RawText)
 def get_info(holdingidentityshorthash: NodeHash, services: Services) -> RawText:
     """Give the group policy that a CPI needs whose virtual nodes join the group of an MGM."""
     return RawText(services.mgm.info(holdingidentityshorthash))

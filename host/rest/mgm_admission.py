@@ -53,13 +53,16 @@ class PreAuthTokenRequest:
     """`ttl` is a duration in ISO 8601, such as `P4D`; without it the token does not expire."""
 
     owner_x500_name: Annotated[str, MemberName]
-    ttl: Annotated[str | None, Field(json_schema_extra={"format": "duration"})] = None
+    ttl: Annotated[str, Field(json_schema_extra={"format": "duration"})] | None = None
     remarks: Remark | None = None
 
 
 @wire
 class PreAuthTokenRevocation:
     remarks: Remark | None = None
+
+
+_NO_REMARKS = PreAuthTokenRevocation()
 
 
 @wire
@@ -168,8 +171,8 @@ def post_token(
 def put_revoked_token(
     holdingidentityshorthash: NodeHash,
     preauthtokenid: Uuid,
-    request: Annotated[PreAuthTokenRevocation, Body(alias="request")],
     services: Services,
+    request: Annotated[PreAuthTokenRevocation, Body(alias="request")] = _NO_REMARKS,
 ) -> PreAuthToken:
     """Revoke a pre-auth token that was not used yet; the body may be left out."""
     return _token(

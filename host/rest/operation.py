@@ -4,13 +4,16 @@ Permissions are checked on the canonical form of the request, and the handler ge
 body is read only after authentication, so that others cannot make the host parse JSON.
 """
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response, params
+from fastapi.routing import APIRoute
 
 from host.access import PasswordExpiredError
+from host.domain.ascii_case import ascii_lower
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonValue
 from host.rest.acts import ActRecorder, is_act
@@ -31,6 +34,7 @@ JSON_BYTES_MAX = 6 * 1024 * 1024
 _PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
 """Longer texts are parsed on another thread, so that other requests are not delayed."""
 
+_NO_LETTER = re.compile("[^A-Za-z0-9]")
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -151,7 +155,14 @@ def resource(tag: str, *, open_to_all: bool = False) -> APIRouter:
         route_class=OpenOperation if open_to_all else Operation,
         responses=DOCUMENTED,
         strict_content_type=False,
+        generate_unique_id_function=_operation_id,
     )
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The id that Corda gives an operation, by which client generators name their functions."""
+    (method,) = route.methods or ("GET",)
+    return ascii_lower(method) + _NO_LETTER.sub("_", route.path_format)
 
 
 class RawText(Response):

@@ -80,6 +80,8 @@ NodeHash = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
 KeyId = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
 CpiHash = Annotated[str, BeforeValidator(_lenient_hash), _path(_HASH)]
 """Short checksum of a CPI; invalid text is refused later, after the check of the node's state."""
+CpiShortHash = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
+"""Short checksum of a CPI."""
 Tenant = Annotated[str, BeforeValidator(_tenant), _path(f"({_HASH}|{P2P_TENANT})")]
 """A virtual node's short hash, or `p2p`."""
 RotatedTenant = Annotated[

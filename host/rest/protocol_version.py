@@ -2,35 +2,37 @@
 
 from collections.abc import Callable
 
+from fastapi import APIRouter
+
 from host.rest.operation import resource
 
 PLATFORM_VERSION = 50_200
 """The Corda platform version whose interfaces this host offers."""
 
-RESOURCES = (
-    "certificate",
-    "config",
-    "cpi",
-    "flow",
-    "flowclass",
-    "hello",
-    "hsm",
-    "key",
-    "maintenance/virtualnode",
-    "members",
-    "membership",
-    "mgm",
-    "mgmadmin",
-    "network",
-    "permission",
-    "role",
-    "user",
-    "virtualnode",
-    "wrappingkey",
-)
-"""The resources that this host serves."""
+RESOURCES = {
+    "certificate": "Certificate",
+    "config": "Configuration",
+    "cpi": "CPI",
+    "flow": "Flow Management",
+    "flowclass": "Flow Info",
+    "hello": "Hello Rest",
+    "hsm": "HSM",
+    "key": "Key Management",
+    "maintenance/virtualnode": "Virtual Node Maintenance",
+    "members": "Member Lookup",
+    "membership": "Member Registration",
+    "mgm": "MGM",
+    "mgmadmin": "MGM Admin",
+    "network": "Network",
+    "permission": "RBAC Permission",
+    "role": "RBAC Role",
+    "user": "RBAC User",
+    "virtualnode": "Virtual Node",
+    "wrappingkey": "Key Rotation",
+}
+"""The resources that this host serves, and their tags in the document."""
 
-router = resource("Protocol version", open_to_all=True)
+router = APIRouter()
 
 
 def _answer(name: str) -> Callable[[], int]:
@@ -41,5 +43,7 @@ def _answer(name: str) -> Callable[[], int]:
     return get_protocol_version
 
 
-for _name in RESOURCES:
-    router.get(f"/{_name}/getprotocolversion", name=f"{_name}_protocol_version")(_answer(_name))
+for _name, _tag in RESOURCES.items():
+    _of_resource = resource(_tag, open_to_all=True)
+    _of_resource.get(f"/{_name}/getprotocolversion")(_answer(_name))
+    router.routes.extend(_of_resource.routes)

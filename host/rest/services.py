@@ -59,6 +59,8 @@ class RestServices:
     transactions: RecordedTransactions
     repairs: Repairs
     rebuilds: VaultRebuilds
+    vault_sql: Callable[[], str | None]
+    uniqueness_sql: Callable[[], str | None]
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.
@@ -73,6 +75,19 @@ class RestServices:
                 f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
             )
         return node
+
+    def cpi(self, short_checksum: ShortHash) -> CpiRecord:
+        """The stored CPI of a short checksum.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        cpi = self.packages.find_by_short_hash(short_checksum)
+        if cpi is None:
+            raise NotFoundError(
+                f"CPI {short_checksum} not found.", kind="CPI", named=short_checksum
+            )
+        return cpi
 
     def cpi_of(self, node: VirtualNode) -> CpiRecord:
         """The CPI that `node` runs.

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from host.database.schema_versions import bring_up_to_date
+from host.database.schema_versions import Conversion, Execute, bring_up_to_date
 from host.domain.errors import StorageError
 from host.ports.database import REMEMBERED, Schema
 from plugins.postgres.connections import Access, Session, Sessions
@@ -188,14 +188,38 @@ def upgrade(connection: Connection, name: str, schemas: Sequence[Schema], *, pla
     def execute(statement: str) -> Sequence[Sequence[Any]]:
         return driver.execute_simple(statement).rows or ()
 
+    make_tables(execute, name, schemas, place=place, convert=lambda convert: convert(connection))
+
+
+def make_tables(
+    execute: Execute,
+    name: str,
+    schemas: Sequence[Schema],
+    *,
+    place: str,
+    convert: Callable[[Conversion], None],
+) -> None:
+    """Create a schema of PostgreSQL with its tables, or migrate them, by `execute` alone.
+
+    Args:
+        execute: a connection's, in a write transaction; takes several statements at once.
+        name: of the schema.
+        schemas: its tables.
+        place: the database, for refusals.
+        convert: runs a conversion in the same transaction.
+    """
+
+    def create(schema: Schema) -> None:
+        execute(";\n".join(statements_of(schema)))
+
     make_namespace(execute, name)
     bring_up_to_date(
         execute,
         schemas,
         dialect=NAME,
         place=f"{place}, schema {name}",
-        create=lambda schema: driver.execute_simple(";\n".join(statements_of(schema))),
-        convert=lambda conversion: conversion(connection),
+        create=create,
+        convert=convert,
     )
 
 

@@ -19,6 +19,7 @@ from plugins.postgres.database import PostgresDatabase
 from plugins.postgres.functions import make_functions
 from plugins.postgres.hints import PostgresHints
 from plugins.postgres.master_keys import MasterKeyRows
+from plugins.postgres.node_sql import node_sql
 from plugins.postgres.store import PostgresStore, make_tables
 from plugins.postgres.vaults import UNIQUENESS, VAULT, NodeSchemas
 
@@ -122,6 +123,12 @@ class PostgresStorage:
         return NodeSchemas(
             UNIQUENESS, self._access, schemas, register=register, bytes_max_of=bytes_max_of
         )
+
+    def vault_sql(self, schemas: Sequence[Schema]) -> str:
+        return node_sql(VAULT, schemas)
+
+    def uniqueness_sql(self, schemas: Sequence[Schema]) -> str:
+        return node_sql(UNIQUENESS, schemas)
 
     def open_cpi_files(self) -> CpiRows:
         return CpiRows(self._access)

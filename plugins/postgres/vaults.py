@@ -189,19 +189,21 @@ class NodeSchemas:
                     f" {self._place} has no schema {name}",
                     database=self._place,
                 )
-            upgrade(connection, name, (*self._schemas, self._own_schema()), place=self._place)
+            upgrade(connection, name, with_counts(self._schemas), place=self._place)
         if not was_made:
             self._register.note_made(short_hash)
         with self._lock:
             self._ready.add(short_hash)
 
-    def _own_schema(self) -> Schema:
-        """The count of bytes, and the triggers that keep it; rows of the tables are still few."""
-        tables = [
-            table.name
-            for schema in self._schemas
-            if schema.metadata is not None
-            for table in schema.metadata.sorted_tables
-        ]
-        triggers = (_TRIGGER.format(f'"{table}"') for table in tables)
-        return Schema(name="node", statements={NAME: (*_OWN, *triggers)})
+
+def with_counts(schemas: Sequence[Schema]) -> Sequence[Schema]:
+    """The tables of a node, the count of its bytes, and the triggers that keep it."""
+    tables = [
+        table.name
+        for schema in schemas
+        if schema.metadata is not None
+        for table in schema.metadata.sorted_tables
+    ]
+    # The rows of new tables are still few: they need not be counted.
+    triggers = (_TRIGGER.format(f'"{table}"') for table in tables)
+    return (*schemas, Schema(name="node", statements={NAME: (*_OWN, *triggers)}))

@@ -77,5 +77,11 @@ class EmbeddedStorage:
             bytes_max_of=bytes_max_of,
         )
 
+    def vault_sql(self, schemas: Sequence[Schema]) -> None:
+        """None: a vault is a file of its own, which the host makes at the first use."""
+
+    def uniqueness_sql(self, schemas: Sequence[Schema]) -> None:
+        """None: as for vaults."""
+
     def open_cpi_files(self) -> CpiFolder:
         return CpiFolder(self._packages)

@@ -56,6 +56,8 @@ REMEDIES: Mapping[str, str] = {
     "query-key-repeated": "Give the query key once.",
     "query-key-unknown": "Use a query key that the operation documents.",
     "query-too-long": "Send fewer query keys.",
+    "vault-database-unknown": "Leave out the connection: the host makes the databases of virtual"
+    " nodes itself.",
     "short-hash-invalid": "Give the 12 hexadecimal digits that `GET /virtualnode` lists.",
     "transaction-id-invalid": "Give `SHA-256D:` and 64 hexadecimal digits, as flows answer it and"
     " `cordbox ledger list` shows it.",

@@ -42,6 +42,7 @@ from host.runtime.wiring.health import Glance, Health
 from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
 from host.runtime.wiring.host_metrics import HostCollector
 from host.runtime.wiring.parts import Wiring
+from host.runtime.wiring.schemas import NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max, password_days
 from host.settings import HostSettings
 from host.settings.live import LiveConfig
@@ -168,6 +169,8 @@ def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -
         rebuilds=VaultRebuilds(
             vaults=parts.vaults, starts=starts, clock=base.clock, entropy=base.entropy
         ),
+        vault_sql=lambda: parts.storage.vault_sql(VAULT_SCHEMAS),
+        uniqueness_sql=lambda: parts.storage.uniqueness_sql(NOTARY_SCHEMAS),
     )
 
 
