@@ -13,7 +13,7 @@ import click
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
-    from host.tools.container import Opener, Sealer
+    from host.adapters.files.container import Opener, Sealer
 
 _PASSPHRASE_VARIABLE = "CORDBOX_BACKUP_PASSPHRASE"  # noqa: S105  # the variable's name
 _PATH = click.Path(path_type=Path)
@@ -169,7 +169,7 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
 
 
 def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
-    from host.tools.container import Sealer
+    from host.adapters.files.container import Sealer
 
     if recipient is not None:
         if passphrase_file is not None:
@@ -179,7 +179,7 @@ def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
 
 
 def _opener(identity_file: Path | None, passphrase_file: Path | None) -> "Opener":
-    from host.tools.container import Opener
+    from host.adapters.files.container import Opener
 
     if identity_file is not None:
         if passphrase_file is not None:

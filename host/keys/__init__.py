@@ -1,4 +1,4 @@
-"""Keys of the host's tenants: created, wrapped and used here; private keys are never exported."""
+"""Keys of the host's tenants, created, wrapped and used here; they leave only with their node."""
 
 from host.keys.capabilities import CryptoCapability, SigningCapability
 from host.keys.master import MasterKeyFiles, MasterKeys, load_master_key

@@ -33,6 +33,12 @@ class KeyAliasExistsError(ConflictError):
     code = "key-alias-exists"
 
 
+class KeyImportError(InvalidInputError):
+    """A private key of an import is damaged, or is not that of its public key and scheme."""
+
+    code = "key-import-invalid"
+
+
 class SignatureSpecInvalidError(InvalidInputError):
     """The signature spec is unknown or does not fit the key."""
 

@@ -26,6 +26,7 @@ from host.keys.errors import (
     KeyNotFoundError,
     MasterKeyGoneError,
 )
+from host.keys.leaving import LeavingKeys
 from host.keys.master import MasterKeys
 from host.keys.queries import statement_of
 from host.keys.rotation import (
@@ -55,6 +56,7 @@ from host.ports.keys import (
     HsmAssociation,
     KeyCategory,
     KeyInfo,
+    KeyMaterial,
     KeyQuery,
     KeyRotation,
 )
@@ -107,6 +109,7 @@ class SoftKeyStore:
             entropy=entropy,
             keys_at_once=keys_at_once,
         )
+        self._leaving = LeavingKeys(database, self._wrapping, entropy)
         database.transact(self._wrapping.check_master)
         self._rotations.resume()
 
@@ -200,6 +203,15 @@ class SoftKeyStore:
     def tls_key(self, tenant: str, public_key: str) -> bytes:
         private_key = self._retried(tenant, public_key, (KeyCategory.TLS,))
         return private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    def export_keys(self, tenant: str) -> Sequence[KeyMaterial]:
+        return self._leaving.export(tenant)
+
+    def import_keys(self, tenant: str, keys: Sequence[KeyMaterial]) -> None:
+        self._leaving.take(tenant, keys)
+
+    def erase(self, tenant: str) -> None:
+        self._leaving.erase(tenant)
 
     def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:
         _check_tenant(tenant)

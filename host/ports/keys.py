@@ -1,7 +1,7 @@
 """Key store of the host: keys never leave it, callers name them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -44,6 +44,18 @@ class KeyInfo:
     created_at: EpochMs
     master_key_alias: str | None = None
     """Name of the wrapping key of the private key (Corda's term)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyMaterial:
+    """A key pair that moves to another cluster; `private_key` is PKCS#8 in DER, unencrypted."""
+
+    category: KeyCategory
+    alias: str
+    scheme: str
+    public_key: str
+    created_at: EpochMs
+    private_key: bytes = field(repr=False)
 
 
 class KeyOrder(StrEnum):
@@ -210,6 +222,28 @@ class KeyStore(Protocol):
         Raises:
             NotFoundError: the tenant holds no such key of this category.
         """
+        ...
+
+    def export_keys(self, tenant: str) -> Sequence[KeyMaterial]:
+        """All keys of a virtual node with their private keys, oldest first, for its move.
+
+        Raises:
+            RequestInvalidError: there cannot be such a tenant, or it is the cluster's.
+        """
+        ...
+
+    def import_keys(self, tenant: str, keys: Sequence[KeyMaterial]) -> None:
+        """Store keys of a node that moves here, each wrapped anew; those that are here stay.
+
+        Raises:
+            InvalidInputError: a private key is not one of its scheme, or not that of its public
+                key; none is stored.
+            ConflictError: the node has another key of one of the aliases.
+        """
+        ...
+
+    def erase(self, tenant: str) -> None:
+        """Delete all keys of a virtual node, its wrapping keys and its HSM associations."""
         ...
 
     def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:

@@ -11,6 +11,7 @@ from host.ports.bus import LogSource, NewRecord, TopicPartition
 from host.ports.clock import TwoClocks
 from host.ports.glances import Glances
 from host.ports.groups import Fence
+from host.ports.node_records import NodeRecords
 from host.ports.state import States, StateWrite
 from host.ports.topics import Logs, TopicUpkeep
 from host.ports.work import Backlogs, Done, WorkSource
@@ -150,7 +151,9 @@ class StateStore(States, Journals, Glances, Accounts, Commits, Protocol):
     """The store of flows: a step reads it, and writes its changes as one transaction."""
 
 
-class FlowStore(StateStore, WorkSource, LogSource, Backlogs, Logs, TopicUpkeep, Protocol):
+class FlowStore(
+    StateStore, WorkSource, LogSource, Backlogs, Logs, TopicUpkeep, NodeRecords, Protocol
+):
     """All roles in one adapter, so that a unit is one transaction; users depend on single roles."""
 
     @property

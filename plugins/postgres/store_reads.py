@@ -11,6 +11,7 @@ from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import TwoClocks
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery
+from host.ports.node_records import NodeJournal, NodeState, NodeWork
 from host.ports.state import StateRecord
 from host.ports.work import Backlog, WorkBatch, WorkRecord
 from plugins.postgres.connections import Sessions
@@ -156,6 +157,82 @@ class StoreReads:
                 o=before.offset,
                 m=limit,
             )
+        return [record_of(row) for row in rows]
+
+    def states_of_node(self, node: ShortHash, after: str, limit: int) -> Sequence[NodeState]:
+        rows = self._read(
+            "SELECT s.key, version, value, due_at, consumer, partition, account, peer, started,"
+            " origin FROM states s LEFT JOIN flow_glance g ON g.key = s.key"
+            " WHERE s.node = :n AND account IS NOT NULL AND s.key > :a ORDER BY s.key LIMIT :m",
+            n=node,
+            a=after,
+            m=limit,
+        )
+        return [
+            NodeState(
+                state=state_of(row[:6]),
+                charge=Charge(node=node, account=Account(row[6]), peer=row[7]),
+                started_at=row[8],
+                origin=row[9],
+            )
+            for row in rows
+        ]
+
+    def work_of_node(self, node: ShortHash, after: int, limit: int) -> Sequence[NodeWork]:
+        rows = self._read(
+            "SELECT position, topic, partition, key, value, written_at, peer FROM work"
+            " WHERE node = :n AND position > :a ORDER BY position LIMIT :m",
+            n=node,
+            a=after,
+            m=limit,
+        )
+        return [
+            NodeWork(
+                record=WorkRecord(
+                    queue=WorkQueue(topic, partition, node),
+                    position=position,
+                    key=key,
+                    value=value,
+                    written_at=EpochMs(at),
+                ),
+                peer=peer,
+            )
+            for position, topic, partition, key, value, at, peer in rows
+        ]
+
+    def journals_of_node(self, node: ShortHash, after: str, limit: int) -> Sequence[NodeJournal]:
+        rows = self._read(
+            "SELECT flow_id, account, peer FROM journals WHERE node = :n AND flow_id > :a"
+            " ORDER BY flow_id LIMIT :m",
+            n=node,
+            a=after,
+            m=limit,
+        )
+        return [
+            NodeJournal(
+                flow_id=FlowId(flow_id),
+                charge=Charge(node=node, account=Account(account), peer=peer),
+            )
+            for flow_id, account, peer in rows
+        ]
+
+    def logs_of_node(
+        self, node: ShortHash, topic: str, after: RecordPlace | None, limit: int
+    ) -> Sequence[Record]:
+        at, partition, offset = (
+            (-1, -1, -1) if after is None else (after.written_at, after.partition, after.offset)
+        )
+        rows = self._read(
+            f"SELECT {RECORD} FROM records WHERE topic = :t AND node = :n"  # noqa: S608  # constants
+            " AND (written_at, partition, position) > (:at, :p, :o)"
+            " ORDER BY written_at, partition, position LIMIT :m",
+            t=topic,
+            n=node,
+            at=at,
+            p=partition,
+            o=offset,
+            m=limit,
+        )
         return [record_of(row) for row in rows]
 
     def get(self, key: str) -> StateRecord | None:

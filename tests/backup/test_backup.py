@@ -14,6 +14,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from host.adapters.files.container import (
+    ContainerDamagedError,
+    ContainerInvalidError,
+    ContainerKeyError,
+    Opener,
+    Sealer,
+    write_container,
+)
 from host.adapters.files.data_directory import DataDirectory, DataDirectoryLockedError
 from host.adapters.files.identity import DataFileMissingError, inspect, read_directory_id
 from host.adapters.files.identity.files import file_state
@@ -38,14 +46,6 @@ from host.tools.backup.errors import (
 )
 from host.tools.backup.layout import MAGIC, is_name
 from host.tools.backup.restored_notaries import resume_notary
-from host.tools.container import (
-    ContainerDamagedError,
-    ContainerInvalidError,
-    ContainerKeyError,
-    Opener,
-    Sealer,
-    write_container,
-)
 from tests.support.data_directories import ALICE, BOB, PACKAGE, log_call, notarise, parts_of
 
 CLOCK = SystemClock()
@@ -423,7 +423,7 @@ def forged(tmp_path, keys, content, **facts):
     import hashlib
     import io
 
-    from host.tools.container import Section
+    from host.adapters.files.container import Section
 
     file = tmp_path / "forged"
     with file.open("wb") as stream:
@@ -480,7 +480,7 @@ SLOW = """
 import sys
 from pathlib import Path
 from host.tools.backup import back_up, restore
-from host.tools.container import Opener, Sealer
+from host.adapters.files.container import Opener, Sealer
 from host.adapters.os.system import SystemClock
 what, source, target, key = sys.argv[1:]
 def wait(*_):

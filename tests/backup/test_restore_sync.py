@@ -6,11 +6,11 @@ import os
 import pyrage
 import pytest
 
+from host.adapters.files.container import Opener, Sealer
 from host.adapters.files.durable_files import write_durably
 from host.adapters.os.system import SystemClock
 from host.domain.errors import StorageError
 from host.tools.backup import back_up, restore
-from host.tools.container import Opener, Sealer
 
 CLOCK = SystemClock()
 

@@ -11,8 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.domain.errors import HostError
-from host.tools.container import (
+from host.adapters.files.container import (
     ContainerDamagedError,
     ContainerInvalidError,
     ContainerKeyError,
@@ -23,7 +22,8 @@ from host.tools.container import (
     read_header,
     write_container,
 )
-from host.tools.container import format as form
+from host.adapters.files.container import format as form
+from host.domain.errors import HostError
 from tests.support.properties import examples
 
 MAGIC = b"CBXTEST1"

@@ -13,6 +13,7 @@ from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock, TwoClocks, two_clocks
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery
 from host.ports.groups import Membership
+from host.ports.node_records import NodeJournal, NodeState, NodeWork
 from host.ports.state import StateRecord
 from host.ports.work import Backlog, WorkBatch, WorkRecord
 
@@ -160,6 +161,61 @@ class StoreReads:
 
     def journal_bytes(self, flow_id: FlowId) -> int:
         return sum(map(len, self.journal(flow_id)))
+
+    def states_of_node(self, node: ShortHash, after: str, limit: int) -> Sequence[NodeState]:
+        found = list[NodeState]()
+        with self._lock:
+            for key, state in sorted(self._states.items()):
+                charge = self._book.charge_of(("state", key))
+                if charge is not None and charge.node == node and key > after:
+                    glance = self._glances.get(key)
+                    found.append(
+                        NodeState(
+                            state=state,
+                            charge=charge,
+                            started_at=None if glance is None else glance.started_at,
+                            origin=self._origins.get(key),
+                        )
+                    )
+        return found[:limit]
+
+    def work_of_node(self, node: ShortHash, after: int, limit: int) -> Sequence[NodeWork]:
+        with self._lock:
+            found = [
+                (record.position, record)
+                for queue, records in self._work.items()
+                for record in records
+                if queue.node == node and record.position > after
+            ]
+            works = list[NodeWork]()
+            for position, record in sorted(found, key=lambda each: each[0])[:limit]:
+                charge = self._book.charge_of(("work", position))
+                works.append(NodeWork(record=record, peer=None if charge is None else charge.peer))
+            return works
+
+    def journals_of_node(self, node: ShortHash, after: str, limit: int) -> Sequence[NodeJournal]:
+        found = list[NodeJournal]()
+        with self._lock:
+            for flow_id in sorted(self._journals):
+                charge = self._book.charge_of(("journal", flow_id))
+                if charge is not None and charge.node == node and flow_id > after:
+                    found.append(NodeJournal(flow_id=flow_id, charge=charge))
+        return found[:limit]
+
+    def logs_of_node(
+        self, node: ShortHash, topic: str, after: RecordPlace | None, limit: int
+    ) -> Sequence[Record]:
+        with self._lock:
+            found = [
+                record
+                for source, records in self._records.items()
+                if source.topic == topic
+                for record in records
+                if (charge := self._book.charge_of(("log", source, record.offset))) is not None
+                and charge.node == node
+                and (after is None or record.place > after)
+            ]
+        return sorted(found, key=lambda record: record.place)[:limit]
 
     def balance(self, node: ShortHash, account: Account) -> Balance:
         return self.share(Charge(node=node, account=account))

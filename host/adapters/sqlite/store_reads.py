@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from host.adapters.partitions import PARTITIONS
 from host.adapters.sqlite import accounts as sqlite_accounts
+from host.adapters.sqlite import node_records as sqlite_node_records
 from host.adapters.sqlite import states as sqlite_states
 from host.adapters.sqlite import topics as sqlite_topics
 from host.adapters.sqlite import work as sqlite_work
@@ -21,6 +22,7 @@ from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock, TwoClocks, two_clocks
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.groups import Membership
+from host.ports.node_records import NodeJournal, NodeState, NodeWork
 from host.ports.state import StateRecord
 from host.ports.work import Backlog, WorkBatch
 
@@ -130,6 +132,22 @@ class StoreReads:
     def journal_bytes(self, flow_id: FlowId) -> int:
         sql = "SELECT coalesce(sum(length(value) + large_bytes), 0) FROM journal WHERE flow_id = ?"
         return int(self._read(sql, (flow_id,))[0][0])
+
+    def states_of_node(self, node: ShortHash, after: str, limit: int) -> Sequence[NodeState]:
+        return self._reading(lambda c: sqlite_node_records.states_of_node(c, node, after, limit))
+
+    def work_of_node(self, node: ShortHash, after: int, limit: int) -> Sequence[NodeWork]:
+        return self._reading(lambda c: sqlite_node_records.work_of_node(c, node, after, limit))
+
+    def journals_of_node(self, node: ShortHash, after: str, limit: int) -> Sequence[NodeJournal]:
+        return self._reading(lambda c: sqlite_node_records.journals_of_node(c, node, after, limit))
+
+    def logs_of_node(
+        self, node: ShortHash, topic: str, after: RecordPlace | None, limit: int
+    ) -> Sequence[Record]:
+        return self._reading(
+            lambda c: sqlite_node_records.logs_of_node(c, node, topic, after, limit)
+        )
 
     def balance(self, node: ShortHash, account: Account) -> Balance:
         return self.share(Charge(node=node, account=account))

@@ -115,6 +115,7 @@ REMEDIES: Mapping[str, str] = {
     "csr-invalid": "Give an X.500 name with O, L and C, and a signature spec that fits the key.",
     "key-alias-exists": "Choose another alias.",
     "key-alias-invalid": "Choose an alias by the rule in the message.",
+    "key-import-invalid": "Export the node again; a file that was changed does not open.",
     "key-category-invalid": "Use one of the categories that the message names.",
     "key-not-found": "Use a key that `GET /key/<node>` lists; a flow signs with its node's keys.",
     "network-policy-invalid": "Give the CPI the group policy that the network's MGM exports.",

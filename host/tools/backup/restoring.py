@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from host.adapters.files.container import (
+    ContainerInvalidError,
+    Manifest,
+    Opener,
+    Section,
+    Target,
+    read_container,
+)
 from host.adapters.files.data_directory import DataDirectoryLockedError, is_held
 from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
@@ -22,14 +30,6 @@ from host.tools.backup.errors import BackupContentError, RestoreTargetError
 from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
 from host.tools.backup.restored_notaries import mark_restored
 from host.tools.backup.staging import working_folder
-from host.tools.container import (
-    ContainerInvalidError,
-    Manifest,
-    Opener,
-    Section,
-    Target,
-    read_container,
-)
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done, and the total."""

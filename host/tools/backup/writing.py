@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from host.adapters.files.container import Sealer, Section, write_container
 from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
 from host.adapters.files.identity.directory_id import DirectoryId
@@ -23,7 +24,6 @@ from host.tools.backup.cut import Cut, copy_database, taken_cut
 from host.tools.backup.errors import BackupBusyError, BackupExistsError, BackupSourceError
 from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
 from host.tools.backup.staging import working_folder
-from host.tools.container import Sealer, Section, write_container
 
 STAGING = "backup"
 """Folder of the data directory in which a backup is prepared; removed at its end."""

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from host.adapters.files.container.errors import ContainerDamagedError, ContainerInvalidError
 from host.domain.ids import EpochMs
-from host.tools.container.errors import ContainerDamagedError, ContainerInvalidError
 
 VERSION = 1
 MAGIC_BYTES = 8

@@ -10,9 +10,9 @@ import binascii
 
 import pyrage
 
+from host.adapters.files.container.errors import ContainerDamagedError, ContainerKeyError
+from host.adapters.files.container.format import VERSION, Header
 from host.domain.ids import EpochMs
-from host.tools.container.errors import ContainerDamagedError, ContainerKeyError
-from host.tools.container.format import VERSION, Header
 
 _IDENTITY_PREFIX = "AGE-SECRET-KEY-1"
 

@@ -11,8 +11,8 @@ from typing import BinaryIO, Protocol, cast
 import pyrage
 import zstandard
 
-from host.tools.container.errors import ContainerDamagedError, ContainerKeyError
-from host.tools.container.format import (
+from host.adapters.files.container.errors import ContainerDamagedError, ContainerKeyError
+from host.adapters.files.container.format import (
     MANIFEST,
     MANIFEST_BYTES_MAX,
     Header,
@@ -22,8 +22,8 @@ from host.tools.container.format import (
     decode_manifest,
     take_header,
 )
-from host.tools.container.keys import Opener
-from host.tools.container.writer import Progress
+from host.adapters.files.container.keys import Opener
+from host.adapters.files.container.writer import Progress
 
 _WINDOW_BYTES_MAX = 8 * 1024 * 1024
 

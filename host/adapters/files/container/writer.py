@@ -7,9 +7,8 @@ import msgspec
 import pyrage
 import zstandard
 
-from host.domain.ids import EpochMs
-from host.tools.container.errors import ContainerDamagedError
-from host.tools.container.format import (
+from host.adapters.files.container.errors import ContainerDamagedError
+from host.adapters.files.container.format import (
     MANIFEST,
     RECORD_BYTES_MAX,
     Manifest,
@@ -17,7 +16,8 @@ from host.tools.container.format import (
     header_bytes,
     record,
 )
-from host.tools.container.keys import Sealer
+from host.adapters.files.container.keys import Sealer
+from host.domain.ids import EpochMs
 
 _LEVEL = 3
 
