@@ -1,6 +1,6 @@
 """Flow statuses as stored: one state per started flow, and one per responder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Struct
@@ -126,6 +126,20 @@ def _glance_of(status: StoredStatus, origin: FlowId | None, *, responder: bool) 
         at=status.updated_at,
         origin=origin,
     )
+
+
+def glances_of(
+    status: StoredStatus,
+    origin: FlowId | None,
+    *,
+    started_at: EpochMs | None,
+    responder: bool,
+) -> tuple[GlanceWrite, ...]:
+    """The glances of a status that another store had: as its flow began, and as it is."""
+    now = _glance_of(status, origin, responder=responder)
+    if started_at is None or started_at == now.at:
+        return (now,)
+    return (replace(now, at=started_at, is_final=False), now)
 
 
 def made_room(

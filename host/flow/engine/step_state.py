@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from host.domain.accounts import Account, Charge
@@ -29,7 +27,7 @@ from host.flow.core.program_state import ProgramRows, decode_rows, encode_row, p
 from host.flow.core.room import NodeBalances
 from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.core.taken import Taken
-from host.flow.core.versioned_codec import read_stored
+from host.flow.core.timer_state import TimerState, timer_key
 from host.flow.engine.kept_programs import LiveProgram
 from host.flow.engine.local_delivery import Delivered, LocalDelivery
 from host.flow.engine.sticky_cache import Parked
@@ -42,28 +40,6 @@ from host.ports.units import JournalRow, StateStore, Unit
 
 _ROW_BYTES = 256
 """Bytes that a row is charged beyond its value, at most: its keys."""
-
-
-class TimerState(Struct, frozen=True, kw_only=True):
-    """The timer of a flow of `node`."""
-
-    v: int = 1
-    node: ShortHash
-
-
-def timer_key(flow_id: FlowId) -> str:
-    return f"timer/{flow_id}"
-
-
-_timer_decoder = msgspec.json.Decoder(TimerState)
-
-
-def node_of_timer(timer: StateRecord) -> ShortHash:
-    """The node of the flow that a timer wakes; `NOBODY` if it is damaged."""
-    try:
-        return read_stored(_timer_decoder, timer.value, "a timer").node
-    except FlowRecordDamagedError:
-        return NOBODY
 
 
 @dataclass(slots=True, kw_only=True)

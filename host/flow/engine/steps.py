@@ -41,13 +41,14 @@ from host.flow.core.remembered import cleanup_writes
 from host.flow.core.room import NodeBalances
 from host.flow.core.system_flows import is_system
 from host.flow.core.taken import Taken
+from host.flow.core.timer_state import timer_key
 from host.flow.engine.births import Births, killed_key_of, read_at_start
 from host.flow.engine.ended_flow_replies import late_replies
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.guest_runs import GuestRuns, NodeCode
 from host.flow.engine.local_delivery import LocalDelivery
 from host.flow.engine.programs import ProgramRuns
-from host.flow.engine.step_state import StepState, status_of_step, timer_key
+from host.flow.engine.step_state import StepState, status_of_step
 from host.flow.records.history import NO_HISTORY
 from host.ports.bus import NewRecord
 from host.ports.directory import Packages

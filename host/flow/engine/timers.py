@@ -13,7 +13,7 @@ from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.mapper import decode_state
 from host.flow.core.messages import EVENT_TOPIC, GROUP, Wake, due_place, encode, flow_state_key
 from host.flow.core.remembered import LATER, fired
-from host.flow.engine.step_state import node_of_timer
+from host.flow.core.timer_state import node_of_timer
 from host.flow.records.history import HISTORY, forgotten
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
