@@ -102,6 +102,10 @@ class SqlDialect(Protocol):
 
     def has_table(self, connection: Connection, name: str) -> bool: ...
 
+    def continue_numbers(self, connection: Connection, table: Table) -> None:
+        """Have the database number new rows of `table` after those that came with numbers."""
+        ...
+
     def index_names(self, connection: Connection, prefix: str) -> AbstractSet[str]:
         """The indexes whose names begin with `prefix`."""
         ...

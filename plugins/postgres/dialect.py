@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -85,6 +85,20 @@ class PostgresDialect:
 
     def has_table(self, connection: Connection, name: str) -> bool:
         return connection.exec_driver_sql(_TABLE, (name,)).first() is not None
+
+    def continue_numbers(self, connection: Connection, table: Table) -> None:
+        column = table.autoincrement_column
+        if column is None:
+            return
+        name = f'"{table.name}"'
+        sequence = connection.exec_driver_sql(
+            "SELECT pg_get_serial_sequence(%s, %s)", (name, column.name)
+        ).scalar_one()
+        if sequence is not None:
+            connection.exec_driver_sql(
+                f'SELECT setval(%s, greatest(max("{column.name}"), 1)) FROM {name}',  # noqa: S608  # our tables' names
+                (sequence,),
+            )
 
     def index_names(self, connection: Connection, prefix: str) -> AbstractSet[str]:
         return set(connection.exec_driver_sql(_INDEXES, (prefix,)).scalars())

@@ -26,7 +26,6 @@ from host.flow.core.node_items import (
     Clock,
     Journal,
     Log,
-    NodeItemInvalidError,
     State,
     Work,
     decode_item,
@@ -38,6 +37,7 @@ from host.flow.core.timer_state import TimerState, timer_key
 from host.flow.records.node_flows import NodeFlows
 from host.ports.bus import NewRecord, Placement
 from host.ports.glances import GlanceQuery
+from host.ports.node_contents import NodeItemInvalidError
 from host.ports.state import StateWrite
 from host.ports.units import JournalRow, Unit
 
@@ -172,7 +172,7 @@ def _all(store):
 def test_flows_are_in_another_store_as_they_were():
     one, two = _store(), _store()
     _fill(one)
-    _flows(two).load(ALICE, _flows(one).dump(ALICE))
+    _flows(two).load(ALICE, _flows(one).dump(ALICE), 1)
     assert _all(two) == _all(one)
     assert two.get("flow/other") is None
     query = GlanceQuery(node=ME)
@@ -186,7 +186,7 @@ def test_flows_are_in_another_store_as_they_were():
 def test_due_times_of_flows_follow_the_clock_of_their_new_store():
     one, two = _store(shift_ms=300), _store(shift_ms=100)
     _fill(one)
-    _flows(two).load(ALICE, _flows(one).dump(ALICE))
+    _flows(two).load(ALICE, _flows(one).dump(ALICE), 1)
     assert two.get(timer_key(FLOW)).due_at == NOW + 500 + 200
 
 
@@ -240,7 +240,7 @@ def test_an_item_of_another_node_is_refused_and_nothing_of_it_is_stored(item):
     )
     store.commit(Unit(states=(others,)))
     with pytest.raises(NodeItemInvalidError):
-        _flows(store).load(ALICE, [encode_item(Clock(0)), encode_item(item)])
+        _flows(store).load(ALICE, [encode_item(Clock(0)), encode_item(item)], 1)
     assert store.states_of_node(ME, "", 10) == []
     assert store.work_of_node(ME, -1, 10) == []
 

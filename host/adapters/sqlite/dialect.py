@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -127,6 +127,9 @@ class SqliteDialect:
 
     def has_table(self, connection: Connection, name: str) -> bool:
         return connection.exec_driver_sql(_TABLE, (name,)).first() is not None
+
+    def continue_numbers(self, connection: Connection, table: Table) -> None:
+        """Nothing: a new row of SQLite gets the number after the greatest one."""
 
     def index_names(self, connection: Connection, prefix: str) -> AbstractSet[str]:
         return set(connection.exec_driver_sql(_INDEXES, (f"{prefix}*",)).scalars())

@@ -107,6 +107,7 @@ REMEDIES: Mapping[str, str] = {
     "quota-invalid": "Use a name and range that `GET /virtualnode/<node>/quota` shows.",
     "upload-interrupted": "Upload the package again.",
     "upload-unknown": "Upload the package again, and ask with the id of the answer.",
+    "node-file-item-invalid": "Export the node again with this release, and import that file.",
     "virtual-node-exists": "Use the node that is there, or another name or group.",
     "virtual-node-not-in-maintenance": "Set the node to MAINTENANCE first.",
     "virtual-node-operation-in-progress": "Wait until the other operation has ended.",

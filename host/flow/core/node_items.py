@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from host.domain.accounts import Account
-from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.x500 import InvalidX500NameError
 from host.flow.core.aside import ASIDE, ASIDE_GROUP
@@ -35,16 +34,10 @@ from host.flow.core.messages import (
     decode_start,
 )
 from host.ports.bus import Placement
+from host.ports.node_contents import NodeItemInvalidError
 
-ITEM_BYTES_MAX = 128 * 1024 * 1024
 _TX, _RX = "p2p/tx/", "p2p/rx/"
 LINK_GROUP = "link"
-
-
-class NodeItemInvalidError(InvalidInputError):
-    """An item of a node's file is malformed, or belongs to another node."""
-
-    code = "node-file-item-invalid"
 
 
 class Clock(Struct, frozen=True, tag="clock", array_like=True):

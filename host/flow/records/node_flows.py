@@ -24,7 +24,6 @@ from host.flow.core.node_items import (
     Item,
     Journal,
     Log,
-    NodeItemInvalidError,
     Owner,
     State,
     Work,
@@ -37,6 +36,7 @@ from host.flow.core.statuses import decode_status, glances_of
 from host.flow.core.timer_state import node_of_timer, timer_key
 from host.ports.bus import NewRecord, RecordPlace
 from host.ports.glances import GlanceWrite
+from host.ports.node_contents import NodeItemInvalidError
 from host.ports.node_records import NodeJournal, NodeState
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, JournalRow, Unit
@@ -60,7 +60,8 @@ class NodeFlows:
         pairs_of: names channels.
     """
 
-    name, version = "flows", 1
+    name = "flows"
+    version = 1
 
     def __init__(self, store: FlowStore, pairs_of: PairsOf) -> None:
         self._store = store
@@ -70,14 +71,15 @@ class NodeFlows:
         """Items in the order in which they are loaded: flows before what names them."""
         return map(encode_item, self._items(holding))
 
-    def load(self, holding: HoldingIdentity, items: Iterable[bytes]) -> None:
-        """Store the items of `dump`; nothing of the node may be here.
+    def load(self, holding: HoldingIdentity, items: Iterable[bytes], version: int) -> None:
+        """See `NodeContents.load`.
 
         Raises:
             NodeItemInvalidError: an item is malformed, or not the node's.
             ConflictError: a state of its key is here already.
             StorageError: the store cannot be written.
         """
+        del version  # there is one
         owner = Owner(holding, self._pairs_of(holding), self._is_free)
         units = _Units(self._store, holding.short_hash)
         for data in items:
