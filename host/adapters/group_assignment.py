@@ -33,6 +33,7 @@ class GroupAssignment:
     generation: int
     pulses: Mapping[str, Heartbeat]
     owners: Mapping[int, Ownership]
+    partitions: int = PARTITIONS
 
     def joined(self, member: str, ttl_ms: int, now: EpochMs) -> "GroupAssignment":
         """The assignment with `member`; rebalanced if the member is new."""
@@ -81,9 +82,9 @@ class GroupAssignment:
         if pulses.keys() == self.pulses.keys():
             return replace(self, pulses=pulses)
         before = {n: o.member for n, o in self.owners.items() if o.member is not None}
-        after = shared_out(pulses.keys(), before)
+        after = shared_out(pulses.keys(), before, self.partitions)
         owners = dict(self.owners)
-        for number in range(PARTITIONS):
+        for number in range(self.partitions):
             found = owners.get(number, Ownership())
             member = after.get(number)
             if found.member != member:
@@ -92,26 +93,29 @@ class GroupAssignment:
         return replace(self, generation=self.generation + 1, pulses=pulses, owners=owners)
 
 
-def shared_out(members: Iterable[str], before: Mapping[int, str]) -> Mapping[int, str]:
+def shared_out(
+    members: Iterable[str], before: Mapping[int, str], partitions: int = PARTITIONS
+) -> Mapping[int, str]:
     """Assign an owner to each partition; counts differ by at most one, with minimal moves.
 
     Args:
         members: their names; without members, no partition has an owner.
         before: current owners, by partition; owners that are not members lose theirs.
+        partitions: their number.
     """
     owned: dict[str, list[int]] = {name: [] for name in sorted(members)}
     if not owned:
         return {}
-    for number in range(PARTITIONS):
+    for number in range(partitions):
         owner = before.get(number)
         if owner in owned:
             owned[owner].append(number)
-    least, over = divmod(PARTITIONS, len(owned))
+    least, over = divmod(partitions, len(owned))
     # The members with most partitions keep the surplus ones, so that these need not move.
     by_size = sorted(owned, key=lambda name: (-len(owned[name]), name))
     quota = {name: least + (place < over) for place, name in enumerate(by_size)}
     after = {number: name for name, had in owned.items() for number in had[: quota[name]]}
-    free = iter([number for number in range(PARTITIONS) if number not in after])
+    free = iter([number for number in range(partitions) if number not in after])
     for name, had in owned.items():
         after.update((number, name) for number in islice(free, max(0, quota[name] - len(had))))
     return after

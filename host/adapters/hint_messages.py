@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from host.adapters.partitions import PARTITIONS
+from host.adapters.partitions import PARTITIONS_MAX
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import Committed, DuePlace, TopicPartition, WorkQueue
 from host.ports.hints import Hint
@@ -99,7 +99,7 @@ class Ring(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _possible(numbers: Iterable[int]) -> Iterable[int]:
-    return (number for number in numbers if 0 <= number < PARTITIONS)
+    return (number for number in numbers if 0 <= number < PARTITIONS_MAX)
 
 
 def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:

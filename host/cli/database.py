@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from host.adapters.partitions import PARTITIONS_MAX
 from host.cli.offline_settings import offline_settings, settings_option
-from host.cli.package_options import output_option
+from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.ports.storage import DatabaseUpkeep
+    from host.ports.storage import Administrator, DatabaseUpkeep
+
+
+_CLOSE_ROLE_CHANGES = (
+    "REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) FROM PUBLIC;\n"
+    "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO cordbox_owner;"
+)
+"""By which queries of nodes could change their role."""
 
 
 @click.group("database", cls=PrettyGroup)
@@ -24,17 +32,66 @@ def command() -> None:
     """
 
 
-@command.command("migrate")
-@settings_option
-def migrate(settings_file: Path | None) -> None:
-    """Make missing tables, and migrate those of an older release.
+_administrator_option = click.option(
+    "--administrator",
+    required=True,
+    help="User of the database server who may make roles and tables.",
+)
+_password_option = click.option(
+    "--administrator-password-file",
+    "password_file",
+    type=EXISTING_FILE,
+    help="File whose first line is the administrator's password.",
+)
 
-    The first host that starts does the same. Vaults of nodes are migrated when they are used. Hosts
-    of the older release refuse to start afterwards.
+
+@command.command("init")
+@settings_option
+@_administrator_option
+@_password_option
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, PARTITIONS_MAX),
+    default=128,
+    show_default=True,
+    help="Partitions of every topic, for ever: as many threads of all hosts run flows.",
+)
+def init(
+    settings_file: Path | None, administrator: str, password_file: Path | None, partitions: int
+) -> None:
+    """Make the database, its roles and its tables.
+
+    The role that `database_url` names is made for hosts, with the password of
+    `database_password_file`: it may read and write rows. The tables belong to a role that cannot
+    log in, those of each node to a role of that node.
     """
     from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 
-    _upkeep(settings_file).migrate(CLUSTER_SCHEMAS)
+    upkeep = _upkeep(settings_file)
+    by = _administrator(administrator, password_file)
+    if upkeep.init(CLUSTER_SCHEMAS, by=by, partitions=partitions):
+        click.echo(f"the database is made, with {partitions} partitions")
+        return
+    click.echo(
+        f"the database is made, with {partitions} partitions; a superuser should run there:"
+        f"\n{_CLOSE_ROLE_CHANGES}"
+    )
+
+
+@command.command("migrate")
+@settings_option
+@_administrator_option
+@_password_option
+def migrate(settings_file: Path | None, administrator: str, password_file: Path | None) -> None:
+    """Make tables that this release adds, and migrate those of an older release.
+
+    Vaults of nodes are migrated when they are used. Hosts of the older release refuse to start
+    afterwards.
+    """
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+
+    by = _administrator(administrator, password_file)
+    _upkeep(settings_file).migrate(CLUSTER_SCHEMAS, by=by)
     click.echo("the tables are those of this release")
 
 
@@ -57,6 +114,14 @@ def check(settings_file: Path | None, output: str) -> None:
         click.echo(f"{state.place}  {state.name}: {stored}{wanted}")
     if not all(state.is_current for state in states):
         sys.exit(1)
+
+
+def _administrator(name: str, password_file: Path | None) -> "Administrator":
+    from host.adapters.files.secret_files import read_secret
+    from host.ports.storage import Administrator
+
+    password = None if password_file is None else read_secret(password_file)
+    return Administrator(name=name, password=password)
 
 
 def _upkeep(settings_file: Path | None) -> "DatabaseUpkeep":

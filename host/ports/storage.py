@@ -1,7 +1,7 @@
 """Interface of a storage plugin: the registers, the nodes' databases, the files of CPIs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from host.domain.ids import ShortHash
@@ -119,6 +119,18 @@ class TablesState:
         return self.stored == self.known
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administrator:
+    """A user of the database server who may make roles and tables.
+
+    Attributes:
+        password: None if the server knows the user otherwise.
+    """
+
+    name: str
+    password: str | None = field(default=None, repr=False)
+
+
 class DatabaseUpkeep(Protocol):
     """Looks after a database that several hosts share, while none or some of them run."""
 
@@ -133,8 +145,24 @@ class DatabaseUpkeep(Protocol):
         """
         ...
 
-    def migrate(self, registers: Sequence[Schema]) -> None:
-        """Make missing tables, and migrate older ones.
+    def init(self, registers: Sequence[Schema], *, by: Administrator, partitions: int) -> bool:
+        """Make the database if it is missing, its roles, and all tables but those of nodes.
+
+        Args:
+            registers: the tables of the registers.
+            by: who makes them.
+            partitions: of every topic, for ever: as many threads of all hosts together run flows.
+
+        Returns:
+            Whether queries of nodes cannot change their role; else a superuser has to see to it.
+
+        Raises:
+            StorageError: the database has tables already, or cannot be used.
+        """
+        ...
+
+    def migrate(self, registers: Sequence[Schema], *, by: Administrator) -> None:
+        """Make tables that this release adds, and migrate older ones.
 
         Raises:
             SchemaTooNewError: a newer release has written the database.

@@ -55,6 +55,14 @@ class Access:
         """The same for statements that see the tables of these schemas."""
         return replace(self, session=self.session | {"search_path": search_path})
 
+    def as_user(self, name: str, password: str | None) -> "Access":
+        """The same as another user."""
+        return replace(self, address=replace(self.address, user=name), password=password)
+
+    def in_role(self, role: str) -> "Access":
+        """The same for statements with the rights of a role that the user may take on."""
+        return replace(self, session=self.session | {"role": role})
+
     def arguments(self) -> dict[str, Any]:
         """Arguments of pg8000's connections, of either interface. Opens a socket."""
         startup = {name: value.encode() for name, value in (SESSION | self.session).items()}

@@ -9,7 +9,6 @@ from host.domain.errors import StorageError
 from host.domain.ids import Checksum
 from host.ports.database import Schema
 from plugins.postgres.connections import Access, Session, Sessions
-from plugins.postgres.functions import make_schema
 
 PART_BYTES = 1024 * 1024
 SWEPT_AFTER_SECONDS = 24 * 3600
@@ -32,12 +31,11 @@ class CpiRows:
             one, whose package has no row yet.
 
     Raises:
-        StorageError: the tables cannot be made or used.
+        StorageError: the tables cannot be used.
     """
 
     def __init__(self, access: Access, *, kept_seconds: int = SWEPT_AFTER_SECONDS) -> None:
         self._kept_seconds = kept_seconds
-        make_schema(access, FILES, TABLES)
         self._sessions = Sessions(access.within(FILES))
 
     def has(self, checksum: Checksum) -> bool:

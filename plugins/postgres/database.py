@@ -31,7 +31,7 @@ from plugins.postgres.connections import Access, Session, Sessions
 from plugins.postgres.dialect import NAME
 from plugins.postgres.engine import EngineSessions
 from plugins.postgres.errors import RETRIED, sqlstate, translated
-from plugins.postgres.functions import FUNCTIONS, make_functions, make_namespace
+from plugins.postgres.tables import FUNCTIONS, make_namespace
 
 T = TypeVar("T")
 
@@ -60,37 +60,27 @@ class PostgresDatabase:
 
     Args:
         access: how to connect.
-        schemas: its tables, which `open` creates and migrates.
         name: the schema of PostgreSQL that holds them.
     """
 
     def __init__(self, access: Access, *, name: str = SCHEMA) -> None:
         self._engine = EngineSessions(access, search_path=f"{name}, {FUNCTIONS}")
+        self._name = name
         self._lock_key = f"cordbox database {name}"
         self._sessions = Sessions(access.within(name))
         self._write_lock = threading.Lock()
         self._writer: int | None = None
         event.listen(self._engine.engine, "after_execute", _mark)
 
-    @staticmethod
-    def open(
-        access: Access, schemas: Sequence[Schema], *, name: str = SCHEMA
-    ) -> "PostgresDatabase":
-        """Open the database; of several processes, one at a time creates or migrates its tables.
+    def make_tables(self, schemas: Sequence[Schema]) -> None:
+        """Create or migrate its tables, as their owner; of several processes, one at a time does.
 
         Raises:
-            SchemaTooNewError: a newer release has written it.
-            StorageError: it cannot be read or written.
+            SchemaTooNewError: a newer release has written them.
+            StorageError: they cannot be read or written.
         """
-        make_functions(access)
-        database = PostgresDatabase(access, name=name)
-        try:
-            with translated(database.place), database.changing_tables() as connection:
-                upgrade(connection, name, (*schemas, REVISION_SCHEMA), place=database.place)
-        except BaseException:
-            database.close()
-            raise
-        return database
+        with translated(self.place), self.changing_tables() as connection:
+            upgrade(connection, self._name, (*schemas, REVISION_SCHEMA), place=self.place)
 
     def changing_tables(self) -> AbstractContextManager[Connection]:
         """A transaction that waits for minutes, if others change the tables."""

@@ -62,26 +62,30 @@ class EngineSessions:
         event.listen(self.engine, "handle_error", _explain, retval=True)
 
     @contextmanager
-    def reading(self, *, search_path: str | None = None) -> Iterator[Connection]:
-        """A view of one moment."""
-        with self._transaction(_READ, search_path) as connection:
+    def reading(self, *, within: str = "") -> Iterator[Connection]:
+        """A view of one moment.
+
+        Args:
+            within: statements that begin the transaction.
+        """
+        with self._transaction(_READ, within) as connection:
             yield connection
             # Also after a failed statement, with which a commit would be refused.
             connection.rollback()
 
     @contextmanager
     def writing(
-        self, lock: str, *, search_path: str | None = None, is_patient: bool = False
+        self, lock: str, *, within: str = "", is_patient: bool = False
     ) -> Iterator[Connection]:
         """A transaction that holds the lock of this name alone; the block's end commits it.
 
         Args:
             lock: a name.
-            search_path: schemas, instead of those of all connections.
+            within: statements that begin the transaction.
             is_patient: wait for minutes for the lock, and for the next statement.
         """
         begin = f"{_WRITE}; {PATIENCE}" if is_patient else _WRITE
-        with self._transaction(begin, search_path) as connection:
+        with self._transaction(begin, within) as connection:
             connection.exec_driver_sql(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,)
             )
@@ -91,10 +95,8 @@ class EngineSessions:
         self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, begin: str, search_path: str | None) -> Iterator[Connection]:
-        if search_path is not None:
-            begin = f"{begin}; SET LOCAL search_path = {search_path}"
-        connection = self._begun(begin)
+    def _transaction(self, begin: str, within: str) -> Iterator[Connection]:
+        connection = self._begun(f"{begin}; {within}" if within else begin)
         try:
             with connection:
                 yield connection

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 
 ERROR_CODES: Mapping[str, str] = {
+    "database-in-use": "Name another database in `database_url`, or start hosts on this one.",
+    "database-role-unsuitable": "Name in `database_url` the role that `cordbox database init`"
+    " has made, or take the right away that the message names.",
+    "database-tables-not-ready": "Run the command that the message names, as an administrator of"
+    " the database.",
     "database-unsuitable": "Make a database as docs/how-to/postgresql.md says, or set the server's"
     " parameter that the message names.",
     "database-url-invalid": "Write `postgresql://user@host:port/database`, or"

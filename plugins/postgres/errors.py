@@ -17,11 +17,12 @@ RETRIED = frozenset({"40001", "40P01"})
 """A transaction that PostgreSQL chose to abort; the same one may succeed at once."""
 _BUSY = frozenset({"55P03"})
 _FULL = frozenset({"53100"})
+_NO_DATABASE = "3D000"
 _REASONS: Mapping[str, str] = {
     "08": "the connection failed",
     "25006": "it is read-only",
     "28": "access is denied",
-    "3D000": "there is no such database",
+    _NO_DATABASE: "there is no such database",
     "42501": "a right is missing",
     "53": "the server lacks resources",
     "57P01": "the server ended the connection",
@@ -39,6 +40,11 @@ def sqlstate(error: BaseException | None) -> str:
         return sqlstate(error.orig)
     fields = error.args[0] if error is not None and error.args else None
     return str(fields.get("C", "")) if isinstance(fields, dict) else ""
+
+
+def is_missing_database(error: BaseException | None) -> bool:
+    """Whether the server has no database of the name."""
+    return sqlstate(error) == _NO_DATABASE
 
 
 def is_lost(error: BaseException | None) -> bool:

@@ -4,6 +4,12 @@
 -- stopped or is dead. All locks of a unit are taken in one order: fences, work, offsets, states by key, journals,
 -- tails. Nothing here notifies: notifying commits wait for each other.
 
+-- What was chosen when the database was made. The store's id is new after each restore, so that readers of its
+-- records notice it.
+CREATE TABLE meta (
+  one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row), partitions integer NOT NULL,
+  store_id uuid NOT NULL DEFAULT gen_random_uuid());
+
 CREATE TABLE groups (name text PRIMARY KEY, generation bigint NOT NULL);
 CREATE TABLE members (
   consumer text, member text, beat_at bigint NOT NULL, ttl_ms bigint NOT NULL,

@@ -1,6 +1,8 @@
 -- Functions that statements of features use. Documents are canonical JSON texts; paths are JSON lists of the names of
 -- members and the numbers of elements. Order keys are those of host/domain/order_keys.py.
 
+GRANT USAGE ON SCHEMA cordbox_functions TO PUBLIC;  -- the roles of nodes, once they can connect
+
 CREATE FUNCTION number_key(value text, bits integer) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
   parts text[];
@@ -106,8 +108,9 @@ CREATE FUNCTION json_field(document text, path text) RETURNS text LANGUAGE sql I
   FROM json_at(document, path) found
 $$;
 
--- Counts the bytes of rows, as their text, that a transaction adds to the tables of a node.
-CREATE FUNCTION count_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Counts the bytes of rows, as their text, that a transaction adds to the tables of a node. It has its owner's
+-- rights, because nodes may not have that of set_config, by which a statement could change its role.
+CREATE FUNCTION count_bytes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   more bigint := coalesce(nullif(current_setting('cordbox.bytes', true), ''), '0')::bigint;
 BEGIN
@@ -120,4 +123,39 @@ BEGIN
   PERFORM set_config('cordbox.bytes', more::text, true);
   RETURN NULL;
 END
-$$
+$$;
+
+-- Makes the schema of a node, and a role without login that owns it and may be taken on by the host that asks. A
+-- host takes it on for each transaction on the node's tables, and has no right of it otherwise.
+CREATE FUNCTION make_node_schema(name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  role_name text := 'cordbox_' || name;
+  role_found pg_roles;
+  owner_found text;
+BEGIN
+  IF name !~ '^[a-z]{1,20}[0-9]{0,6}_[0-9a-f]{12}$' THEN
+    RAISE EXCEPTION 'schema % is none of a node', quote_literal(name) USING ERRCODE = 'CB003';
+  END IF;
+  SELECT * INTO role_found FROM pg_roles WHERE rolname = role_name;
+  IF NOT FOUND THEN
+    BEGIN
+      EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+      NULL;  -- another database of the server has a node of this name
+    END;
+  ELSIF role_found.rolcanlogin OR role_found.rolsuper OR role_found.rolcreaterole OR role_found.rolbypassrls THEN
+    RAISE EXCEPTION 'role % is none of a node: it may log in, or has rights of its own', role_name
+      USING ERRCODE = 'CB003';
+  END IF;
+  EXECUTE format('GRANT %I TO %I', role_name, current_user);
+  EXECUTE format('GRANT %I TO %I', role_name, session_user);
+  SELECT nspowner::regrole::text INTO owner_found FROM pg_namespace WHERE nspname = name;
+  IF owner_found IS NULL THEN
+    EXECUTE format('CREATE SCHEMA %I AUTHORIZATION %I', name, role_name);
+  ELSIF owner_found <> role_name THEN
+    RAISE EXCEPTION 'schema % belongs to %, expected %', name, owner_found, role_name USING ERRCODE = 'CB003';
+  END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION make_node_schema(text) FROM PUBLIC;

@@ -17,7 +17,7 @@ def lock_roster(session: Session, group: str) -> EpochMs:
     return EpochMs(now)
 
 
-def load_roster(session: Session, group: str) -> GroupAssignment:
+def load_roster(session: Session, group: str, partitions: int) -> GroupAssignment:
     """The assignment of a group; empty if it has never had a member."""
     found = session.run("SELECT generation FROM groups WHERE name = :g", g=group)
     pulses = session.run("SELECT member, beat_at, ttl_ms FROM members WHERE consumer = :g", g=group)
@@ -27,6 +27,7 @@ def load_roster(session: Session, group: str) -> GroupAssignment:
         generation=found[0][0] if found else 0,
         pulses={m: Heartbeat(beat_at=EpochMs(at), ttl_ms=ttl) for m, at, ttl in pulses},
         owners={n: Ownership(member=m, epoch=e) for n, m, e in owners},
+        partitions=partitions,
     )
 
 

@@ -5,7 +5,6 @@ from host.keys.master import derived_key, fresh_parameters
 from host.ports.clock import Entropy
 from host.ports.database import Schema
 from plugins.postgres.connections import Access, Session, Sessions
-from plugins.postgres.functions import make_schema
 
 KEYS = "cordbox_keys"
 TABLES = Schema(
@@ -27,11 +26,10 @@ class MasterKeyRows:
         entropy: gives salts.
 
     Raises:
-        StorageError: the table cannot be made or used.
+        StorageError: the table cannot be used.
     """
 
     def __init__(self, access: Access, *, passphrase: str, entropy: Entropy) -> None:
-        make_schema(access, KEYS, TABLES)
         self._sessions = Sessions(access.within(KEYS))
         self._passphrase = passphrase
         self._entropy = entropy

@@ -10,7 +10,7 @@ from typing import Any
 from host.database.schema_versions import Conversion
 from host.ports.database import Schema
 from plugins.postgres.database import make_tables
-from plugins.postgres.functions import FUNCTIONS
+from plugins.postgres.tables import FUNCTIONS
 from plugins.postgres.vaults import NodeKind, with_counts
 
 VARIABLE = "schema"
@@ -18,7 +18,9 @@ VARIABLE = "schema"
 _HEAD = """\
 -- The {called} of a virtual node: schema {prefix}_<short hash in lower case>.
 -- Run it in the database of the cluster, with psql -v schema={prefix}_0123456789ab -f FILE.
--- The host does the same at the first use, unless it finds the schema made."""
+-- The host does the same at the first use, unless it finds the schema made.
+-- The tables belong to a role of the node, which cannot log in.
+\\set role cordbox_ :schema"""
 
 
 def node_sql(kind: NodeKind, schemas: Sequence[Schema]) -> str:
@@ -42,9 +44,10 @@ def node_sql(kind: NodeKind, schemas: Sequence[Schema]) -> str:
 
 
 def _of_psql(statement: str) -> str:
-    """The name of the schema as the variable."""
+    """The name of the schema as the variable; the schema is made with its role, by a function."""
     if statement.startswith("CREATE SCHEMA"):
-        return f'CREATE SCHEMA IF NOT EXISTS :"{VARIABLE}"'
+        made = f"SELECT {FUNCTIONS}.make_node_schema(:'{VARIABLE}')"
+        return f'{made};\nSET LOCAL ROLE :"role"'
     if statement.startswith("SET LOCAL search_path"):
         return f'SET LOCAL search_path = :"{VARIABLE}", {FUNCTIONS}'
     return statement

@@ -14,13 +14,19 @@ from host.ports.vaults import VaultRegister
 from host.settings import HostSettings
 from plugins.postgres.address import parse_address
 from plugins.postgres.connections import Access, Session, Sessions, tls_context
-from plugins.postgres.cpi_files import CpiRows
-from plugins.postgres.database import PostgresDatabase
-from plugins.postgres.functions import make_functions
+from plugins.postgres.cpi_files import FILES, CpiRows
+from plugins.postgres.cpi_files import TABLES as CPI_TABLES
+from plugins.postgres.database import REVISION_SCHEMA, PostgresDatabase
+from plugins.postgres.database import SCHEMA as CLUSTER
+from plugins.postgres.functions import FUNCTIONS_SCHEMA
 from plugins.postgres.hints import PostgresHints
-from plugins.postgres.master_keys import MasterKeyRows
+from plugins.postgres.master_keys import KEYS, MasterKeyRows
+from plugins.postgres.master_keys import TABLES as KEY_TABLES
 from plugins.postgres.node_sql import node_sql
-from plugins.postgres.store import PostgresStore, make_tables
+from plugins.postgres.roles import check_host_role
+from plugins.postgres.store import FLOWS, PostgresStore
+from plugins.postgres.store import SCHEMA as FLOW
+from plugins.postgres.tables import FUNCTIONS, check_tables
 from plugins.postgres.vaults import UNIQUENESS, VAULT, NodeSchemas
 
 _MAJOR_MIN = 15
@@ -97,10 +103,12 @@ class PostgresStorage:
     def __init__(self, settings: HostSettings) -> None:
         self._access = access_of(settings)
         check_database(self._access)
-        make_functions(self._access)
+        check_host_role(self._access)
+        check_tables(self._access, FUNCTIONS, (FUNCTIONS_SCHEMA,))
 
     def open_database(self, schemas: Sequence[Schema]) -> PostgresDatabase:
-        return PostgresDatabase.open(self._access, schemas)
+        check_tables(self._access, CLUSTER, (*schemas, REVISION_SCHEMA))
+        return PostgresDatabase(self._access)
 
     def open_vaults(
         self,
@@ -131,13 +139,18 @@ class PostgresStorage:
         return node_sql(UNIQUENESS, schemas)
 
     def open_cpi_files(self) -> CpiRows:
+        check_tables(self._access, FILES, (CPI_TABLES,))
         return CpiRows(self._access)
 
 
 def open_flow_store(settings: HostSettings) -> FlowStore:
-    """The flow store, with its tables."""
+    """The flow store.
+
+    Raises:
+        TablesNotReadyError: its tables are missing or older.
+    """
     access = access_of(settings)
-    make_tables(access)
+    check_tables(access, FLOW, (FLOWS,))
     return PostgresStore(access, hints=PostgresHints(access))
 
 
@@ -147,5 +160,7 @@ def open_key_store(
     """Keys in the registers, wrapped under the master key of the cluster's passphrase."""
     file = settings.master_passphrase_file
     assert file is not None  # noqa: S101  # the settings refuse `database_url` without it
-    masters = MasterKeyRows(access_of(settings), passphrase=read_secret(file), entropy=entropy)
+    access = access_of(settings)
+    check_tables(access, KEYS, (KEY_TABLES,))
+    masters = MasterKeyRows(access, passphrase=read_secret(file), entropy=entropy)
     return SoftKeyStore(database, masters=masters, clock=clock, entropy=entropy)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from host.adapters.commit_notices import CommitNotices
 from host.adapters.group_assignment import GroupAssignment
-from host.adapters.partitions import committed_by
+from host.adapters.partitions import PARTITIONS, committed_by
 from host.domain.accounts import Discrepancy
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
@@ -28,9 +28,9 @@ from plugins.postgres.accounts import CORRECT, CORRECT_JOURNALS, RECOUNT, discre
 from plugins.postgres.connections import Access, Session, Sessions
 from plugins.postgres.database_time import DatabaseTime
 from plugins.postgres.errors import RETRIED, sqlstate
-from plugins.postgres.functions import make_schema
 from plugins.postgres.groups import load_roster, lock_roster, save_roster
 from plugins.postgres.store_reads import StoreReads
+from plugins.postgres.tables import make_schema
 from plugins.postgres.unit_arguments import arguments_of
 
 T = TypeVar("T")
@@ -90,9 +90,9 @@ class PostgresStore(StoreReads):
         self._notices.start()
 
     def commit(self, unit: Unit) -> None:
-        said, values = arguments_of(unit)
+        said, values = arguments_of(unit, self._partitions)
         self._write(lambda session: self._commit(session, said, values))
-        self._notices.committed(committed_by(unit))
+        self._notices.committed(committed_by(unit, self._partitions))
         if next(self._commits) % _COMMITS_PER_FOLD == 0:
             self._fold()
 
@@ -146,7 +146,7 @@ class PostgresStore(StoreReads):
     def members(self, group: str) -> Sequence[Membership]:
         def look(session: Session) -> GroupAssignment:
             with session.transaction(_READ_ONE_STATE):
-                return load_roster(session, group)
+                return load_roster(session, group, self._partitions)
 
         roster = self._sessions.read(look)
         return [roster.membership(member) for member in sorted(roster.pulses)]
@@ -196,7 +196,7 @@ class PostgresStore(StoreReads):
                 now = lock_roster(session, group)
                 if self._clock is not None:
                     now = EpochMs(self._time.steady_ms())
-                before = load_roster(session, group)
+                before = load_roster(session, group, self._partitions)
                 after = change(before, now)
                 save_roster(session, before, after)
                 return before, after
@@ -221,11 +221,21 @@ class PostgresStore(StoreReads):
         )
 
 
-def make_tables(access: Access) -> None:
+def make_tables(access: Access, *, partitions: int = PARTITIONS) -> None:
     """Create or migrate the tables of the flow store; of several processes, one at a time does.
+
+    Args:
+        access: the owner's.
+        partitions: of new tables; those of older ones stay.
 
     Raises:
         SchemaTooNewError: a newer release has written the database.
         StorageError: the database cannot be written.
     """
-    make_schema(access, SCHEMA, FLOWS)
+
+    def choose(session: Session) -> None:
+        session.run(
+            "INSERT INTO meta (partitions) VALUES (:n) ON CONFLICT DO NOTHING", n=partitions
+        )
+
+    make_schema(access, SCHEMA, FLOWS, then=choose)

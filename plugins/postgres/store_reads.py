@@ -5,7 +5,6 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-from host.adapters.partitions import PARTITIONS
 from host.domain.accounts import NOTHING, Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
@@ -56,11 +55,16 @@ class StoreReads:
     Args:
         sessions: connections to the database; closed with the store.
         time: the store's time.
+
+    Raises:
+        StorageError: the database cannot be used.
     """
 
     def __init__(self, sessions: Sessions, time: TwoClocks) -> None:
         self._sessions = sessions
         self._time = time
+        ((partitions,),) = self._read("SELECT partitions FROM meta")
+        self._partitions = int(partitions)
 
     @property
     def time(self) -> TwoClocks:
@@ -68,7 +72,7 @@ class StoreReads:
 
     @property
     def partitions(self) -> int:
-        return PARTITIONS
+        return self._partitions
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         rows = self._read(

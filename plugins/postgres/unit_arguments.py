@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from host.adapters.partitions import place_of, queue_of, target_of
+from host.adapters.partitions import PARTITIONS, place_of, queue_of, target_of
 from host.domain.accounts import Charge
 from host.domain.ids import EpochMs
 from host.ports.bus import NewRecord
@@ -16,7 +16,7 @@ from host.ports.units import Consumed, JournalRow, Unit
 _encode = msgspec.json.Encoder().encode
 
 
-def arguments_of(unit: Unit) -> tuple[str, Sequence[bytes]]:
+def arguments_of(unit: Unit, partitions: int = PARTITIONS) -> tuple[str, Sequence[bytes]]:
     """The unit as JSON, and its values, to which the JSON refers by their numbers from 1.
 
     Everything that takes a lock is sorted, so that units do not wait for each other in a circle.
@@ -38,14 +38,17 @@ def arguments_of(unit: Unit) -> tuple[str, Sequence[bytes]]:
             for d in sorted(unit.done, key=lambda d: d.positions)
         ],
         "consumed": [_consumed(c) for c in sorted(unit.consumed, key=_consumed_place)],
-        "states": [_state(s, values) for s in sorted(unit.states, key=lambda s: s.key)],
+        "states": [_state(s, values, partitions) for s in sorted(unit.states, key=lambda s: s.key)],
         "journal": [_journal(r, values) for r in sorted(unit.journal, key=lambda r: r.flow_id)],
         "passed": [
             {"f": p.flow_id, "charge": _charge(p.charge)}
             for p in sorted(unit.passed, key=lambda p: p.flow_id)
         ],
         "forget": sorted(unit.forget),
-        "records": [_record(r, values) for r in sorted(unit.records, key=_tail)],
+        "records": [
+            _record(r, values, partitions)
+            for r in sorted(unit.records, key=lambda r: _tail(r, partitions))
+        ],
     }
     return _encode({name: rows for name, rows in found.items() if rows}).decode(), values
 
@@ -73,7 +76,7 @@ def _consumed(consumed: Consumed) -> dict[str, Any]:
     }
 
 
-def _state(write: StateWrite, values: list[bytes]) -> dict[str, Any]:
+def _state(write: StateWrite, values: list[bytes], partitions: int) -> dict[str, Any]:
     said: dict[str, Any] = {"k": write.key}
     if write.expected is not None:
         said["x"] = write.expected
@@ -83,7 +86,7 @@ def _state(write: StateWrite, values: list[bytes]) -> dict[str, Any]:
     if write.due_at is not None:
         said["due"] = write.due_at
     if write.place is not None:
-        place = place_of(write.place)
+        place = place_of(write.place, partitions)
         said |= {"g": place.group, "p": place.partition}
     if write.charge is not None:
         said["charge"] = _charge(write.charge)
@@ -114,23 +117,23 @@ def _journal(row: JournalRow, values: list[bytes]) -> dict[str, Any]:
     return said
 
 
-def _tail(record: NewRecord) -> tuple[bool, str, int]:
+def _tail(record: NewRecord, partitions: int) -> tuple[bool, str, int]:
     """Work first, in the unit's order; logs by the tail that they lock."""
     if record.node is not None:
         return False, "", 0
-    target = target_of(record)
+    target = target_of(record, partitions)
     return True, target.topic, target.partition
 
 
-def _record(record: NewRecord, values: list[bytes]) -> dict[str, Any]:
+def _record(record: NewRecord, values: list[bytes], partitions: int) -> dict[str, Any]:
     said: dict[str, Any] = {"k": record.key, "v": _number(values, record.value)}
     if record.node is not None:
-        queue = queue_of(record)
+        queue = queue_of(record, partitions)
         said |= {"t": queue.topic, "p": queue.partition, "n": queue.node}
         if record.peer is not None:
             said["peer"] = record.peer
         return said
-    target = target_of(record)
+    target = target_of(record, partitions)
     said |= {"t": target.topic, "p": target.partition}
     if record.owner is not None:
         said["owner"] = record.owner

@@ -22,7 +22,7 @@ from plugins.postgres.database import run_again, upgrade
 from plugins.postgres.dialect import NAME
 from plugins.postgres.engine import EngineSessions
 from plugins.postgres.errors import translated
-from plugins.postgres.functions import FUNCTIONS
+from plugins.postgres.tables import FUNCTIONS
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ _COUNTED = (
     " FROM node_bytes"
 )
 _FIND = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+_MAKE = f"SELECT {FUNCTIONS}.make_node_schema(%s)"
 _COUNT = "UPDATE node_bytes SET held = held + %s"
 _OWN = (
     "CREATE TABLE node_bytes (held bigint NOT NULL)",
@@ -63,6 +64,10 @@ class NodeKind:
         """The schema of PostgreSQL; short hashes are hexadecimal digits."""
         return f"{self.prefix}_{node.lower()}"
 
+    def role(self, node: ShortHash) -> str:
+        """The role without login that owns the schema, and has no other right."""
+        return f"cordbox_{self.schema(node)}"
+
 
 VAULT = NodeKind(called="vault", prefix="vault", account=Account.VAULT)
 UNIQUENESS = NodeKind(
@@ -73,7 +78,9 @@ UNIQUENESS = NodeKind(
 class NodeSchemas:
     """One kind of database of all nodes: the port `VaultAccess`. Thread-safe.
 
-    Transactions of one node wait for each other, those of different nodes do not.
+    All statements on a node's tables run under the role of that node: they cannot reach another's,
+    nor the tables of the host. Transactions of one node wait for each other, those of different
+    nodes do not.
 
     Args:
         kind: which databases.
@@ -108,10 +115,9 @@ class NodeSchemas:
     @contextmanager
     def read(self, short_hash: ShortHash) -> Iterator[Connection]:
         self._prepare(short_hash)
-        path = self._search_path(short_hash)
         with (
             translated(self._place),
-            self._engine.reading(search_path=path) as connection,
+            self._engine.reading(within=self._within(short_hash)) as connection,
         ):
             yield connection
 
@@ -159,13 +165,13 @@ class NodeSchemas:
 
     @contextmanager
     def _written(self, short_hash: ShortHash) -> Iterator[Connection]:
-        name = self._kind.schema(short_hash)
-        path = self._search_path(short_hash)
-        with self._engine.writing(f"cordbox {name}", search_path=path) as connection:
+        lock = f"cordbox {self._kind.schema(short_hash)}"
+        with self._engine.writing(lock, within=self._within(short_hash)) as connection:
             yield connection
 
-    def _search_path(self, short_hash: ShortHash) -> str:
-        return f"{self._kind.schema(short_hash)}, {FUNCTIONS}"
+    def _within(self, short_hash: ShortHash) -> str:
+        path = f"{self._kind.schema(short_hash)}, {FUNCTIONS}"
+        return f"SET LOCAL search_path = {path}; SET LOCAL ROLE {self._kind.role(short_hash)}"
 
     def _prepare(self, short_hash: ShortHash) -> None:
         """Make or migrate the node's schema, at the first use by this process.
@@ -189,6 +195,8 @@ class NodeSchemas:
                     f" {self._place} has no schema {name}",
                     database=self._place,
                 )
+            connection.exec_driver_sql(_MAKE, (name,))
+            connection.exec_driver_sql(f"SET LOCAL ROLE {self._kind.role(short_hash)}")
             upgrade(connection, name, with_counts(self._schemas), place=self._place)
         if not was_made:
             self._register.note_made(short_hash)

@@ -44,9 +44,9 @@ def _postgres_schema(
     request: pytest.FixtureRequest, schemas: Sequence[Schema]
 ) -> AbstractContextManager[SqlDatabase]:
     access = request.getfixturevalue("postgres_database")
-    from plugins.postgres.database import PostgresDatabase  # of an extra
+    from tests.support.postgres import opened_database  # of an extra
 
-    return PostgresDatabase.open(access, schemas)
+    return opened_database(access, schemas)
 
 
 def _bytes_max(_node: ShortHash) -> int:
@@ -99,8 +99,10 @@ def _folder_of_files(request: pytest.FixtureRequest) -> Iterator[CpiFiles]:
 @contextmanager
 def _postgres_files(request: pytest.FixtureRequest) -> Iterator[CpiFiles]:
     access = request.getfixturevalue("postgres_database")
-    from plugins.postgres.cpi_files import CpiRows  # of an extra
+    from plugins.postgres.cpi_files import FILES, TABLES, CpiRows  # of an extra
+    from plugins.postgres.tables import make_schema
 
+    make_schema(access, FILES, TABLES)
     files = CpiRows(access, kept_seconds=0)
     yield files
     files.close()

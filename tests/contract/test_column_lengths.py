@@ -182,10 +182,10 @@ def test_the_longest_value_is_stored_in_every_column_and_read_back(table, tmp_pa
 
 
 def test_the_longest_values_are_stored_in_postgresql(postgres_database):
-    from plugins.postgres.database import PostgresDatabase  # of an extra
+    from tests.support.postgres import opened_database  # of an extra
 
     schemas = (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)
-    with PostgresDatabase.open(postgres_database, schemas) as database:
+    with opened_database(postgres_database, schemas) as database:
         for table in TABLES:
             with pytest.raises(_Undone):
                 database.transact(_write_and_undo(table))

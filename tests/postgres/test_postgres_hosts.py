@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.killable_host import ALICE, BOB, KillableHost, make_packages
-from tests.support.postgres import OWNER, PostgresServer
+from tests.support.postgres import PostgresServer
 
 Start = Callable[[str], KillableHost]
 
@@ -15,12 +15,7 @@ Start = Callable[[str], KillableHost]
 @pytest.fixture
 def start(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Start]:
     """Starts hosts by their names, each with a data directory of its own."""
-    database = postgres_server.new_database(is_durable=True).address.database
-    password, passphrase = tmp_path / "database-password", tmp_path / "passphrase"
-    password.write_text(f"{postgres_server.password}\n")
-    passphrase.write_text("the same on all hosts\n")
-    for secret in (password, passphrase):
-        secret.chmod(0o600)
+    cluster = postgres_server.new_cluster(tmp_path)
     with ExitStack() as stack:
 
         def started(name: str) -> KillableHost:
@@ -28,13 +23,7 @@ def start(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Start]:
             host = KillableHost(
                 tmp_path / name,
                 ("--workers", "combined"),
-                environment={
-                    "CORDBOX_DATABASE_URL": f"postgresql://{OWNER}@127.0.0.1"
-                    f":{postgres_server.port}/{database}",
-                    "CORDBOX_DATABASE_PASSWORD_FILE": str(password),
-                    "CORDBOX_MASTER_PASSPHRASE_FILE": str(passphrase),
-                    "CORDBOX_HOST_NAME": name,
-                },
+                environment={**cluster.environment, "CORDBOX_HOST_NAME": name},
             )
             host.start()
             stack.callback(host.kill)

@@ -53,6 +53,7 @@ from tests.services.test_entity_queries import (  # noqa: F401  # run here too
     test_like_of_what_is_no_text,
     test_wrong_parameters_are_refused_by_name,
 )
+from tests.support.postgres import opened_database
 
 _NUMBERS = count(1)
 
@@ -86,7 +87,7 @@ def vaults(database_of_vaults: Access) -> Iterator[NodeSchemas]:
 def database(database_of_vaults: Access) -> Iterator[PostgresDatabase]:
     """For queries of the ledger."""
     schemas = [Schema(name="states", metadata=STATES.metadata)]
-    with PostgresDatabase.open(database_of_vaults, schemas, name="ledger_states") as opened:
+    with opened_database(database_of_vaults, schemas, name="ledger_states") as opened:
         yield opened
 
 

@@ -12,13 +12,14 @@ from host.runtime.plugin_loading import make_plugin_manager
 from host.settings.errors import SettingsInvalidError
 from plugins.postgres.address import DatabaseUrlError, parse_address
 from plugins.postgres.connections import Access
-from plugins.postgres.master_keys import MasterKeyRows
+from plugins.postgres.master_keys import KEYS, TABLES, MasterKeyRows
 from plugins.postgres.storage import (
     DatabaseUnsuitableError,
     PostgresStorage,
     access_of,
     check_database,
 )
+from plugins.postgres.tables import make_schema
 from tests.support.hosts import settings_of
 from tests.support.postgres import PostgresServer
 
@@ -131,11 +132,18 @@ def test_a_database_that_orders_texts_otherwise_is_refused(
         PostgresStorage(settings)
 
 
-def test_hosts_derive_one_master_key_from_one_passphrase(postgres_database: Access) -> None:
+@pytest.fixture
+def with_salts(postgres_database: Access) -> Access:
+    """A database with the table of salts."""
+    make_schema(postgres_database, KEYS, TABLES)
+    return postgres_database
+
+
+def test_hosts_derive_one_master_key_from_one_passphrase(with_salts: Access) -> None:
     made: list[MasterKeyRows] = []
 
     def opened(passphrase: str) -> MasterKeyRows:
-        rows = MasterKeyRows(postgres_database, passphrase=passphrase, entropy=SystemEntropy())
+        rows = MasterKeyRows(with_salts, passphrase=passphrase, entropy=SystemEntropy())
         made.append(rows)
         return rows
 
@@ -153,8 +161,8 @@ def test_hosts_derive_one_master_key_from_one_passphrase(postgres_database: Acce
         rows.close()
 
 
-def test_no_key_is_in_the_database(postgres_database: Access) -> None:
-    rows = MasterKeyRows(postgres_database, passphrase="a secret", entropy=SystemEntropy())
+def test_no_key_is_in_the_database(with_salts: Access) -> None:
+    rows = MasterKeyRows(with_salts, passphrase="a secret", entropy=SystemEntropy())
     key = rows.make(1)
     ((stored,),) = rows._sessions.read(
         lambda session: session.run("SELECT parameters FROM master_salt")

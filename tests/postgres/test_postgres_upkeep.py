@@ -1,73 +1,175 @@
 """`cordbox database`: making, migrating and looking at the tables that hosts share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from pg8000.exceptions import DatabaseError
 
 from host.cli import root
+from host.database.schema_versions import SchemaTooNewError
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+from host.settings import HostSettings
+from plugins.postgres.connections import Session
+from plugins.postgres.errors import CONNECTION_ERRORS, sqlstate
+from plugins.postgres.roles import RoleUnsuitableError
+from plugins.postgres.storage import PostgresStorage, access_of, open_flow_store
+from plugins.postgres.tables import TablesNotReadyError
+from tests.support.hosts import settings_of
 from tests.support.postgres import OWNER, PostgresServer
 
 Run = Callable[..., Result]
+_NUMBERS = count(1)
 
 
 @pytest.fixture
-def cordbox(
-    tmp_path: Path, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> Run:
-    """Runs a command with settings that name an empty database."""
-    database = postgres_server.new_database(is_durable=True).address.database
+def database() -> str:
+    """The name of a database that is not there yet."""
+    return f"made_{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, postgres_server: PostgresServer, database: str) -> HostSettings:
     for name, text in (("password", postgres_server.password), ("phrase", "p")):
         (tmp_path / name).write_text(f"{text}\n")
         (tmp_path / name).chmod(0o600)
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        f'database_url = "postgresql://{OWNER}@127.0.0.1:{postgres_server.port}/{database}"\n'
+    url = f"postgresql://upkeep_host@127.0.0.1:{postgres_server.port}/{database}"
+    (tmp_path / "settings.toml").write_text(
+        f'database_url = "{url}"\n'
         f'database_password_file = "{tmp_path / "password"}"\n'
         f'master_passphrase_file = "{tmp_path / "phrase"}"\n'
     )
+    return settings_of(
+        tmp_path,
+        database_url=url,
+        database_password_file=tmp_path / "password",
+        master_passphrase_file=tmp_path / "phrase",
+    )
+
+
+@pytest.fixture
+def cordbox(tmp_path: Path, settings: HostSettings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command with the settings; as an administrator, if it is `init` or `migrate`."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Result:
-        return CliRunner().invoke(root, ["database", *words, "--settings", str(file)])
+        by = ("--administrator", OWNER, "--administrator-password-file", str(tmp_path / "password"))
+        options = (
+            "--settings",
+            str(tmp_path / "settings.toml"),
+            *(() if words[0] == "check" else by),
+        )
+        return CliRunner().invoke(root, ["database", *words, *options])
 
-    run.database = database  # type: ignore[attr-defined]
     return run
 
 
-def test_tables_are_missing_until_they_are_made_and_older_until_they_are_migrated(
-    cordbox: Run, postgres_server: PostgresServer
+@pytest.fixture
+def host(cordbox: Run, settings: HostSettings) -> Iterator[Session]:
+    """A connection as hosts have it, to a database that was made."""
+    made = cordbox("init", "--partitions", "5")
+    assert made.exit_code == 0, made.output
+    session = Session(access_of(settings))
+    yield session
+    session.close()
+
+
+def test_a_database_is_made_once_and_migrated_where_it_is_older(
+    cordbox: Run, settings: HostSettings, postgres_server: PostgresServer, database: str
 ) -> None:
-    empty = cordbox("check")
-    assert (empty.exit_code, empty.output.count("missing, this release has version")) == (
-        1,
-        len(empty.output.splitlines()),
+    assert "cannot be used" in str(cordbox("check").exception)
+    assert (
+        cordbox("init", "--partitions", "5").output == "the database is made, with 5 partitions\n"
     )
-    assert cordbox("migrate").exit_code == 0
+    assert "has tables of Cordbox already" in str(cordbox("init").exception)
     made = cordbox("check")
     assert made.exit_code == 0, made.output
     assert "cordbox_flow  flows: version 1" in made.output
     assert cordbox("migrate").exit_code == 0
-    postgres_server.execute(
-        "UPDATE cordbox_flow.schema_version SET version = 99",
-        database=cordbox.database,  # type: ignore[attr-defined]
-    )
+    store = open_flow_store(settings)
+    assert store.partitions == 5
+    store.close()
+    change = "UPDATE cordbox_flow.schema_version SET version = {}"
+    postgres_server.execute(change.format(99), database)
     newer = cordbox("check", "--output", "json")
     assert newer.exit_code == 1
     flows = {"place": "cordbox_flow", "name": "flows", "stored": 99, "known": 1}
     assert flows in json.loads(newer.output)
-    refused = cordbox("migrate")
-    assert refused.exit_code != 0
-    assert "this release knows versions up to 1" in str(refused.exception)
+    assert "this release knows versions up to 1" in str(cordbox("migrate").exception)
+    with pytest.raises(SchemaTooNewError, match="flows have version 99"):
+        open_flow_store(settings)
+    postgres_server.execute(change.format(0), database)
+    with pytest.raises(TablesNotReadyError, match="run `cordbox database migrate`"):
+        open_flow_store(settings)
+
+
+def test_a_host_refuses_a_database_that_was_not_made(
+    settings: HostSettings, postgres_server: PostgresServer, database: str
+) -> None:
+    with suppress(DatabaseError):  # another test has made it
+        postgres_server.execute(
+            f"CREATE ROLE upkeep_host LOGIN NOINHERIT PASSWORD '{postgres_server.password}'"
+        )
+    postgres_server.execute(f"CREATE DATABASE {database} TEMPLATE template0")
+    with pytest.raises(TablesNotReadyError, match="run `cordbox database init`"):
+        open_flow_store(settings)
+
+
+def test_a_host_works_with_the_rights_of_its_role(host: Session, settings: HostSettings) -> None:
+    storage = PostgresStorage(settings)
+    registers = storage.open_database(CLUSTER_SCHEMAS)
+    assert registers.revision() == 0
+    registers.close()
+    for refused in (
+        "CREATE SCHEMA other",
+        "CREATE TABLE cordbox_cluster.other (a integer)",
+        "CREATE TEMPORARY TABLE other (a integer)",
+        "DROP TABLE cordbox_flow.states",
+        "TRUNCATE cordbox_flow.states",
+        "UPDATE cordbox_flow.schema_version SET version = 1",
+        "CREATE ROLE other",
+        "SET ROLE cordbox_owner",
+        "SELECT cordbox_functions.make_node_schema('cordbox_flow')",
+    ):
+        with pytest.raises(CONNECTION_ERRORS) as error:
+            host.simple(refused)
+        assert sqlstate(error.value) in ("42501", "CB003"), refused
+
+
+@pytest.mark.parametrize(
+    ("right", "message"),
+    [
+        ("SUPERUSER", "is a superuser"),
+        ("CREATEROLE", "may make roles"),
+        ("BYPASSRLS", "bypasses row security"),
+        ("INHERIT", "has the rights of all nodes at once"),
+    ],
+)
+def test_a_host_does_not_start_with_a_role_that_may_do_more(
+    host: Session, settings: HostSettings, postgres_server: PostgresServer, right: str, message: str
+) -> None:
+    taken = "NOINHERIT" if right == "INHERIT" else f"NO{right}"
+    postgres_server.execute(f"ALTER ROLE upkeep_host {right}")
+    try:
+        with pytest.raises(RoleUnsuitableError, match=message):
+            PostgresStorage(settings)
+    finally:
+        postgres_server.execute(f"ALTER ROLE upkeep_host {taken}")
 
 
 def test_settings_without_a_database_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for word in ("check", "migrate"):
-        refused = CliRunner().invoke(root, ["database", word])
+    for words in (
+        ("check",),
+        ("migrate", "--administrator", "a"),
+        ("init", "--administrator", "a"),
+    ):
+        refused = CliRunner().invoke(root, ["database", *words])
         assert refused.exit_code == 2
         assert "database_url is not set" in refused.output

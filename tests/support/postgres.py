@@ -11,20 +11,30 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
 
+from host.ports.database import Schema
+from host.ports.storage import Administrator
+from host.runtime.plugin_loading import declared_settings
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+from host.settings import HostSettings, load_settings
 from plugins.postgres.address import DatabaseAddress
 from plugins.postgres.connections import Access, Session
+from plugins.postgres.database import SCHEMA as REGISTERS
+from plugins.postgres.database import PostgresDatabase
 from plugins.postgres.errors import CONNECTION_ERRORS
+from plugins.postgres.functions import make_functions
 from plugins.postgres.store import SCHEMA, make_tables
+from plugins.postgres.upkeep import PostgresUpkeep
 
-OWNER = "cordbox_owner"
+OWNER, HOST = "superuser", "cordbox_host"
 _STARTS_MAX = 3
 MISSING = "PostgreSQL's server programs are not installed here"
 
@@ -36,6 +46,15 @@ def server_programs() -> Path | None:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A database that hosts share, and how they are told of it."""
+
+    name: str
+    environment: Mapping[str, str]
+    settings: HostSettings
 
 
 class PostgresServer:
@@ -100,6 +119,36 @@ class PostgresServer:
             self.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
         return self.access(name)
 
+    def new_cluster(self, folder: Path, *, is_durable: bool = True, partitions: int = 8) -> Cluster:
+        """Make a database for hosts, as `cordbox database init` does.
+
+        Args:
+            folder: gets the files of the password and of the passphrase.
+            is_durable: whether commits wait for the disk, without which hosts refuse to start.
+            partitions: of every topic.
+        """
+        name = f"cluster_{next(self._numbers)}"
+        environment = {"CORDBOX_DATABASE_URL": f"postgresql://{HOST}@127.0.0.1:{self.port}/{name}"}
+        for setting, secret in (
+            ("DATABASE_PASSWORD", self.password),
+            ("MASTER_PASSPHRASE", "the same on all hosts"),
+        ):
+            file = folder / setting.lower()
+            file.write_text(f"{secret}\n")
+            file.chmod(0o600)
+            environment[f"CORDBOX_{setting}_FILE"] = str(file)
+        settings = load_settings(
+            options={"data_dir": folder},
+            file=None,
+            environment=environment,
+            declare=declared_settings,
+        )
+        by = Administrator(name=OWNER, password=self.password)
+        PostgresUpkeep(settings).init(CLUSTER_SCHEMAS, by=by, partitions=partitions)
+        if not is_durable:
+            self.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        return Cluster(name=name, environment=environment, settings=settings)
+
     def execute(self, sql: str, database: str = "postgres") -> None:
         """Execute a statement as the owner."""
         session = Session(self.access(database))
@@ -141,6 +190,20 @@ def _other_user() -> pwd.struct_passwd:
         return pwd.getpwnam("nobody")
 
 
+def opened_database(
+    access: Access, schemas: Sequence[Schema], *, name: str = REGISTERS
+) -> PostgresDatabase:
+    """A database of registers in a schema of PostgreSQL, whose tables are made if they are missing."""
+    make_functions(access)
+    database = PostgresDatabase(access, name=name)
+    try:
+        database.make_tables(schemas)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """A server for the block; skips the test where the machine has none."""
@@ -166,8 +229,8 @@ class FlowDatabase:
         tables = self._session.run(
             "SELECT tablename FROM pg_tables WHERE schemaname = :s", s=SCHEMA
         )
-        kept = "schema_version"
-        self._empty = ";".join(f"DELETE FROM {SCHEMA}.{t}" for (t,) in tables if t != kept)
+        kept = ("schema_version", "meta")
+        self._empty = ";".join(f"DELETE FROM {SCHEMA}.{t}" for (t,) in tables if t not in kept)
 
     def empty(self) -> Access:
         """Delete all rows; no store may be open."""
