@@ -17,6 +17,7 @@ PREFIXES = ("cordbox_rest", "cordbox_gateway")
 COLLECTED_LABELS = {
     "cordbox_build_info": ("cordbox", "python", "wasmtime"),
     "cordbox_config_version": ("section",),
+    "cordbox_virtual_nodes": ("state",),
     "cordbox_file_bytes": ("file",),
     "cordbox_link_peers_failing": ("peer",),
     "cordbox_link_queue_bytes": ("peer",),

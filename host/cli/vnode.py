@@ -130,6 +130,7 @@ def get(*, connect: Connect, node: str, output: str) -> None:
     tell(("flows run:     ", found["flowOperationalStatus"]))
     tell(("messages:      ", found["flowP2pOperationalStatus"]))
     tell(("vault:         ", found["vaultDbOperationalStatus"]))
+    tell(("state:         ", found["state"]))
 
 
 @command.command("register")
@@ -169,12 +170,34 @@ def register(
 @output_option
 def state(*, connect: Connect, node: str, state: str, output: str) -> None:
     """Set the state of NODE: in maintenance it starts no flows, and can be upgraded."""
+    _set_state(connect, node, state.upper(), output)
+
+
+@command.command("pause")
+@click.argument("node")
+@host_options
+@output_option
+def pause(*, connect: Connect, node: str, output: str) -> None:
+    """Pause NODE: its flows wait, without timeouts, and no flow starts, until it is resumed."""
+    _set_state(connect, node, "PAUSED", output)
+
+
+@command.command("resume")
+@click.argument("node")
+@host_options
+@output_option
+def resume(*, connect: Connect, node: str, output: str) -> None:
+    """Resume NODE: its flows go on with all that has arrived since it was paused."""
+    _set_state(connect, node, "ACTIVE", output)
+
+
+def _set_state(connect: Connect, node: str, state: str, output: str) -> None:
     from host.tools.answers import shaped
     from host.tools.named_nodes import node_named
     from host.tools.network.answer_shapes import ChangedState
 
     with connect() as client:
-        path = f"/virtualnode/{node_named(client, node)}/state/{state.upper()}"
+        path = f"/virtualnode/{node_named(client, node)}/state/{state}"
         found = shaped(client.put(path, None), ChangedState, path)
     if output == "json":
         tell_json(found)

@@ -89,7 +89,7 @@ RotatedTenant = Annotated[
 ]
 Category = Annotated[KeyCategory, BeforeValidator(_category), params.Path()]
 LoginName = Annotated[str, BeforeValidator(canonical_login_name), _path("[-._@a-zA-Z0-9]{3,255}")]
-NodeState = Annotated[str, BeforeValidator(ascii_upper), _path("[A-Za-z]+")]
+NodeStateText = Annotated[str, BeforeValidator(ascii_upper), _path("[A-Za-z]+")]
 """State of a virtual node in any letter case, as Corda takes it."""
 RequestId = Annotated[str, _path(r"(?!\.{1,2}$)[-._A-Za-z0-9]{1,242}")]
 """Client request id of a flow, or session id of a responder."""

@@ -11,11 +11,11 @@ from pydantic import BeforeValidator
 from host.domain.ids import Checksum
 from host.domain.ids import HoldingIdentity as HoldingIdentityValue
 from host.domain.paging import Cursor
-from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
+from host.domain.vnode import AsyncStatus, NodeState, OperationalStatus, VirtualNode
 from host.rest.cpi import CpiIdentifier, cpi_identifier
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
-from host.rest.parameters import CpiHash, NodeHash, NodeState
+from host.rest.parameters import CpiHash, NodeHash, NodeStateText
 from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
@@ -89,6 +89,7 @@ class VirtualNodeInfo:
     uniqueness_ddl_connection_id: str | None = None
     hsm_connection_id: str | None = None
     operation_in_progress: str | None = None
+    state: NodeState
     external_messaging_route_configuration: None = None
 
 
@@ -155,11 +156,15 @@ def get_virtual_node(holdingidentityshorthash: NodeHash, services: Services) -> 
 
 @router.put("/virtualnode/{virtualnodeshortid}/state/{newstate}")
 def put_virtual_node_state(
-    virtualnodeshortid: NodeHash, newstate: NodeState, services: Services
+    virtualnodeshortid: NodeHash, newstate: NodeStateText, services: Services
 ) -> ChangeVirtualNodeStateResponse:
-    """Put a virtual node into the state ACTIVE or MAINTENANCE, which ends its flows."""
+    """Set the state of a virtual node: ACTIVE, MAINTENANCE, which ends its flows, or PAUSED.
+
+    The flows of a paused node wait, without an end, until it is ACTIVE again. It takes messages,
+    and starts no flows.
+    """
     node = services.virtual_nodes.set_state(virtualnodeshortid, newstate)
-    if node.flow_status is OperationalStatus.INACTIVE:
+    if node.state is NodeState.MAINTENANCE:
         services.flows.end_all(virtualnodeshortid)
     return ChangeVirtualNodeStateResponse(
         holding_id_short_hash=virtualnodeshortid, new_state=newstate
@@ -204,6 +209,7 @@ def _identifiers(
 
 
 def _info(node: VirtualNode, cpi: CpiIdentifier) -> VirtualNodeInfo:
+    held = OperationalStatus.INACTIVE if node.is_paused else None
     return VirtualNodeInfo(
         holding_identity=_holding(node.holding),
         cpi_identifier=cpi,
@@ -211,9 +217,10 @@ def _info(node: VirtualNode, cpi: CpiIdentifier) -> VirtualNodeInfo:
         crypto_dml_connection_id=_NO_CONNECTION,
         uniqueness_dml_connection_id=_NO_CONNECTION,
         flow_p2p_operational_status=node.flow_p2p_status,
-        flow_start_operational_status=node.flow_start_status,
-        flow_operational_status=node.flow_status,
+        flow_start_operational_status=held or node.flow_start_status,
+        flow_operational_status=held or node.flow_status,
         vault_db_operational_status=node.vault_db_status,
+        state=node.state,
     )
 
 

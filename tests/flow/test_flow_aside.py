@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 from msgspec import msgpack
 
 from host.adapters.memory.store import MemoryStore
@@ -22,6 +28,7 @@ from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, OutageError, StorageError
 from host.domain.ids import EpochMs
+from host.domain.vnode import Pauses
 from host.flow.core.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head
 from host.flow.core.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, OUT_TOPIC
 from host.flow.core.retry import FailureKind, Failures
@@ -32,7 +39,7 @@ from host.ports.bus import Placement
 from host.ports.groups import Fence
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
-from tests.flow.network import alone
+from tests.flow.network import ALICE, alone
 from tests.flow.queues import ALICES, BOBS, event, waiting
 from tests.support.properties import examples
 
@@ -86,12 +93,15 @@ class Keys(RuleBasedStateMachine):
         self.clock, self.weather = SimClock(), Weather()
         self.store = self.make_store()
         self.published: dict[str, int] = defaultdict(int)
+        self.pauses = Pauses()
+        self.frozen: dict[str, list[str]] | None = None
         self.boot()
 
     @rule()
     def boot(self) -> None:
         """The process dies, and another one goes on with what the store holds."""
-        network = alone(lambda guest: "", clock=self.clock)
+        self.network = network = alone(lambda guest: "", clock=self.clock)
+        network.replace(ALICE, pauses=self.pauses)
         self.engine = FlowEngine(
             units=Torn(self.store, self.weather),  # type: ignore[arg-type]
             guests=network.guests,
@@ -143,6 +153,20 @@ class Keys(RuleBasedStateMachine):
         self.weather.handling, self.weather.commits = handling, commits
         self.engine.drain()
 
+    @precondition(lambda self: self.frozen is None)
+    @rule()
+    def pause(self) -> None:
+        self.pauses = self.pauses.begun(self.clock.now_ms())
+        self.network.replace(ALICE, pauses=self.pauses)
+        self.frozen = {key: self.done(key) for key in KEYS}
+
+    @precondition(lambda self: self.frozen is not None)
+    @rule()
+    def resume(self) -> None:
+        self.pauses = self.pauses.ended(self.clock.now_ms())
+        self.network.replace(ALICE, pauses=self.pauses)
+        self.frozen = None
+
     @rule(millis=st.sampled_from([-3_600_000, 0, 999, 1_000, 4_000, 16_000]))
     def time_passes(self, millis: int) -> None:
         self.clock.advance(millis)
@@ -155,10 +179,17 @@ class Keys(RuleBasedStateMachine):
             assert self.done(key) == [str(n) for n in range(len(self.done(key)))]
             assert len(self.done(key)) <= count
 
+    @invariant()
+    def nothing_is_done_while_the_node_is_paused(self) -> None:
+        if getattr(self, "frozen", None) is not None:
+            assert {key: self.done(key) for key in KEYS} == self.frozen
+
     def teardown(self) -> None:
         """The weather is fine again: all is done, and nothing is left aside."""
         if not hasattr(self, "store"):
             return
+        if self.frozen is not None:
+            self.resume()
         self.weather.handling, self.weather.commits = [], []
         for _ in range(4):
             self.clock.advance(16_000)

@@ -98,7 +98,7 @@ def test_journal_rows_of_version_2() -> None:
 def test_mapper_states_of_version_1() -> None:
     assert (
         encode_state(MapperState(flow_id=FlowId("f")))
-        == b'{"v":1,"flow_id":"f","status":null,"failed":false}'
+        == b'{"v":1,"flow_id":"f","status":null,"failed":false,"node":null}'
     )
     assert decode_state(b'{"v":1,"flow_id":"f"}').flow_id == "f"
     with pytest.raises(FlowRecordDamagedError):

@@ -361,7 +361,8 @@ def start() -> StartFlow:
 
 def test_a_start_key_starts_one_flow() -> None:
     mapped = map_start(None, start(), FLOW)
-    assert mapped == Mapped(flow_id=FLOW, event=start(), created=MapperState(flow_id=FLOW))
+    created = MapperState(flow_id=FLOW, node=ALICE.node())
+    assert mapped == Mapped(flow_id=FLOW, event=start(), created=created)
     assert map_start(mapped.created, start(), FlowId("f2")) is None
 
 
@@ -369,9 +370,8 @@ def test_a_sessions_first_message_starts_a_responder_and_later_ones_reach_it() -
     init = Init(protocol="p", versions=(1,), require_close=True, context={})
     first = message(1, Data(payload="1", init=init))
     mapped = map_inbound(None, first, FLOW)
-    assert mapped == Mapped(
-        flow_id=FLOW, event=Respond(message=first), created=MapperState(flow_id=FLOW)
-    )
+    created = MapperState(flow_id=FLOW, node=first.target.node())
+    assert mapped == Mapped(flow_id=FLOW, event=Respond(message=first), created=created)
     assert map_inbound(mapped.created, first, FlowId("f2")) == Mapped(flow_id=FLOW, event=first)
 
 

@@ -153,6 +153,23 @@ def test_maintenance_switches_flow_starts_off_with_405(api, node_of, cpi):
     assert api.put(f"/api/v5_2/virtualnode/{node}/state/SLEEPING").status_code == 400
 
 
+def test_a_paused_node_starts_no_flows_and_is_shown_as_paused(api, node_of, cpi):
+    node = node_of("O=Paula, L=London, C=GB")
+    reply = api.put(f"/api/v5_2/virtualnode/{node}/state/paused")
+    assert reply.json() == {"holdingIdShortHash": node, "newState": "PAUSED"}
+    body = {"clientRequestId": "p", "flowClassName": "demo.Any", "requestBody": {}}
+    refused = api.post(f"/api/v5_2/flow/{node}", json=body)
+    assert (refused.status_code, refused.json()["details"]["code"]) == (405, "virtual-node-paused")
+    shown = api.get(f"/api/v5_2/virtualnode/{node}").json()
+    assert shown["state"] == "PAUSED"
+    assert shown["flowOperationalStatus"] == shown["flowStartOperationalStatus"] == "INACTIVE"
+    assert shown["flowP2pOperationalStatus"] == shown["vaultDbOperationalStatus"] == "ACTIVE"
+    assert 'cordbox_virtual_nodes{state="PAUSED"} 1.0' in api.get("/metrics").text
+    assert api.put(f"/api/v5_2/virtualnode/{node}/state/ACTIVE").status_code == 200
+    assert api.post(f"/api/v5_2/flow/{node}", json=body).status_code == 202
+    assert api.get(f"/api/v5_2/virtualnode/{node}").json()["state"] == "ACTIVE"
+
+
 def test_members_register_and_see_each_other(api, alice, node_of, polled):
     body = {"memberRegistrationRequest": {"context": {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}}}
     bob = node_of(BOB)

@@ -5,7 +5,7 @@ from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.vaults import Vaults
 from host.domain.errors import InvalidInputError, NotFoundError, StorageError
 from host.domain.ids import InvalidShortHashError, ShortHash, short_hash_of
-from host.domain.vnode import AsyncStatus, OperationalStatus
+from host.domain.vnode import AsyncStatus, NodeState, OperationalStatus, Pauses
 from host.domain.x500 import InvalidX500NameError
 from host.entities import SCHEMA as PERSISTENCE
 from host.entities import EntityTypes, VaultSchemas
@@ -199,6 +199,26 @@ def test_maintenance_switches_everything_off_and_active_on_again(start, later):
             node.flow_status,
             node.vault_db_status,
         } == {status}
+
+
+def test_a_pause_is_measured_and_survives_a_restart(start, later, clock):
+    service = start()
+    service.create(short(cpi()), ALICE)
+    later.run()
+    target = holding(ALICE).short_hash
+    assert service.states() == {NodeState.ACTIVE: 1}
+    paused = service.set_state(target, "PAUSED")
+    clock.advance(5_000)
+    assert service.set_state(target, "PAUSED") == paused  # it goes on: it does not begin anew
+    again = start()
+    assert again.get(target) == paused
+    assert (paused.state, paused.flow_status) == (NodeState.PAUSED, OperationalStatus.ACTIVE)
+    assert again.states() == {NodeState.PAUSED: 1}
+    clock.advance(2_000)
+    resumed = again.set_state(target, "ACTIVE")
+    ended_at = clock.now_ms()
+    assert resumed.pauses == Pauses(since=None, ended_at=ended_at, total_ms=7_000)
+    assert service.get(target) == resumed
 
 
 def test_unknown_states_nodes_and_requests_are_refused(start):

@@ -83,7 +83,9 @@ COMMANDS = {
     ("vnode", "create"): ("O=Alice, L=London, C=GB", "--cpi", "0123456789AB"),
     ("vnode", "get"): ("0123456789AB",),
     ("vnode", "list"): (),
+    ("vnode", "pause"): ("0123456789AB",),
     ("vnode", "register"): ("0123456789AB",),
+    ("vnode", "resume"): ("0123456789AB",),
     ("vnode", "state"): ("0123456789AB", "active"),
 }
 """Commands that call a host -> their arguments."""

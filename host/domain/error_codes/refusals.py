@@ -109,6 +109,7 @@ REMEDIES: Mapping[str, str] = {
     "upload-unknown": "Upload the package again, and ask with the id of the answer.",
     "node-file-item-invalid": "Export the node again with this release, and import that file.",
     "virtual-node-exists": "Use the node that is there, or another name or group.",
+    "virtual-node-paused": "Resume the node with `cordbox vnode resume` first.",
     "virtual-node-not-in-maintenance": "Set the node to MAINTENANCE first.",
     "virtual-node-operation-in-progress": "Wait until the other operation has ended.",
     "virtual-node-state-invalid": "Use ACTIVE or MAINTENANCE.",

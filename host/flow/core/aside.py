@@ -37,6 +37,11 @@ class Cause(StrEnum):
     """The node is paused: nothing is tried, and there is no due time."""
 
 
+def head_key(node: ShortHash, topic: str, key: str) -> str:
+    """The state key of the head of a key that is set aside."""
+    return f"{ASIDE}/{node}/{topic}:{key}"
+
+
 class WorkKey(NamedTuple):
     """A key and the queue of its records, which are processed one after the other."""
 
@@ -46,7 +51,7 @@ class WorkKey(NamedTuple):
     @property
     def state_key(self) -> str:
         """The state key of its head."""
-        return f"{ASIDE}/{self.queue.node}/{self.queue.topic}:{self.key}"
+        return head_key(self.queue.node, self.queue.topic, self.key)
 
     def record_key(self, number: int) -> str:
         return f"{self.state_key}/{number}"
@@ -96,7 +101,11 @@ class Aside:
         return self.head.after - self.head.first
 
     def behind(
-        self, records: Sequence[WorkRecord], failures: Failures | None, due: EpochMs | None
+        self,
+        records: Sequence[WorkRecord],
+        failures: Failures | None,
+        due: EpochMs | None,
+        cause: Cause = Cause.RETRY,
     ) -> tuple[StateWrite, ...]:
         """Writes that append `records` to those that are set aside.
 
@@ -104,8 +113,14 @@ class Aside:
             records: of the key, in its order.
             failures: those of the very first record; of the head, if it has records already.
             due: when that record is retried.
+            cause: why the key waits, if no record of it did so far.
         """
-        head = replace(self.head, after=self.head.after + len(records), failures=failures)
+        head = replace(
+            self.head,
+            cause=self.head.cause if len(self) else cause,
+            after=self.head.after + len(records),
+            failures=failures,
+        )
         added = [
             StateWrite(
                 key=self.key.record_key(self.head.after + number),
@@ -125,7 +140,7 @@ class Aside:
 
     def failed(self, failures: Failures, due: EpochMs) -> tuple[StateWrite, ...]:
         """Writes that record a further failure of the first record."""
-        return (self._write(replace(self.head, failures=failures), due),)
+        return (self._write(replace(self.head, cause=Cause.RETRY, failures=failures), due),)
 
     def without_first(self, count: int, now: EpochMs) -> tuple[StateWrite, ...]:
         """Writes that delete the first `count` records; the rest is due at once."""
@@ -137,7 +152,8 @@ class Aside:
         if count == len(self):
             head = StateWrite(key=self.key.state_key, value=None, expected=self.version)
         else:
-            head = self._write(replace(self.head, first=numbers.stop, failures=None), now)
+            left = replace(self.head, cause=Cause.RETRY, first=numbers.stop, failures=None)
+            head = self._write(left, now)
         return (head, *gone)
 
     def _write(self, head: Head, due: EpochMs | None) -> StateWrite:

@@ -4,6 +4,7 @@ from host.domain.errors import (
     ConflictError,
     HostError,
     InvalidInputError,
+    NotAllowedError,
     NotFoundError,
     UnavailableError,
 )
@@ -50,6 +51,12 @@ class FlowEndedError(ConflictError):
     """The flow has ended already."""
 
     code = "flow-ended"
+
+
+class NodePausedError(NotAllowedError):
+    """The virtual node is paused: no flow starts on it, and those that are open wait."""
+
+    code = "virtual-node-paused"
 
 
 class FlowsTooManyError(UnavailableError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from host.domain.ids import FlowId
+from host.domain.ids import FlowId, ShortHash
 from host.flow.core.messages import (
     INITIATED,
     Chunk,
@@ -31,12 +31,14 @@ class MapperState(Struct, frozen=True, kw_only=True):
 
     `status` is the key of the flow's status, for sessions that the flow opened itself. `failed`
     marks a session whose initiator failed before its first message arrived: it starts no responder.
+    `node` is that of a flow which may not have begun: its first event waits if the node is paused.
     """
 
     v: int = 1
     flow_id: FlowId
     status: str | None = None
     failed: bool = False
+    node: ShortHash | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ def map_start(state: MapperState | None, start: StartRequest, new_id: FlowId) ->
         return None if state is None else Mapped(flow_id=state.flow_id, event=start)
     if state is not None:
         return None
-    return Mapped(flow_id=new_id, event=start, created=MapperState(flow_id=new_id))
+    created = MapperState(flow_id=new_id, node=start.holding.node())
+    return Mapped(flow_id=new_id, event=start, created=created)
 
 
 def map_inbound(
@@ -92,7 +95,7 @@ def map_inbound(
     if state is not None:
         return None if state.failed else Mapped(flow_id=state.flow_id, event=message)
     if init_of(message) is not None:
-        created = MapperState(flow_id=new_id)
+        created = MapperState(flow_id=new_id, node=message.target.node())
         return Mapped(flow_id=new_id, event=Respond(message=message), created=created)
     if isinstance(message.payload, SessionFailure):
         if not message.session_id.endswith(INITIATED):

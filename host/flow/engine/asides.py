@@ -6,9 +6,9 @@ its keys aside, and it loads all of them when it becomes the owner. Thread-safe.
 
 import heapq
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.flow.core.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head, read_set_aside
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.taken import BYTES_MAX, Taken
@@ -27,6 +27,7 @@ class Asides:
         self._epochs: Mapping[int, int | None] = {}
         self._due: dict[WorkKey, _Due] = {}
         self._queue: list[tuple[EpochMs, WorkKey]] = []
+        self._parked: dict[ShortHash, dict[WorkKey, None]] = {}
         self._noted_last = EpochMs(0)
 
     def adopt(self, epochs: Mapping[int, int | None]) -> None:
@@ -43,6 +44,7 @@ class Asides:
             self._epochs = dict(epochs)
             for key in [k for k in self._due if k.queue.partition not in epochs.keys() - new]:
                 del self._due[key]
+                self._parked.get(key.queue.node, {}).pop(key, None)
             for record in found:
                 self._know(record)
 
@@ -144,6 +146,28 @@ class Asides:
             if self._is_owners(fence):
                 self._note(key, due, noted_at)
 
+    def park(self, key: WorkKey, fence: Fence | None) -> None:
+        """Let a key wait until its node is no longer paused, whatever its due time is."""
+        with self._lock:
+            if self._is_owners(fence) and key in self._due:
+                self._note(key, None, EpochMs(0))
+
+    def resume(self, is_paused: Callable[[ShortHash], bool], now: EpochMs) -> bool:
+        """Make the keys due whose nodes are no longer paused; returns whether there are any.
+
+        Pauses are found here and nowhere else, so nobody has to report that one has ended: not even
+        a process that dies between setting a key aside and noting it.
+        """
+        with self._lock:
+            nodes = tuple(self._parked)
+        ended = [node for node in nodes if not is_paused(node)]
+        with self._lock:
+            keys = [key for node in ended for key in self._parked.pop(node, ())]
+            waiting = [k for k in keys if (due := self._due.get(k)) is not None and due.at is None]
+            for key in waiting:
+                self._note(key, now, now)
+        return bool(waiting)
+
     def forget(self, key: WorkKey, fence: Fence | None) -> None:
         """Report that a head was deleted: no record of the key is set aside any more."""
         with self._lock:
@@ -181,7 +205,9 @@ class Asides:
     def _note(self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs) -> None:
         self._due[key] = _Due(due, noted_at)
         self._noted_last = max(self._noted_last, noted_at)
-        if due is not None:
+        if due is None:
+            self._parked.setdefault(key.queue.node, {})[key] = None
+        else:
             heapq.heappush(self._queue, (due, key))
 
     def _is_stale(self, at: EpochMs, key: WorkKey) -> bool:

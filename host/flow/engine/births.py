@@ -155,6 +155,7 @@ class Births:
             cpi=cpi,
             known={key: known.get(key) for key in read_at_start(event)},
             balances=NodeBalances(services.accounts, node),
+            shift_ms=services.shift_ms(node),
         )
         flow.status = status_of_step(
             flow, End(status=FlowStatusName.RUNNING), services.wall.now_ms()

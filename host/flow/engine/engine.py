@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from host.domain.ids import EpochMs
-from host.flow.core.aside import WorkKey
+from host.flow.core.aside import Cause, WorkKey
 from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.core.events import EventSink, FlowEngineEvent
 from host.flow.core.messages import EVENT_TOPIC, START_TOPIC, WORK_TOPICS
@@ -124,12 +124,13 @@ class FlowEngine:
             delivery=_local_delivery(units, services),
         )
         self._mapper = _mapper(units, services, events)
-        self.timers = Timers(store=units, clock=clock, config=config)
+        self.timers = Timers(store=units, clock=clock, config=config, is_paused=services.is_paused)
         self.asides = Asides(units)
         giving_up = GivingUp(store=units, steps=self._steps, clock=clock, config=config)
         self.setbacks = _setbacks(units, self.asides, giving_up, services, events)
         self._held: dict[WorkKey, EpochMs] = {}
         self._config = config
+        self._services = services
 
     def ready(self) -> Sequence[WorkQueue]:
         """Queues with work."""
@@ -178,6 +179,10 @@ class FlowEngine:
             self.setbacks.over(key)
         return Outcome(worked=worked, is_done=True)
 
+    def resume(self) -> bool:
+        """Let go the keys of nodes that are no longer paused; returns whether there are any."""
+        return self.asides.resume(self._services.is_paused, self._clock.now_ms())
+
     def may_be_aside(self, key: WorkKey) -> bool:
         """Whether records of the key may be set aside, decided without reading the store."""
         return key in self.asides or key in self.setbacks
@@ -200,6 +205,7 @@ class FlowEngine:
         steps = 0
         while True:
             fired = self.timers.fire_due()
+            self.resume()
             due = [key for key in self._released() if self.may_be_aside(key)]
             done = [self.process(queue) for queue in self.ready()]
             due += [key for key in self.asides.due(self._clock.now_ms()) if key not in self._held]
@@ -241,6 +247,8 @@ class FlowEngine:
         committing: Callable[[], None] | None,
     ) -> bool:
         """Process records of a key; returns whether there were any."""
+        if self._services.is_paused(key.queue.node):
+            return self._wait(key, records, fence)
         if not records:
             return self._work_on_aside(key, fence)
         if key not in self.asides and key not in self.setbacks:
@@ -250,6 +258,16 @@ class FlowEngine:
         else:
             self._handle(Taken.of_queue(records, fence))
         return True
+
+    def _wait(self, key: WorkKey, records: Sequence[WorkRecord], fence: Fence | None) -> bool:
+        """Set records of a paused node aside; returns whether they have left their queue."""
+        aside = self.asides.load(key, fence)
+        if records:
+            self.setbacks.queue_behind(
+                aside, records, aside.head.failures, aside.due, fence, cause=Cause.PAUSED
+            )
+        self.asides.park(key, fence)
+        return bool(records)
 
     def _work_on_aside(self, key: WorkKey, fence: Fence | None) -> bool:
         aside = self.asides.load(key, fence)

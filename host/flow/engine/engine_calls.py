@@ -69,7 +69,8 @@ class EngineCalls:
 
     def _sleep(self, request: str) -> Outcome:
         wanted = parse(request, requests.Sleep)
-        now, config = self._services.clock.now_ms(), self._services.config
+        now = self._services.node_time(self._flow.shift_ms)
+        config = self._services.config
         return calls.sleep(self._flow.checkpoint, wanted, now, config)
 
     def _context(self, request: str) -> Outcome:
@@ -93,7 +94,7 @@ class EngineCalls:
             wanted,
             session_id=session_id,
             peer=peer,
-            now=self._services.clock.now_ms(),
+            now=self._services.node_time(self._flow.shift_ms),
             config=self._services.config,
         )
         self._flow.opened.append(session_id)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
+from host.domain.vnode import NEVER_PAUSED, Pauses
 from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
+from host.flow.core.shift import flow_time
 from host.flow.records.history import FIXED_NO_HISTORY, HistoryLimits
 from host.ports.accounts import Accounts, Uncounted
 from host.ports.audit_log import AuditLogs, Unaudited
@@ -54,3 +57,22 @@ class FlowServices:
     @property
     def wall(self) -> Clock:
         return self.clock if self.time_of_day is None else self.time_of_day
+
+    def is_paused(self, node: ShortHash) -> bool:
+        """Whether work of the node waits; not that of a node which is not on this host."""
+        vnode = self.vnodes.get(node)
+        return vnode is not None and vnode.is_paused
+
+    def pauses_of(self, holding: HoldingIdentity) -> Pauses:
+        """Those of a node of this cluster; of another one none are known."""
+        vnode = self.vnodes.find(holding)
+        return NEVER_PAUSED if vnode is None else vnode.pauses
+
+    def shift_ms(self, node: ShortHash) -> int:
+        """How long all pauses of the node have lasted."""
+        vnode = self.vnodes.get(node)
+        return 0 if vnode is None else vnode.pauses.total_ms
+
+    def node_time(self, shift_ms: int) -> EpochMs:
+        """The time by which flows of a node wait: flow time without the node's pauses."""
+        return flow_time(self.clock.now_ms(), shift_ms)

@@ -17,10 +17,11 @@ from host.flow.core.shift import (
     flow_time,
     is_news,
     missing_ms,
+    stored_flow_time,
 )
-from host.ports.clock import TwoClocks
+from host.ports.clock import Clock, TwoClocks
 from host.ports.groups import Fence
-from host.ports.state import StateConflictError, StateWrite
+from host.ports.state import StateConflictError, States, StateWrite
 from host.ports.units import StateStore, Unit
 
 _KEEPER = 0
@@ -107,3 +108,19 @@ class FlowTime:
 
     def _read(self) -> ClockReading:
         return ClockReading(wall=self._clock.now_ms(), steady=self._clock.steady_ms())
+
+
+class StoredFlowTime:
+    """Flow time for code that runs no flows: a `Clock` by the shift in the store. Thread-safe."""
+
+    def __init__(self, states: States, clock: Clock) -> None:
+        self._states = states
+        self._clock = clock
+
+    def now_ms(self) -> EpochMs:
+        """The time.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        return stored_flow_time(self._states.get(SHIFT_KEY), self._clock.now_ms())

@@ -4,10 +4,7 @@ import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
-from msgspec.structs import replace
-
 from host.domain.flow import FLOW_FAILED, FlowError
-from host.domain.ids import EpochMs
 from host.domain.packages import CpiRecord
 from host.domain.quotas import QuotaCode, RunCharge
 from host.domain.vnode import VirtualNode
@@ -16,6 +13,7 @@ from host.flow.core.events import GuestRan
 from host.flow.core.initial_checkpoint import start_argument
 from host.flow.core.journal import Entries, decode_journal
 from host.flow.core.machine import Broken, Event, GuestReturned, GuestSuspended
+from host.flow.core.pauses import run_at
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.host_calls import HostCalls
 from host.flow.engine.step_state import StepState
@@ -61,7 +59,7 @@ class GuestRuns:
         """
         later = self._services.quotas.may_run_at(flow.holding_id)
         if later is not None:
-            _run_at(flow, later)
+            flow.checkpoint = run_at(flow.checkpoint, later, flow.shift_ms)
             return None
         facts = self._facts(flow, home)
         parked = self._take(flow, facts)
@@ -95,7 +93,7 @@ class GuestRuns:
                 raise handler.failure from exc
             now = self._services.clock.now_ms()
             if exc.code == QuotaCode.WALL and handler.outage_ms:
-                _run_at(flow, now)
+                flow.checkpoint = run_at(flow.checkpoint, now, flow.shift_ms)
                 return None
             stopped_by = exc.code
             if exc.denied is not None:
@@ -192,11 +190,6 @@ def _used(outcome: GuestOutcome) -> Usage:
     texts = (outcome.type, outcome.message, *outcome.trace)
     size = sum(len(text.encode()) for text in texts)
     return dataclasses.replace(outcome.usage, log_bytes=outcome.usage.log_bytes + size)
-
-
-def _run_at(flow: StepState, at: EpochMs) -> None:
-    """Set the flow's timer to run its guest."""
-    flow.checkpoint = replace(flow.checkpoint, timer=min(at, flow.checkpoint.timer or at))
 
 
 def _event(

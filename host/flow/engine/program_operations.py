@@ -175,7 +175,7 @@ class Operations:
             wanted,
             session_id=session_id,
             peer=peer,
-            now=self._services.clock.now_ms(),
+            now=self._services.node_time(self._flow.shift_ms),
             config=self._services.config,
         )
         self._flow.opened.append(session_id)
@@ -195,7 +195,7 @@ class Operations:
         return summary
 
     def _receive(self, wanted: Receive, rows: ProgramRows) -> JsonValue:
-        now = self._services.clock.now_ms()
+        now = self._services.node_time(self._flow.shift_ms)
         self._apply(program_sessions.asked(self._flow.checkpoint, wanted.sessions))
         condition = program_sessions.condition_of(self._flow.checkpoint, wanted, now)
         if not is_satisfied(self._flow.checkpoint, condition, now):
@@ -226,7 +226,8 @@ class Operations:
             return {"session": session_id, "error": error_json(refused)}
 
     def _sleep(self, wanted: Sleep) -> None:
-        before, now = self._running.condition, self._services.clock.now_ms()
+        before = self._running.condition
+        now = self._services.node_time(self._flow.shift_ms)
         condition = before if isinstance(before, Asleep) else Asleep(until=EpochMs(now + wanted.ms))
         if not is_satisfied(self._flow.checkpoint, condition, now):
             raise OperationWaits(condition)

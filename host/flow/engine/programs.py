@@ -22,6 +22,7 @@ from host.flow.core import program_sessions, system_flows
 from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram
 from host.flow.core.machine import Broken, Event, ProgramRan
 from host.flow.core.messages import EVENT_TOPIC, Sent, Wake, encode
+from host.flow.core.pauses import run_at
 from host.flow.core.program_state import (
     END,
     ProgramNonDeterministicError,
@@ -76,8 +77,7 @@ class ProgramRuns:
         """
         later = self._services.quotas.may_run_at(flow.holding_id)
         if later is not None:
-            timer = min(later, flow.checkpoint.timer or later)
-            flow.checkpoint = replace(flow.checkpoint, timer=timer)
+            flow.checkpoint = run_at(flow.checkpoint, later, flow.shift_ms)
             return None
         begun = self._services.clock.now_ms()
         operations = Operations(self._services, flow, cpi)

@@ -48,7 +48,7 @@ from host.flow.core.statuses import (
     write_status,
 )
 from host.flow.engine.flow_ids import new_flow_id
-from host.flow.engine.startable import startable_flow
+from host.flow.engine.startable import check_not_paused, startable_flow
 from host.flow.records.dead_letters import DeadLetter, dead_letters
 from host.flow.records.history_lookup import RecordedFlow, find_recorded
 from host.flow.records.open_flows import OpenFlows
@@ -107,7 +107,7 @@ class FlowService:
         """Accept a flow. When this returns, the start is durable.
 
         Raises:
-            NotAllowedError: starting flows is switched off for the virtual node.
+            NodePausedError, NotAllowedError: the virtual node is paused, or starts no flows.
             ClientRequestIdInvalidError: the id's form.
             FlowAlreadyStartedError: the id was used on this virtual node.
             FlowNotStartableError: the CPI has no such client-startable flow.
@@ -117,6 +117,7 @@ class FlowService:
             StorageError: the store cannot be written.
         """
         holding = vnode.holding.short_hash
+        check_not_paused(vnode)
         if vnode.flow_start_status is OperationalStatus.INACTIVE:
             raise NotAllowedError(
                 f"Flow start capabilities of virtual node {holding} are not operational."

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.domain.ids import EpochMs
-from host.flow.core.aside import Aside, WorkKey
+from host.flow.core.aside import Aside, Cause, WorkKey
 from host.flow.core.config import FlowConfig
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.events import EventSink, RecordDeadLettered, RecordRetried
@@ -159,6 +159,8 @@ class Setbacks:
         failures: Failures | None,
         due: EpochMs | None,
         fence: Fence | None,
+        *,
+        cause: Cause = Cause.RETRY,
     ) -> None:
         """Move records from their queue to the end of their key's records that are set aside.
 
@@ -167,7 +169,7 @@ class Setbacks:
             StateConflictError: the key differs from `aside`, or a record was processed meanwhile.
             StorageError: the store cannot be written.
         """
-        writes = aside.behind(records, failures, due)
+        writes = aside.behind(records, failures, due, cause)
         self._store.commit(Taken.of_queue(records, fence).unit(Unit(states=writes)))
         noted_at = self._clock.now_ms() if failures is None else failures.last
         self._asides.note(aside.key, due, noted_at, fence)

@@ -1,9 +1,22 @@
-"""Which flow a client means."""
+"""Whether a client may start flows of a node, and which one it means."""
 
 from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.refused import shown, what_there_is
 from host.domain.vnode import VirtualNode
-from host.flow.core.errors import FlowNotStartableError
+from host.flow.core.errors import FlowNotStartableError, NodePausedError
+
+
+def check_not_paused(vnode: VirtualNode) -> None:
+    """Refuse what would start a flow on a paused node.
+
+    Raises:
+        NodePausedError: it is paused.
+    """
+    if vnode.is_paused:
+        raise NodePausedError(
+            f"Virtual node {vnode.holding.short_hash} is paused: it starts no flows until it is"
+            " resumed."
+        )
 
 
 def startable_flow(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDeclaration:

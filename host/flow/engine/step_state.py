@@ -53,6 +53,7 @@ class StepState:
     the program, and `answered_programs` are journals of programs whose answers the guest has got.
     `later` are the writes of system flows that are remembered or forgotten, by their keys.
     `seen_result` is the result that the guest returned in this step, and whether it is JSON.
+    `shift_ms` is how long the flow's node was paused: all times of the checkpoint are the node's.
     `cpi` is the flow's code, if it was read, `known` holds states that were read with the
     checkpoint, and `balances` those of the flow's node. `fence` proves that the step's worker owns
     the flow: without it, a worker that was considered dead could, in the middle of its step,
@@ -89,6 +90,7 @@ class StepState:
     later: dict[str, StateWrite] = field(default_factory=dict)
     balances: NodeBalances = field(default_factory=lambda: NodeBalances(Uncounted(), NOBODY))
     seen_result: tuple[str, bool] | None = None
+    shift_ms: int = 0
 
     @property
     def flow_id(self) -> FlowId:
@@ -243,7 +245,8 @@ class StepState:
     def _timer_write(self) -> StateWrite | None:
         """An earlier timer is kept: when it fires, the flow checks its actual condition."""
         key = timer_key(self.flow_id)
-        wanted = None if self.ended else self.checkpoint.timer
+        own = None if self.ended else self.checkpoint.timer
+        wanted = None if own is None else EpochMs(own + self.shift_ms)
         stored = self.timer
         if self.ended and stored is not None:
             return StateWrite(key=key, value=None, expected=stored.version)

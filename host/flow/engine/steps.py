@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from host.domain.flow import FlowError, FlowStatusName
-from host.domain.ids import FlowId, HoldingIdentity
+from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.core import machine
-from host.flow.core.checkpoint import decode_checkpoint
+from host.flow.core.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.core.endings import ORPHAN_REASON
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.events import EventSink, FlowEnded
@@ -37,6 +37,7 @@ from host.flow.core.messages import (
     flow_state_key,
 )
 from host.flow.core.offloaded_payloads import offloaded_keys, result_apart
+from host.flow.core.pauses import with_held_sessions
 from host.flow.core.remembered import cleanup_writes
 from host.flow.core.room import NodeBalances
 from host.flow.core.system_flows import is_system
@@ -150,6 +151,7 @@ class FlowSteps:
             delivery=self._delivery,
             quota=self._services.quotas.quota(node),
             balances=NodeBalances(self._services.accounts, node),
+            shift_ms=self._services.shift_ms(node),
         )
 
     def _react(self, flow: StepState, event: FlowEvent, broken: FlowError | None) -> None:
@@ -181,9 +183,11 @@ class FlowSteps:
         """Run the machine until it issues no more commands."""
         following: Event | None = event
         while following is not None:
-            now = self._services.clock.now_ms()
+            now = self._services.node_time(flow.shift_ms)
             if isinstance(following, Arrived):
-                flow.arrived(following.message, now)
+                flow.arrived(following.message, self._services.clock.now_ms())
+            elif isinstance(following, Woken):
+                flow.checkpoint = self._held(flow, now)
             transition = machine.step(flow.checkpoint, following, now, self._services.config)
             following = None
             flow.checkpoint = transition.checkpoint
@@ -199,6 +203,16 @@ class FlowSteps:
                     case machine.RunProgram():
                         assert home is not None  # noqa: S101  # as above
                         following = self._programs.run(flow, home.cpi)
+
+    def _held(self, flow: StepState, now: EpochMs) -> Checkpoint:
+        """The checkpoint of a flow that is woken: what waits for a paused node does not expire."""
+        return with_held_sessions(
+            flow.checkpoint,
+            now,
+            flow.shift_ms,
+            self._services.config.max_idle_ms,
+            self._services.pauses_of,
+        )
 
     def _run(self, flow: StepState, home: NodeCode) -> Event | None:
         if is_system(flow.checkpoint.flow_class):

@@ -7,6 +7,7 @@ from host.flow.core.messages import Party
 from host.flow.core.remembered import begun, later_key
 from host.flow.core.room import NodeBalances, Room
 from host.flow.engine.flow_ids import new_flow_id
+from host.flow.engine.startable import check_not_paused
 from host.ports.clock import Clock, Entropy
 from host.ports.programs import Remember
 from host.ports.quotas import Quotas
@@ -33,13 +34,14 @@ class SystemStarts:
         When this returns, the start is durable. What was remembered with the key is replaced.
 
         Raises:
-            NotAllowedError: the node runs no flows.
+            NodePausedError, NotAllowedError: the node is paused, or runs no flows.
             CapabilityError: `request-invalid`: the key.
             QuotaExceededError: the node has no room on the bus.
             StateConflictError: a flow has remembered or forgotten it at the same time, repeatedly.
             StorageError: the store cannot be written.
         """
         node = vnode.holding.short_hash
+        check_not_paused(vnode)
         if vnode.flow_status is OperationalStatus.INACTIVE:
             raise NotAllowedError(
                 f"Flow operational capabilities of virtual node {node} are not operational."

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from host.domain.ids import EpochMs, ShortHash
+from host.flow.core.aside import head_key
 from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.mapper import decode_state
@@ -15,7 +16,7 @@ from host.flow.core.messages import EVENT_TOPIC, GROUP, Wake, due_place, encode,
 from host.flow.core.remembered import LATER, fired
 from host.flow.core.timer_state import node_of_timer
 from host.flow.records.history import HISTORY, forgotten
-from host.ports.bus import NewRecord
+from host.ports.bus import NOBODY, NewRecord
 from host.ports.clock import Clock
 from host.ports.groups import Fence, FencedError
 from host.ports.live import Live
@@ -48,9 +49,15 @@ class Timers:
     """Processes states whose due time has come. Called by one thread at a time."""
 
     def __init__(
-        self, *, store: StateStore, clock: Clock, config: Live[FlowConfig] = FIXED_DEFAULTS
+        self,
+        *,
+        store: StateStore,
+        clock: Clock,
+        config: Live[FlowConfig] = FIXED_DEFAULTS,
+        is_paused: Callable[[ShortHash], bool] = lambda _: False,
     ) -> None:
         self._store = store
+        self._is_paused = is_paused
         self._clock = clock
         self._config = config
         self._held: dict[str, EpochMs] = {}
@@ -170,7 +177,9 @@ class Timers:
             return Unit(states=(delete,), records=(wake,))
         if kind == LATER:
             start = fired(state, now)
-            return Unit(states=(start.state,), records=(start.record,))
+            # It is due again and again: of a pause, one start for each time would be left.
+            is_held = self._is_paused(start.record.node or NOBODY)
+            return Unit(states=(start.state,), records=() if is_held else (start.record,))
         if kind == HISTORY:
             return Unit(states=(delete,), forget=forgotten(state))
         if kind in ("start", "session") and self._is_live(state):
@@ -186,12 +195,18 @@ class Timers:
         return Unit(states=(delete,))
 
     def _is_live(self, mapped: StateRecord) -> bool:
-        """Whether the flow of a mapper state is running; false for a damaged state."""
+        """Whether the flow of a mapper state runs, or its first event is set aside.
+
+        False for a damaged state.
+        """
         try:
-            flow_id = decode_state(mapped.value).flow_id
+            state = decode_state(mapped.value)
         except FlowRecordDamagedError:
             return False
-        return self._store.get(flow_state_key(flow_id)) is not None
+        keys = [flow_state_key(state.flow_id)]
+        if state.node is not None:
+            keys.append(head_key(state.node, EVENT_TOPIC, state.flow_id))
+        return bool(self._store.get_many(keys))
 
 
 def _is_timer(state: StateRecord) -> bool:

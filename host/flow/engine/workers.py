@@ -239,6 +239,7 @@ class FlowWorkers:
         if self._flow_time is not None and self._flow_time.shift_ms != self._shared_ms:
             self._share_shift()
         self._rescan()
+        self._engine.resume()
         now = self._clock.now_ms()
         with self._pool.lock:
             released = self._pool.dispatch.release(time.monotonic())

@@ -10,7 +10,7 @@ class VirtualNodeExistsError(ConflictError):
 
 
 class VirtualNodeStateError(InvalidInputError):
-    """The state of a virtual node can only be set to ACTIVE or MAINTENANCE."""
+    """The state of a virtual node can only be set to ACTIVE, MAINTENANCE or PAUSED."""
 
     code = "virtual-node-state-invalid"
 

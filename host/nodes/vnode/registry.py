@@ -1,23 +1,24 @@
 """The registry of virtual nodes: which exist, and in which states."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Select, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, func, select, tuple_, update
 
 from host.database.revision_cache import RevisionCache
 from host.domain.errors import NotFoundError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash
 from host.domain.refused import shown
-from host.domain.vnode import OperationalStatus, VirtualNode
+from host.domain.vnode import NodeState, OperationalStatus, Pauses, VirtualNode, state_of
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.nodes.vnode.errors import VirtualNodeStateError
 from host.nodes.vnode.tables import VIRTUAL_NODE
+from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
-
-_STATES = {"ACTIVE": OperationalStatus.ACTIVE, "MAINTENANCE": OperationalStatus.INACTIVE}
 
 _SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
 
@@ -25,9 +26,15 @@ _SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL
 class NodeRegistry:
     """The `VirtualNodes` port over the rows of the cluster's database. Thread-safe."""
 
-    def __init__(self, database: SqlDatabase) -> None:
-        """Open the registry; `database` was opened with this package's `SCHEMA`."""
+    def __init__(self, database: SqlDatabase, flow_time: Clock) -> None:
+        """Open the registry.
+
+        Args:
+            database: opened with this package's `SCHEMA`.
+            flow_time: the clock of flows' timeouts, by which pauses are measured.
+        """
         self._database = database
+        self._flow_time = flow_time
         self._nodes = RevisionCache(database, self._read_node)
 
     def get(self, short_hash: ShortHash) -> VirtualNode | None:
@@ -59,6 +66,18 @@ class NodeRegistry:
         with self._database.read() as connection:
             return [Checksum(text) for text in connection.execute(query).scalars()]
 
+    def states(self) -> Mapping[NodeState, int]:
+        """How many virtual nodes are in each state; states of none are left out."""
+        is_paused = VIRTUAL_NODE.c.paused_at.is_not(None)
+        status = VIRTUAL_NODE.c.flow_status
+        query = select(is_paused, status, func.count()).group_by(is_paused, status)
+        found: Counter[NodeState] = Counter()
+        with self._database.read() as connection:
+            for paused, text, count in connection.execute(query):
+                active = OperationalStatus(text) is OperationalStatus.ACTIVE
+                found[state_of(is_paused=bool(paused), is_active=active)] += count
+        return found
+
     def newest(self, limit: int, before: tuple[int, str] | None = None) -> Sequence[VirtualNode]:
         """Virtual nodes, the latest first, at most `limit`.
 
@@ -80,30 +99,48 @@ class NodeRegistry:
         return found[:limit]
 
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
-        """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
+        """Set the state of a node, one of `NodeState`.
 
         Raises:
             VirtualNodeStateError: another state.
             NotFoundError: no such node.
         """
-        status = _STATES.get(state)
-        if status is None:
+        if state not in NodeState.__members__:
             raise VirtualNodeStateError(
-                f"{shown(state)} is no state of a virtual node; states are {', '.join(_STATES)}"
+                f"{shown(state)} is no state of a virtual node; states are {', '.join(NodeState)}"
             )
-        columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
-        change = (
-            update(VIRTUAL_NODE)
-            .where(VIRTUAL_NODE.c.short_hash == short_hash)
-            .values(dict.fromkeys(columns, status.value))
-        )
-        self._database.transact(lambda connection: connection.execute(change))
-        node = self.get(short_hash)
-        if node is None:
-            raise NotFoundError(
-                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+        now = self._flow_time.now_ms()
+
+        def change(connection: Connection) -> VirtualNode:
+            node = next(_nodes(connection.execute(node_of(short_hash))), None)
+            if node is None:
+                raise NotFoundError(
+                    f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+                )
+            changed = with_state(node, NodeState(state), now)
+            connection.execute(
+                update(VIRTUAL_NODE)
+                .where(VIRTUAL_NODE.c.short_hash == short_hash)
+                .values(state_columns(changed))
             )
-        return node
+            return changed
+
+        return self._database.transact(change)
+
+
+def with_state(node: VirtualNode, state: NodeState, now: EpochMs) -> VirtualNode:
+    """`node` in another state, from `now` of flow time on."""
+    is_off = state is NodeState.MAINTENANCE
+    status = OperationalStatus.INACTIVE if is_off else OperationalStatus.ACTIVE
+    is_paused = state is NodeState.PAUSED
+    return replace(
+        node,
+        flow_p2p_status=status,
+        flow_start_status=status,
+        flow_status=status,
+        vault_db_status=status,
+        pauses=node.pauses.begun(now) if is_paused else node.pauses.ended(now),
+    )
 
 
 def node_of(short_hash: ShortHash) -> Select[Any]:
@@ -119,11 +156,21 @@ def values_of(node: VirtualNode) -> dict[str, object]:
         "group_id": node.holding.group_id,
         "cpi_checksum": node.cpi_checksum,
         "granted_capabilities": json.dumps(node.granted_capabilities),
+        "created_at": node.created_at,
+        **state_columns(node),
+    }
+
+
+def state_columns(node: VirtualNode) -> dict[str, object]:
+    """The columns of a node's row that its state decides."""
+    return {
         "flow_p2p_status": node.flow_p2p_status.value,
         "flow_start_status": node.flow_start_status.value,
         "flow_status": node.flow_status.value,
         "vault_db_status": node.vault_db_status.value,
-        "created_at": node.created_at,
+        "paused_at": node.pauses.since,
+        "pause_ended_at": node.pauses.ended_at,
+        "paused_ms": node.pauses.total_ms,
     }
 
 
@@ -148,5 +195,10 @@ def _node(row: Row[Any]) -> VirtualNode:
         flow_start_status=OperationalStatus(row.flow_start_status),
         flow_status=OperationalStatus(row.flow_status),
         vault_db_status=OperationalStatus(row.vault_db_status),
+        pauses=Pauses(
+            since=None if row.paused_at is None else EpochMs(row.paused_at),
+            ended_at=EpochMs(row.pause_ended_at),
+            total_ms=row.paused_ms,
+        ),
         created_at=EpochMs(row.created_at),
     )

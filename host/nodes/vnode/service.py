@@ -73,6 +73,7 @@ class VirtualNodeService(NodeRegistry):
         background: Callable[[Callable[[], None]], object],
         allowed_capabilities: Live[Collection[str]],
         upgraded: Callable[[Connection, ShortHash], None] = lambda _connection, _node: None,
+        flow_time: Clock | None = None,
     ) -> None:
         """Open the registry.
 
@@ -86,8 +87,9 @@ class VirtualNodeService(NodeRegistry):
             background: runs a function on another thread, as `Executor.submit` does.
             allowed_capabilities: the most that this host grants.
             upgraded: called in the transaction that gives a node another CPI.
+            flow_time: the clock of flows' timeouts, if not `clock`.
         """
-        super().__init__(database)
+        super().__init__(database, flow_time or clock)
         self._schemas = schemas
         self._packages = packages
         self._clock = clock

@@ -13,7 +13,7 @@ from sqlalchemy import (
 
 from host.database.claims import claim_columns
 from host.domain.ids import CHECKSUM_CHARACTERS
-from host.ports.database import REMEMBERED, Schema
+from host.ports.database import EVERY, REMEMBERED, Schema
 
 _METADATA = MetaData()
 
@@ -31,9 +31,14 @@ VIRTUAL_NODE = Table(
     Column("vault_db_status", String(8), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("vault_made_at", BigInteger),
+    Column("paused_at", BigInteger),
+    Column("pause_ended_at", BigInteger, nullable=False, server_default="0"),
+    Column("paused_ms", BigInteger, nullable=False, server_default="0"),
     info=REMEMBERED,
 )
-"""`vault_made_at` is null while the node has no vault: it is created at the first use."""
+"""`vault_made_at` is null while the node has no vault: it is created at the first use. The last
+three columns are `host.domain.vnode.Pauses`.
+"""
 
 OPERATION = Table(
     "virtual_node_operation",
@@ -70,4 +75,10 @@ VAULT_NOTE = Table(
 the newest entry that its audit log is known to have.
 """
 
-SCHEMA = Schema(name="vnode", metadata=_METADATA)
+_PAUSES = (
+    "ALTER TABLE virtual_node ADD COLUMN paused_at BIGINT",
+    "ALTER TABLE virtual_node ADD COLUMN pause_ended_at BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE virtual_node ADD COLUMN paused_ms BIGINT NOT NULL DEFAULT 0",
+)
+
+SCHEMA = Schema(name="vnode", metadata=_METADATA, version=2, migrations={1: {EVERY: _PAUSES}})

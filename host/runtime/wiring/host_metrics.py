@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from host.adapters.files.data_directory import DataDirectory
+from host.domain.errors import StorageError
+from host.domain.vnode import NodeState
 from host.settings.live import LiveConfig
 
 if TYPE_CHECKING:  # Most processes have no certificate.
@@ -33,6 +35,23 @@ class ConfigCollector(Collector):
         )
         for section, version_in_force in self._config.versions().items():
             metric.add_sample(metric.name, {"section": section}, version_in_force)
+        return [metric]
+
+
+class NodesCollector(Collector):
+    """How many virtual nodes the cluster has, by state."""
+
+    def __init__(self, states: Callable[[], Mapping[NodeState, int]]) -> None:
+        self._states = states
+
+    def collect(self) -> Sequence[Metric]:
+        metric = Metric("cordbox_virtual_nodes", "Virtual nodes of the cluster.", "gauge")
+        try:
+            found = self._states()
+        except StorageError:  # what else there is to measure is measured
+            return ()
+        for state in NodeState:
+            metric.add_sample(metric.name, {"state": state.value}, found.get(state, 0))
         return [metric]
 
 

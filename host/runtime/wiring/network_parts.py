@@ -12,6 +12,7 @@ from host import entities as persistence
 from host.database.claims import RENEW_SECONDS
 from host.domain.errors import NotFoundError
 from host.domain.vnode import VirtualNode
+from host.flow.engine.flow_time import StoredFlowTime
 from host.keys import SchemePublicKeys
 from host.network import membership
 from host.network.client_certificates import TlsSubjects
@@ -79,6 +80,7 @@ class NetworkParts(CodeParts):
                 lambda guest: guest.allowed_capabilities, self.config.section(GUEST)
             ),
             upgraded=note_upgraded,
+            flow_time=StoredFlowTime(self.store, self.store.time),
         )
 
     def go_on_with_nodes(self) -> None:

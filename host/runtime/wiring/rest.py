@@ -40,7 +40,7 @@ from host.rest.tls_files import Certificates, given_files
 from host.runtime.wiring.base import ProcessContext
 from host.runtime.wiring.health import Glance, Health
 from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
-from host.runtime.wiring.host_metrics import HostCollector
+from host.runtime.wiring.host_metrics import HostCollector, NodesCollector
 from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.schemas import NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max, password_days
@@ -91,6 +91,7 @@ def make_rest(
     """
     base = parts.base
     base.registry.register(HostCollector(base.directory, certificates))
+    base.registry.register(NodesCollector(parts.nodes.states))
     users = Users(parts.database, clock=base.clock, entropy=base.entropy)
     admin_password_file = ensure_administrator(
         users,

@@ -48,6 +48,7 @@ class NodeState(TypedDict):
     flowOperationalStatus: str
     flowP2pOperationalStatus: str
     vaultDbOperationalStatus: str
+    state: str
 
 
 class ChangedState(TypedDict):
