@@ -90,8 +90,7 @@ def make_rest(
         parked: memory of a node's suspended guests, in all processes.
     """
     base = parts.base
-    base.registry.register(HostCollector(base.directory, certificates))
-    base.registry.register(NodesCollector(parts.nodes.states))
+    _register_metrics(parts, certificates)
     users = Users(parts.database, clock=base.clock, entropy=base.entropy)
     admin_password_file = ensure_administrator(
         users,
@@ -129,6 +128,12 @@ def make_rest(
         registry=base.registry,
         monitor=health_routes(exposed, readiness),
     )
+
+
+def _register_metrics(parts: Wiring, certificates: Certificates | None) -> None:
+    base = parts.base
+    base.registry.register(HostCollector(base.directory, certificates))
+    base.registry.register(NodesCollector(parts.nodes.states))
 
 
 def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -> RestServices:
