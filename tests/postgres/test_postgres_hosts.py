@@ -1,35 +1,9 @@
 """Hosts on one PostgreSQL database are one cluster: each serves all of it, and takes over from the dead."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
+from tests.postgres.conftest import Start
 from tests.support.killable_host import ALICE, BOB, KillableHost, make_packages
-from tests.support.postgres import PostgresServer
-
-Start = Callable[[str], KillableHost]
-
-
-@pytest.fixture
-def start(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Start]:
-    """Starts hosts by their names, each with a data directory of its own."""
-    cluster = postgres_server.new_cluster(tmp_path)
-    with ExitStack() as stack:
-
-        def started(name: str) -> KillableHost:
-            (tmp_path / name).mkdir()
-            host = KillableHost(
-                tmp_path / name,
-                ("--workers", "combined"),
-                environment={**cluster.environment, "CORDBOX_HOST_NAME": name},
-            )
-            host.start()
-            stack.callback(host.kill)
-            return host
-
-        yield started
 
 
 def test_hosts_share_everything_and_one_finishes_what_a_killed_one_began(
