@@ -19,8 +19,12 @@ _AT_ONCE = threading.BoundedSemaphore(2)
 def hash_password(password: str, entropy: Entropy) -> str:
     """Hash with a fresh salt: `scrypt$<log2 N>$<r>$<p>$<salt>$<key>`, salt and key in base64."""
     salt = entropy.random_bytes(_SALT_BYTES)
-    key = _derive(password, salt, log2_n=_LOG2_N, r=_R, p=_P)
-    return f"scrypt${_LOG2_N}${_R}${_P}${b64encode(salt).decode()}${b64encode(key).decode()}"
+    return _text(salt, _derive(password, salt, log2_n=_LOG2_N, r=_R, p=_P))
+
+
+def nobodys_hash(entropy: Entropy) -> str:
+    """A hash that is of no password, and as costly to compare as one of `hash_password`."""
+    return _text(entropy.random_bytes(_SALT_BYTES), entropy.random_bytes(_KEY_BYTES))
 
 
 def matches(password: str, stored: str) -> bool:
@@ -28,6 +32,10 @@ def matches(password: str, stored: str) -> bool:
     _, log2_n, r, p, salt, key = stored.split("$")
     derived = _derive(password, b64decode(salt), log2_n=int(log2_n), r=int(r), p=int(p))
     return hmac.compare_digest(derived, b64decode(key))
+
+
+def _text(salt: bytes, key: bytes) -> str:
+    return f"scrypt${_LOG2_N}${_R}${_P}${b64encode(salt).decode()}${b64encode(key).decode()}"
 
 
 def _derive(password: str, salt: bytes, *, log2_n: int, r: int, p: int) -> bytes:

@@ -17,7 +17,7 @@ import sqlalchemy as sql
 
 from host.access.actions import Action
 from host.access.errors import NotAuthenticatedError, UserExistsError, UserInvalidError
-from host.access.passwords import hash_password, matches
+from host.access.passwords import hash_password, matches, nobodys_hash
 from host.access.permissions import Permission, is_allowed
 from host.access.tables import USERS
 from host.access.user_rows import (
@@ -100,7 +100,7 @@ class Users:
         self._clock = clock
         self._entropy = entropy
         self._digest_key = entropy.random_bytes(32)
-        self._stranger: str | None = None
+        self._stranger = nobodys_hash(entropy)
         self._remembered: dict[bytes, User] = {}
         self._revision: int | None = None
         self._lock = threading.Lock()
@@ -203,8 +203,6 @@ class Users:
         """
         revision = self._database.revision()
         row = self._row(login_name)
-        if self._stranger is None:
-            self._stranger = hash_password("", self._entropy)
         right = matches(password, self._stranger if row is None else row.password_hash)
         if row is None or not right or not row.enabled:
             raise NotAuthenticatedError("User not authorized.")

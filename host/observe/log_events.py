@@ -67,6 +67,7 @@ EVENTS: Mapping[str, str] = {
     "epoch-not-raised": "The directory's count of starts could not be raised.",
     # Workers
     "worker-started": "A worker process was started.",
+    "worker-not-started": "The system refused a worker's process; it is tried again.",
     "worker-ready": "A worker takes calls.",
     "worker-ended": "A worker process has ended; one that was not told to is started again.",
     "worker-killed": "A worker did not end in time and was killed.",

@@ -32,7 +32,7 @@ NOT_FOR = {
         "sqlalchemy",
         "wasmtime",
     ),
-    "host.runtime.workers.service": (*_NOBODY, *_NO_HTTP, "click", "cryptography.x509"),
+    "host.runtime.workers.fork_server": (*_NOBODY, *_NO_HTTP, "click", "cryptography.x509"),
     "host.runtime.workers.rest": (
         *_NOBODY,
         "host.flow.engine.engine",
@@ -59,6 +59,19 @@ def test_a_process_loads_nothing_that_it_does_not_use(start: str) -> None:
     assert start in found
     names = NOT_FOR[start]
     assert [m for m in found if any(m == n or m.startswith(f"{n}.") for n in names)] == []
+
+
+def test_what_workers_are_forked_of_has_no_thread_and_no_file() -> None:
+    """A thread would be missing in the forks, and they would share an open file."""
+    code = (
+        "import os; before = os.listdir('/proc/self/fd');"
+        " import host.runtime.workers.fork_server;"
+        " print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')) - len(before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["1", "0"]
 
 
 def test_no_route_of_rest_is_made_before_it_is_used() -> None:

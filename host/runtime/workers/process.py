@@ -1,7 +1,7 @@
 """A worker's process as its supervisor starts it, whatever its kind.
 
 It reports to its supervisor on stdout, in one JSON line, that it is ready or why it failed to
-start, drains on SIGTERM, and dies with its supervisor.
+start, and drains on SIGTERM.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another one waits for it, a tenth of Python's
 default: a step takes the interpreter some twenty times, and holds the writer lock at some of them.
 """
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +71,17 @@ def spare_from_collection() -> None:
     gc.freeze()
 
 
-def run_process(work: Callable[[Employment], None]) -> None:
-    """The whole life of a worker process: `work` returns when it has drained."""
+def run_process(words: Sequence[str], work: Callable[[Employment], None]) -> None:
+    """The whole life of a worker process with arguments: `work` returns when it has drained."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--kind", type=WorkerKind, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--lock", type=int, required=True)
-    parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--listener", type=int)
     parser.add_argument("--gateway-listener", type=int, action="append", default=[])
     parser.add_argument("--monitor")
-    options = parser.parse_args()
-    _die_with(options.parent)
+    options = parser.parse_args(words)
     raise_descriptor_limit()
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = stop_on_signals()
@@ -134,8 +132,13 @@ def _tell(**fact: object) -> None:
     sys.stdout.flush()
 
 
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its supervisor dies."""
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def name_process(name: str) -> None:
+    """Have `ps -o comm` list this process under the first 15 bytes of a name."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())

@@ -18,7 +18,7 @@ from host.runtime.workers.hangup import take_over_pins
 from host.runtime.workers.metrics import parked_bytes, workers_registry
 from host.runtime.workers.overview import Overviews, worker_lines
 from host.runtime.workers.overview_metrics import OverviewCollector
-from host.runtime.workers.process import Employment, run_process
+from host.runtime.workers.process import Employment
 from host.runtime.workers.run_directory import RunDirectory
 from host.runtime.workers.worker_run import working
 from host.settings.sections import REST
@@ -113,7 +113,3 @@ def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:
         # REST itself answers this request, so it runs, whatever the published state is.
         if kind is not WorkerKind.REST and kind not in ready:
             raise UnavailableError(f"no {kind} worker is ready")
-
-
-if __name__ == "__main__":
-    run_process(run_rest)

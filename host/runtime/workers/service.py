@@ -2,7 +2,7 @@
 
 import structlog
 
-from host.runtime.workers.process import Employment, run_process
+from host.runtime.workers.process import Employment
 from host.runtime.workers.worker_run import working
 
 _log = structlog.get_logger("cordbox.workers")
@@ -21,7 +21,3 @@ def run_service(job: Employment) -> None:
         job.ready()
         job.stop.wait()
         _log.info("draining")
-
-
-if __name__ == "__main__":
-    run_process(run_service)

@@ -10,7 +10,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from threading import Thread
 
@@ -39,7 +39,7 @@ from host.runtime.workers.restarts import (
     Worker,
 )
 from host.runtime.workers.run_directory import RunDirectory, WorkerRow, WorkerTable
-from host.runtime.workers.subprocess import Child, Handover
+from host.runtime.workers.subprocess import Child, ForkServer, Handover, WorkerStartError
 from host.settings import HostSettings
 from host.settings.sections import LOG
 
@@ -53,12 +53,6 @@ _KINDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = structlog.get_logger("cordbox.supervisor")
 
 Ready = Callable[[Mapping[str, str]], None]
-
-
-class WorkerStartError(HostError):
-    """A worker process dies repeatedly while the host starts; its log has the cause."""
-
-    code = "worker-start"
 
 
 def supervise(
@@ -99,6 +93,7 @@ def supervise(
         gateways = stack.enter_context(bound(settings.gateway_listen))
         run = RunDirectory(directory.runtime)
         run.create(settings)
+        server = stack.enter_context(closing(ForkServer(_environment())))
         keeping = stack.enter_context(Keeping(directory.path))
 
         def ready(facts: Mapping[str, str]) -> None:
@@ -109,10 +104,11 @@ def supervise(
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
         supervisor = _Supervisor(
             settings,
+            server,
             directory,
             run,
-            listener,
-            gateways,
+            listener=listener,
+            gateways=gateways,
             given_password=given_password,
             on_ready=ready,
             load=load,
@@ -120,21 +116,28 @@ def supervise(
         supervisor.run()
 
 
+def _environment() -> Mapping[str, str]:
+    """The variables of all workers: the password is for REST alone."""
+    return {k: v for k, v in os.environ.items() if k != _PASSWORD_VARIABLE}
+
+
 class _Supervisor:
     def __init__(
         self,
         settings: HostSettings,
+        server: ForkServer,
         directory: DataDirectory,
         run: RunDirectory,
+        *,
         listener: socket.socket,
         gateways: Sequence[socket.socket],
-        *,
         given_password: str | None,
         on_ready: Ready,
         load: Load | None,
     ) -> None:
         self._settings = settings
         self._load = load
+        self._server = server
         self._directory = directory
         self._run = run
         self._listener = listener
@@ -187,7 +190,12 @@ class _Supervisor:
 
     def _start(self, name: str) -> None:
         worker = self._worker(name)
-        child = Child(worker.kind, name, self._handover(worker))
+        try:
+            child = Child(self._server, worker.kind, name, self._handover(worker))
+        except (OSError, WorkerStartError) as refused:
+            _log.error("worker-not-started", name=name, reason=str(refused))
+            self._died(name, "not started")
+            return
         self._children[name] = child
         self._selector.register(
             child.descriptor, selectors.EVENT_READ, partial(self._ended, name, child)
@@ -198,20 +206,17 @@ class _Supervisor:
         _log.info("worker-started", name=name, of_pid=child.pid, restarts=worker.restarts)
 
     def _handover(self, worker: Worker) -> Handover:
-        lock = self._directory.lock_descriptor
-        words = ["--data-dir", str(self._directory.path.absolute()), "--lock", str(lock)]
-        descriptors = [lock]
-        environment = {k: v for k, v in os.environ.items() if k != _PASSWORD_VARIABLE}
+        words = ["--data-dir", str(self._directory.path.absolute())]
+        descriptors = [("--lock", self._directory.lock_descriptor)]
+        environment = {}
         if worker.kind is WorkerKind.REST:
-            words += ["--listener", str(self._listener.fileno())]
-            descriptors.append(self._listener.fileno())
+            descriptors.append(("--listener", self._listener.fileno()))
             if self._password is not None:
                 environment[_PASSWORD_VARIABLE] = self._password
         counts = self._settings.worker_plan.counts
         serves_gateway = WorkerKind.GATEWAY if WorkerKind.GATEWAY in counts else WorkerKind.REST
-        for gateway in self._gateways if worker.kind is serves_gateway else ():
-            words += ["--gateway-listener", str(gateway.fileno())]
-            descriptors.append(gateway.fileno())
+        gateways = self._gateways if worker.kind is serves_gateway else ()
+        descriptors += [("--gateway-listener", gateway.fileno()) for gateway in gateways]
         number = [w.name for w in self._state.workers].index(worker.name)
         monitor = self._settings.monitor_address(number)
         if monitor is not None:
@@ -265,16 +270,17 @@ class _Supervisor:
         if worker.kind is WorkerKind.FLOW and not expected:
             # On a separate thread: the other workers may be slow, or dead as well.
             Thread(target=self._tell_group, args=(name, child.pid), daemon=True).start()
-        self._state, commands = self._state.died(name, self._clock.now_ms())
         (_log.info if expected else _log.warning)(
             "worker-ended", name=name, of_pid=child.pid, status=status
         )
+        self._died(name, f"status {status}")
+
+    def _died(self, name: str, how: str) -> None:
+        self._state, commands = self._state.died(name, self._clock.now_ms())
         self._publish()
         self._carry_out(commands)
         if self._worker(name).deaths >= START_DEATHS_MAX:
-            self._fail(
-                WorkerStartError(f"worker {name} ends while the host starts (status {status})")
-            )
+            self._fail(WorkerStartError(f"worker {name} ends while the host starts ({how})"))
 
     def _tell_group(self, name: str, pid: int) -> None:
         """Have another flow worker release the partitions of the dead one."""
