@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 from operations_reference import (  # noqa: E402  # modules beside this script
     environment_page,
+    findings_page,
     log_events_page,
     metrics_page,
 )
@@ -318,6 +319,7 @@ def host_functions_page() -> str:
 PAGES = {
     "environment.md": environment_page,
     "log-events.md": log_events_page,
+    "findings.md": findings_page,
     "metrics.md": metrics_page,
     "python-api.md": api_page,
     "python-modules.md": modules_page,

@@ -224,6 +224,28 @@ def log_events_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def findings_page() -> str:
+    """Every kind of finding: what needs an operator."""
+    from host.observe.judgement import FINDINGS
+
+    lines = [
+        "# Findings",
+        "",
+        "What needs an operator: something that has stopped or gets worse, and for which there is",
+        "an action. `GET /attention`, `cordbox host status` and the",
+        "console tell the same; a finding ends by itself when its cause",
+        "does.",
+        "",
+        "| code | about | when | what to do |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{kind.name}` | {kind.subject} | {kind.meaning} | {kind.action} |"
+        for kind in FINDINGS.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def environment_page() -> str:
     """Every environment variable: of commands, and one for each setting of a host."""
     from host.cli import _COMMANDS

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from host.domain.ids import EpochMs, FlowId, ShortHash
 
+MINUTE_MS = 60_000
+LAST_CHARACTER = "\U0010ffff"
+"""Sorts after every character of a request id."""
 GLANCES_MAX = 1001
 """Rows of one query: a page, and one more that shows whether there is a next page."""
 
@@ -62,17 +65,18 @@ class GlancePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlanceQuery:
-    """Selects flows of a node for a list.
+    """Selects flows for a list.
 
     Attributes:
+        node: only flows of this virtual node; None for those of all.
         status: only flows in this status; None for all.
         responders: also flows that counterparties started.
         before: only flows before this place (exclusive).
         until: only flows started at or before this time.
-        origin: only responders that descend from this flow.
+        origin: only responders that descend from this flow; needs `node`.
     """
 
-    node: ShortHash
+    node: ShortHash | None = None
     status: str | None = None
     responders: bool = False
     before: GlancePlace | None = None
@@ -80,9 +84,34 @@ class GlanceQuery:
     origin: FlowId | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How many client-started flows of a node ended in one status within one minute.
+
+    `minute` is the start of the minute.
+    """
+
+    node: ShortHash
+    status: str
+    minute: EpochMs
+    count: int
+
+
 class Glances(Protocol):
     """Reading side of the glances."""
 
     def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
         """Flows, latest start first; at most `limit` and `GLANCES_MAX`."""
+        ...
+
+    def requested(self, prefix: str, limit: int) -> Sequence[FlowGlance]:
+        """Client-started flows whose request id begins with `prefix`, in its order."""
+        ...
+
+    def status_count(self, status: str, most: int) -> int:
+        """Client-started flows in a status, counted up to `most`."""
+        ...
+
+    def ended(self, since: EpochMs) -> Sequence[Ended]:
+        """Client-started flows that ended at `since` or later, by node, status and minute."""
         ...

@@ -30,6 +30,7 @@ from host.ports.live import Live
 from host.ports.mgm import MgmOperations
 from host.ports.network_health import NetworkHealthReports
 from host.ports.network_peers import NetworkPeers
+from host.rest.board import Board
 from host.settings.changes import ConfigService
 
 
@@ -61,6 +62,7 @@ class RestServices:
     rebuilds: VaultRebuilds
     vault_sql: Callable[[], str | None]
     uniqueness_sql: Callable[[], str | None]
+    board: Board
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

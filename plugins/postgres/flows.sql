@@ -56,6 +56,10 @@ CREATE INDEX flow_glance_all ON flow_glance (node, responder, started, key);
 CREATE INDEX flow_glance_status ON flow_glance (node, responder, status, started, key);
 CREATE INDEX flow_glance_origin ON flow_glance (node, origin, responder, status, started, key)
   WHERE origin IS NOT NULL;
+CREATE INDEX flow_glance_started ON flow_glance (responder, started, key);
+CREATE INDEX flow_glance_request ON flow_glance (request COLLATE "C", started);
+CREATE INDEX flow_glance_by_status ON flow_glance (responder, status, started, key);
+CREATE INDEX flow_glance_ended ON flow_glance (ended, responder, node, status) WHERE ended IS NOT NULL;
 
 -- The total of an account (peer '') and the share of each peer. Units only add rows to account_changes, so two
 -- steps of one node do not wait for each other; a balance is the sum of both tables.

@@ -1,25 +1,27 @@
 """The reads of a flow store in PostgreSQL: one prepared statement each, of committed data."""
 
 from collections.abc import Collection, Mapping, Sequence
-from heapq import merge
-from itertools import islice
 from typing import Any
 
 from host.domain.accounts import NOTHING, Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import TwoClocks
-from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery
+from host.ports.glances import Ended, FlowGlance, GlanceQuery
 from host.ports.node_records import NodeJournal, NodeState, NodeWork
 from host.ports.state import StateRecord
 from host.ports.work import Backlog, WorkBatch, WorkRecord
 from plugins.postgres.connections import Sessions
+from plugins.postgres.glances import (
+    count_status,
+    read_ended,
+    read_glances,
+    read_requested,
+)
 from plugins.postgres.rows import (
-    GLANCE,
     RECORD,
     STATE,
     balance_of,
-    glance_of,
     record_of,
     state_of,
 )
@@ -291,28 +293,16 @@ class StoreReads:
         )
 
     def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
-        limit = max(0, min(limit, GLANCES_MAX))
-        kinds = (False, True) if query.responders else (False,)
-        # Each kind of flow is a range of one index; a combined query would have to sort.
-        found = [[glance_of(row) for row in self._glances(query, kind, limit)] for kind in kinds]
-        return list(islice(merge(*found, key=lambda g: g.place, reverse=True), limit))
+        return read_glances(self._read, query, limit)
 
-    def _glances(self, query: GlanceQuery, is_responder: bool, limit: int) -> list[Any]:  # noqa: FBT001  # a column
-        sql = f"SELECT {GLANCE} FROM flow_glance WHERE node = :n AND responder = :r"  # noqa: S608  # constants
-        values: dict[str, object] = {"n": query.node, "r": is_responder, "m": limit}
-        if query.status is not None:
-            sql += " AND status = :s"
-            values["s"] = query.status
-        if query.origin is not None:
-            sql += " AND origin = :o"
-            values["o"] = query.origin
-        if query.before is not None:
-            sql += " AND (started, key) < (:at, :k)"
-            values |= {"at": query.before.started_at, "k": query.before.key}
-        if query.until is not None:
-            sql += " AND started <= :u"
-            values["u"] = query.until
-        return self._read(f"{sql} ORDER BY started DESC, key DESC LIMIT :m", **values)
+    def requested(self, prefix: str, limit: int) -> Sequence[FlowGlance]:
+        return read_requested(self._read, prefix, limit)
+
+    def status_count(self, status: str, most: int) -> int:
+        return count_status(self._read, status, most)
+
+    def ended(self, since: EpochMs) -> Sequence[Ended]:
+        return read_ended(self._read, since)
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         rows = self._read("SELECT value FROM journal WHERE flow_id = :f ORDER BY number", f=flow_id)

@@ -116,6 +116,31 @@ def test_what_follows_from_a_flow_is_found_by_its_first_glance(store: FlowStore)
     assert keys(store, **query) == []
 
 
+def test_flows_of_all_nodes_are_listed_counted_and_summed_by_minute(store: FlowStore) -> None:
+    minute = 60_000
+    states = (
+        write("a", at=1),
+        write("b", at=2, node=OTHER),
+        write("theirs", at=3, is_responder=True),
+        write("c", at=minute, status="COMPLETED", node=OTHER),
+        write("d", at=minute + 5, status="COMPLETED", node=OTHER),
+        write("e", at=2 * minute, status="COMPLETED"),
+        write("f", at=2 * minute, status="COMPLETED", is_responder=True),
+    )
+    store.commit(Unit(states=states))
+    assert keys(store, node=None) == ["e", "d", "c", "b", "a"]
+    assert keys(store, node=None, status="RUNNING") == ["b", "a"]
+    assert keys(store, node=None, status="RUNNING", responders=True) == ["theirs", "b", "a"]
+    assert (store.status_count("RUNNING", 10), store.status_count("RUNNING", 1)) == (2, 1)
+    assert store.status_count("COMPLETED", 10) == 3
+    assert [g.request_id for g in store.requested("", 3)] == ["a", "b", "c"]
+    assert [g.request_id for g in store.requested("d", 3)] == ["d"]
+    assert list(store.requested("t", 3)) == []
+    found = {(e.node, e.status, e.minute): e.count for e in store.ended(EpochMs(0))}
+    assert found == {(OTHER, "COMPLETED", minute): 2, (NODE, "COMPLETED", 2 * minute): 1}
+    assert [e.node for e in store.ended(EpochMs(minute + 6))] == [NODE]
+
+
 def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "flows.sqlite", clock=SimClock())
     asked: list[str] = []
@@ -136,6 +161,17 @@ def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:
     assert len(asked) == 6
     assert all("USING INDEX flow_glance_" in step for step in asked), asked
     assert all("flow_glance_origin" in step and "status=?" in step for step in asked[4:]), asked
+    from host.adapters.sqlite.glances import count_status, read_ended
+
+    asked.clear()
+    for status in (None, "RUNNING"):
+        read_glances(explained, GlanceQuery(status=status, responders=True, before=place), 10)
+    read_ended(explained, EpochMs(1))
+    with pytest.raises(ValueError, match="unpack"):
+        count_status(explained, "RUNNING", 10)
+    ours = [step for step in asked if "flow_glance" in step]
+    assert len(ours) == 6
+    assert all("SEARCH" in step and "INDEX flow_glance_" in step for step in ours), ours
     store.close()
 
 

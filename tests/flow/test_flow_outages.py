@@ -16,12 +16,13 @@ from host.flow.core.events import RecordDeadLettered, RecordRetried
 from host.flow.core.messages import GROUP
 from host.flow.engine import outage_time
 from host.flow.records.aside_sums import aside_sums
+from host.observe.overview import AsideLine
 from host.ports.groups import Membership
 from host.ports.guest import FlowRun, GuestKilledError, GuestOutcome, HostCallHandler
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
-from host.runtime.workers.overview import AsideLine, Overviews
+from host.runtime.workers.overview import Overviews
 from tests.flow.network import Network, Notes, alone
 from tests.flow.scripted import Guest, ScriptedGuests
 

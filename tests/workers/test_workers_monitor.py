@@ -14,9 +14,10 @@ from host.cli.host_status import span, status_lines
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.workers import WorkerKind
+from host.observe.overview import AsideLine, Overview, QueueLine
 from host.rest.listener import ListenRefusedError
 from host.runtime.workers.monitor import monitored, worker_routes
-from host.runtime.workers.overview import AsideLine, Overview, Overviews, QueueLine
+from host.runtime.workers.overview import Overviews
 from host.runtime.workers.overview_metrics import OverviewCollector
 from host.runtime.workers.report import Reporter, add_process_metrics
 from host.settings import HostSettings

@@ -1,6 +1,7 @@
 """What a flow store in memory holds, and what it answers."""
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from host.domain.accounts import Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock, TwoClocks, two_clocks
-from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery
+from host.ports.glances import GLANCES_MAX, MINUTE_MS, Ended, FlowGlance, GlanceQuery
 from host.ports.groups import Membership
 from host.ports.node_records import NodeJournal, NodeState, NodeWork
 from host.ports.state import StateRecord
@@ -142,7 +143,7 @@ class StoreReads:
             found = [
                 glance
                 for glance in self._glances.values()
-                if glance.node == query.node
+                if query.node in (None, glance.node)
                 and query.status in (None, glance.status)
                 and (query.responders or not glance.is_responder)
                 and (query.before is None or glance.place < query.before)
@@ -151,6 +152,32 @@ class StoreReads:
             ]
         newest = sorted(found, key=lambda glance: glance.place, reverse=True)
         return newest[: max(0, min(limit, GLANCES_MAX))]
+
+    def requested(self, prefix: str, limit: int) -> Sequence[FlowGlance]:
+        with self._lock:
+            found = [
+                g
+                for g in self._glances.values()
+                if g.request_id.startswith(prefix) and not g.is_responder
+            ]
+        return sorted(found, key=lambda g: (g.request_id, g.started_at))[:limit]
+
+    def status_count(self, status: str, most: int) -> int:
+        with self._lock:
+            glances = list(self._glances.values())
+        return min(most, sum(g.status == status and not g.is_responder for g in glances))
+
+    def ended(self, since: EpochMs) -> Sequence[Ended]:
+        with self._lock:
+            found = Counter(
+                (g.node, g.status, g.ended_at // MINUTE_MS)
+                for g in self._glances.values()
+                if g.ended_at is not None and g.ended_at >= since and not g.is_responder
+            )
+        return [
+            Ended(node=node, status=status, minute=EpochMs(minute * MINUTE_MS), count=count)
+            for (node, status, minute), count in found.items()
+        ]
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         with self._lock:

@@ -6,9 +6,21 @@ from heapq import merge
 from itertools import islice
 
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
+from host.ports.glances import (
+    GLANCES_MAX,
+    LAST_CHARACTER,
+    MINUTE_MS,
+    Ended,
+    FlowGlance,
+    GlanceQuery,
+    GlanceWrite,
+)
 
 _COLUMNS = "key, node, responder, request, flow_id, class, status, started, updated, ended"
+
+
+Read = Callable[[str, tuple[object, ...]], Sequence[tuple[object, ...]]]
+"""Runs SQL with values."""
 
 
 def write_glance(connection: sqlite3.Connection, key: str, write: GlanceWrite) -> None:
@@ -41,7 +53,7 @@ def delete_glance(connection: sqlite3.Connection, key: str) -> None:
 
 
 def read_glances(
-    read: Callable[[str, tuple[object, ...]], Sequence[tuple[object, ...]]],
+    read: Read,
     query: GlanceQuery,
     limit: int,
 ) -> Sequence[FlowGlance]:
@@ -53,9 +65,48 @@ def read_glances(
     return list(islice(merge(*found, key=lambda glance: glance.place, reverse=True), limit))
 
 
+def read_requested(read: Read, prefix: str, limit: int) -> Sequence[FlowGlance]:
+    """Client-started flows whose request id begins with `prefix`, in its order."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM flow_glance INDEXED BY flow_glance_request"  # noqa: S608
+        " WHERE request >= ? AND request < ? AND responder = 0 ORDER BY request, started LIMIT ?"
+    )
+    return [_glance(row) for row in read(sql, (prefix, prefix + LAST_CHARACTER, limit))]
+
+
+def count_status(read: Read, status: str, most: int) -> int:
+    """Client-started flows in a status, counted up to `most`."""
+    sql = (
+        "SELECT count(*) FROM (SELECT 1 FROM flow_glance WHERE responder = 0 AND status = ?"
+        " LIMIT ?)"
+    )
+    ((count,),) = read(sql, (status, most))
+    return int(str(count))
+
+
+def read_ended(read: Read, since: EpochMs) -> Sequence[Ended]:
+    """Client-started flows that ended at `since` or later, by node, status and minute."""
+    sql = (
+        f"SELECT node, status, ended / {MINUTE_MS}, count(*) FROM flow_glance"  # noqa: S608
+        " INDEXED BY flow_glance_ended WHERE ended >= ? AND responder = 0 GROUP BY 1, 2, 3"
+    )
+    return [
+        Ended(
+            node=ShortHash(str(node)),
+            status=str(status),
+            minute=EpochMs(int(str(minute)) * MINUTE_MS),
+            count=int(str(count)),
+        )
+        for node, status, minute, count in read(sql, (since,))
+    ]
+
+
 def _range(query: GlanceQuery, responder: int, limit: int) -> tuple[str, tuple[object, ...]]:
-    sql = f"SELECT {_COLUMNS} FROM flow_glance WHERE node = ? AND responder = ?"  # noqa: S608
-    values: list[object] = [query.node, responder]
+    sql = f"SELECT {_COLUMNS} FROM flow_glance WHERE responder = ?"  # noqa: S608
+    values: list[object] = [responder]
+    if query.node is not None:
+        sql += " AND node = ?"
+        values.append(query.node)
     if query.status is not None:
         sql += " AND status = ?"
         values.append(query.status)

@@ -13,14 +13,19 @@ from host.adapters.sqlite import states as sqlite_states
 from host.adapters.sqlite import topics as sqlite_topics
 from host.adapters.sqlite import work as sqlite_work
 from host.adapters.sqlite.connections import ReadConnections
-from host.adapters.sqlite.glances import read_glances
+from host.adapters.sqlite.glances import (
+    count_status,
+    read_ended,
+    read_glances,
+    read_requested,
+)
 from host.adapters.sqlite.groups import load_roster
 from host.adapters.sqlite.pieces import whole
 from host.domain.accounts import Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock, TwoClocks, two_clocks
-from host.ports.glances import FlowGlance, GlanceQuery
+from host.ports.glances import Ended, FlowGlance, GlanceQuery
 from host.ports.groups import Membership
 from host.ports.node_records import NodeJournal, NodeState, NodeWork
 from host.ports.state import StateRecord
@@ -117,6 +122,15 @@ class StoreReads:
 
     def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
         return read_glances(self._read, query, limit)
+
+    def requested(self, prefix: str, limit: int) -> Sequence[FlowGlance]:
+        return read_requested(self._read, prefix, limit)
+
+    def status_count(self, status: str, most: int) -> int:
+        return count_status(self._read, status, most)
+
+    def ended(self, since: EpochMs) -> Sequence[Ended]:
+        return read_ended(self._read, since)
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         rows = self._read(f"{_JOURNAL_VALUES} WHERE flow_id = ? ORDER BY number", (flow_id,))

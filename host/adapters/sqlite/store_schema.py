@@ -81,6 +81,16 @@ CREATE INDEX flow_glance_status ON flow_glance (node, responder, status, started
 CREATE INDEX flow_glance_origin ON flow_glance (node, origin, responder, status, started, key)
   WHERE origin IS NOT NULL
 """
+_GLANCES_OF_ALL = (
+    "CREATE INDEX flow_glance_started ON flow_glance (responder, started, key)",
+    "CREATE INDEX flow_glance_request ON flow_glance (request, started)",
+    "CREATE INDEX flow_glance_by_status ON flow_glance (responder, status, started, key)",
+    (
+        "CREATE INDEX flow_glance_ended ON flow_glance (ended, responder, node, status)"
+        " WHERE ended IS NOT NULL"
+    ),
+)
+"""Lists and counts of the flows of all nodes."""
 _SCRIPTS = (_LOGS, _WORK, _STATES, _ACCOUNTS, _GLANCES)
 
 _TRIGGERS = (
@@ -107,14 +117,15 @@ _PIECES_EVERYWHERE = (
 
 FLOWS = Schema(
     name="flows",
-    version=2,
+    version=3,
     statements={
         _DIALECT: (
             *(statement for script in _SCRIPTS for statement in script.strip().split(";\n")),
+            *_GLANCES_OF_ALL,
             *_TRIGGERS,
         )
     },
-    migrations={1: {_DIALECT: _PIECES_EVERYWHERE}},
+    migrations={1: {_DIALECT: _PIECES_EVERYWHERE}, 2: {_DIALECT: _GLANCES_OF_ALL}},
 )
 
 

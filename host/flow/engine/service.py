@@ -16,6 +16,7 @@ from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.core.bodies import INLINE_BYTES_MAX, body_write
+from host.flow.core.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.core.endings import Endings
 from host.flow.core.errors import (
     ClientRequestIdInvalidError,
@@ -32,6 +33,7 @@ from host.flow.core.messages import (
     Party,
     StartFlow,
     encode,
+    flow_state_key,
     start_key,
 )
 from host.flow.core.room import NodeBalances, Room
@@ -257,6 +259,21 @@ class FlowService:
         """As `glanced`, with the result as it is stored."""
         record = self._store.get(glance.key)
         return None if record is None else read_unread(record)
+
+    def stands(
+        self, short_hash: ShortHash, request_id: str
+    ) -> tuple[FlowStatus, Checkpoint | None]:
+        """A flow's status and, while it runs, its checkpoint; a responder by its session id.
+
+        Raises:
+            FlowNotFoundError: no such flow was started.
+            FlowRecordDamagedError: the checkpoint cannot be read.
+        """
+        status = status_of(self._any_status(short_hash, request_id))
+        if status.status.is_final or status.flow_id is None:
+            return status, None
+        record = self._store.get(flow_state_key(status.flow_id))
+        return status, None if record is None else decode_checkpoint(record.value)
 
     def dead_letters(self, limit: int, before: RecordPlace | None = None) -> Sequence[DeadLetter]:
         """The latest dead letters of the engine, newest first, at most `limit`."""

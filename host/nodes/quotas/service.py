@@ -6,7 +6,7 @@ is divided evenly among the processes.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
@@ -17,7 +17,7 @@ from host.domain.ids import EpochMs, ShortHash
 from host.domain.quotas import QUOTA_CODES, NodeUsage, Quota, QuotaCode, RunCharge
 from host.nodes.quotas.counters import HIT, Counters, Increment, counters_of, usage_of
 from host.nodes.quotas.pace import TokenBucket
-from host.nodes.quotas.tables import OVERRIDE, USAGE
+from host.nodes.quotas.tables import IS_HIT, OVERRIDE, USAGE
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
 from host.ports.live import Live
@@ -26,6 +26,8 @@ FRESH_MS = 1_000
 """How long a process caches the overrides that it has read."""
 _NODES_MAX = 10_000
 """Nodes whose quotas and paces are kept in memory."""
+HITS_MAX = 1_000
+"""Recent hits that are looked at, the latest first."""
 
 _SELECT_OVERRIDES = select(OVERRIDE.c.name, OVERRIDE.c.value)
 _SELECT_USAGE = select(USAGE.c.counter, USAGE.c.value, USAGE.c.first_at, USAGE.c.last_at)
@@ -41,6 +43,16 @@ class _Metered:
     fuel: TokenBucket
     host_calls: TokenBucket
     log: TokenBucket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentHit:
+    """A quota that a node hit `count` times in all, and lately."""
+
+    node: ShortHash
+    code: str
+    count: int
+    last_at: EpochMs
 
 
 class QuotaService:
@@ -144,6 +156,25 @@ class QuotaService:
                     for row in rows
                 }
             )
+
+    def recent_hits(self, since: EpochMs) -> Sequence[RecentHit]:
+        """The quotas that nodes hit at `since` or later; of other processes as in `usage`."""
+        query = (
+            select(USAGE.c.short_hash, USAGE.c.counter, USAGE.c.value, USAGE.c.last_at)
+            .where(USAGE.c.last_at >= since, IS_HIT)
+            .order_by(USAGE.c.last_at.desc())
+            .limit(HITS_MAX)
+        )
+        with self._database.read() as connection:
+            return [
+                RecentHit(
+                    node=ShortHash(row.short_hash),
+                    code=row.counter.removeprefix(HIT),
+                    count=row.value,
+                    last_at=EpochMs(row.last_at),
+                )
+                for row in connection.execute(query)
+            ]
 
     def flush(self) -> None:
         """Add what was counted to the database, in one transaction.

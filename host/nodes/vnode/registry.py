@@ -50,6 +50,11 @@ class NodeRegistry:
         # A short hash is 48 bits of a digest: another identity may share it.
         return node if node is not None and node.holding == holding else None
 
+    @property
+    def revision(self) -> int:
+        """Grows with each change of what is registered, of nodes and of others."""
+        return self._database.revision()
+
     def all(self) -> Sequence[VirtualNode]:
         """All virtual nodes, oldest first."""
         with self._database.read() as connection:

@@ -27,10 +27,13 @@ from host.ledger.rebuilds import VaultRebuilds
 from host.ledger.recorded import RecordedTransactions
 from host.ledger.repairs import Repairs
 from host.nodes.packages.catalogue import PackageCatalogue
+from host.observe.judgement import Facts
+from host.observe.overview import Overview
 from host.ports.clock import Clock
 from host.ports.live import Derived, Live
 from host.ports.vaults import VaultRegister
 from host.rest.app import create_app
+from host.rest.board import Board
 from host.rest.observe import Readiness, health_routes, overview_route
 from host.rest.server import Door
 from host.rest.services import RestServices
@@ -38,6 +41,7 @@ from host.rest.sign_in import SignIn
 from host.rest.tls import ServerCertificate, own_certificate
 from host.rest.tls_files import Certificates, given_files
 from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.board import host_facts
 from host.runtime.wiring.health import Glance, Health
 from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
 from host.runtime.wiring.host_metrics import HostCollector, NodesCollector
@@ -75,7 +79,7 @@ def make_rest(
     health: Health,
     certificates: Certificates | None = None,
     exposed: CollectorRegistry,
-    overview: Callable[[], object],
+    overview: Callable[[], Overview],
     parked: Callable[[ShortHash], int],
 ) -> Rest:
     """Build the application; create the administrator if there is none.
@@ -98,17 +102,13 @@ def make_rest(
         secrets=base.directory.secrets,
         entropy=base.entropy,
     )
-    services = _services(parts, users, parked)
     add_account_metrics(base.registry, parts.store)
-    packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
-
-    readiness = partial(
-        _readiness,
-        health,
-        certificates,
-        packages,
-        vaults=parts.made_vaults,
-        notaries=parts.made_notaries,
+    readiness = _readiness_of(parts, health, certificates)
+    services = _services(
+        parts,
+        users,
+        parked,
+        partial(host_facts, readiness, overview, base.directory.path, parts.network_health),
     )
     asgi = create_app(
         services,
@@ -136,18 +136,32 @@ def _register_metrics(parts: Wiring, certificates: Certificates | None) -> None:
     base.registry.register(NodesCollector(parts.nodes.states))
 
 
-def _services(parts: Wiring, users: Users, parked: Callable[[ShortHash], int]) -> RestServices:
+def _services(
+    parts: Wiring,
+    users: Users,
+    parked: Callable[[ShortHash], int],
+    facts: Callable[[], Facts],
+) -> RestServices:
     base = parts.base
     recorded = RecordedTransactions(parts.vaults)
     starts = SystemStarts(
+        units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
+    )
+    flows = FlowService(
         units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
     )
     return RestServices(
         packages=parts.packages,
         certificates=parts.packages.certificates,
         virtual_nodes=parts.nodes,
-        flows=FlowService(
-            units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
+        flows=flows,
+        board=Board(
+            clock=base.clock,
+            host=facts,
+            nodes=parts.nodes,
+            flows=parts.store,
+            dead_letters=flows.dead_letters,
+            hits=parts.quotas.recent_hits,
         ),
         membership=parts.registrations,
         members=parts.members,
@@ -220,6 +234,20 @@ def server_certificate(
     """The certificate of the settings, or else the host's own, created at its first start."""
     given = given_files(settings)
     return given or own_certificate(directory.tls, listen_host=settings.listen_host, clock=clock)
+
+
+def _readiness_of(
+    parts: Wiring, health: Health, certificates: Certificates | None
+) -> Callable[[], Readiness]:
+    packages = Glance(lambda: _missing_packages(parts.catalogue), parts.base.clock)
+    return partial(
+        _readiness,
+        health,
+        certificates,
+        packages,
+        vaults=parts.made_vaults,
+        notaries=parts.made_notaries,
+    )
 
 
 def _readiness(

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.accounts import Account
@@ -12,6 +11,7 @@ from host.domain.ids import EpochMs
 from host.domain.workers import WorkerKind
 from host.flow.core.messages import GROUP, WORK_TOPICS
 from host.flow.records.aside_sums import aside_sums
+from host.observe.overview import AsideLine, Overview, QueueLine, WorkerLine
 from host.ports.accounts import Accounts
 from host.ports.clock import Clock
 from host.ports.groups import Groups
@@ -23,60 +23,6 @@ from host.runtime.workers.run_directory import RunDirectory, WorkerRow
 
 _ANSWER_SECONDS_MAX = 2.0
 _REMEMBER_MS = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLine:
-    """One worker. `kind` is None for a process that does everything.
-
-    `state` is one of the supervisor's phases, or `joined` for a worker that an operator started;
-    `partitions` is how many the worker owns, None for one that runs no flows.
-    """
-
-    name: str
-    kind: WorkerKind | None
-    state: str
-    since: EpochMs
-    pid: int | None
-    restarts: int
-    cpu_seconds: float | None
-    resident_bytes: int | None
-    partitions: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLine:
-    """Records of a topic that are not processed yet; `lag_ms` is the age of the oldest."""
-
-    topic: str
-    records: int
-    lag_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsideLine:
-    """Records that wait because the first record of their key failed, or its node is paused.
-
-    `keys` is the number of their flows and sessions; for `cause` see `AsideSum`; `lag_ms` is the
-    age of the first failure, None if nothing has failed.
-    """
-
-    topic: str
-    cause: str
-    keys: int
-    records: int
-    lag_ms: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """`now` is the host's time, for comparison with the other times."""
-
-    now: EpochMs
-    workers: Sequence[WorkerLine]
-    queues: Sequence[QueueLine]
-    set_aside: Sequence[AsideLine] = ()
-    open_flows: int
 
 
 class Observed(Backlogs, States, Accounts, Protocol):

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from host.domain.errors import HostError
-from host.runtime.workers.overview import Overview
+from host.observe.overview import Overview
 
 
 class OverviewCollector(Collector):

@@ -1,0 +1,178 @@
+"""Flows of all virtual nodes in one list, and where one of them stands. Corda has neither."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+
+from host.domain.flow import FlowStatus, FlowStatusName
+from host.domain.ids import EpochMs
+from host.domain.paging import Cursor
+from host.flow.core.checkpoint import Checkpoint
+from host.observe.judgement.standing import (
+    Standing,
+    standing_of,
+    standing_of_ended,
+    standing_of_start,
+)
+from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
+from host.rest.operation import resource
+from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
+from host.rest.parameters import NodeHash, RequestId
+from host.rest.services import Services
+from host.rest.wire import instant, wire
+
+router = resource("Flow Management")
+
+OPEN = "OPEN"
+"""Stands for the statuses of flows that have not ended."""
+_OPEN_STATUSES = (FlowStatusName.RUNNING.value, FlowStatusName.START_REQUESTED.value)
+_STATUSES = "^(" + "|".join([OPEN, *(s.value for s in FlowStatusName)]) + ")$"
+
+
+@wire
+class FlowGlanceInfo:
+    """A flow in a list: `client_request_id` of a responder is its session's id."""
+
+    holding_identity_short_hash: str
+    x500_name: str
+    client_request_id: str
+    flow_id: str | None
+    flow_class: str
+    flow_status: str
+    is_responder: bool
+    started_timestamp: datetime
+    updated_timestamp: datetime
+    ended_timestamp: datetime | None
+
+
+@wire
+class FlowGlances:
+    flows: list[FlowGlanceInfo]
+
+
+@wire
+class StandingInfo:
+    """Where a flow stands.
+
+    `title` and `consequence` are sentences. If nothing comes until `deadline`, the flow fails with
+    `failsWith`. `step` is the number of the host call that waits.
+    """
+
+    holding_identity_short_hash: str
+    x500_name: str
+    client_request_id: str
+    flow_id: str | None
+    flow_class: str
+    flow_status: str
+    is_responder: bool
+    kind: str
+    title: str
+    consequence: str
+    since: datetime | None
+    deadline: datetime | None
+    fails_with: str | None
+    peers: list[str]
+    step: int | None
+    as_of: datetime
+
+
+_GLANCE_JSON = as_json(FlowGlanceInfo)
+
+
+@router.get("/flow", response_model=FlowGlances, responses={200: {"headers": NEXT_HEADERS}})
+def get_flows_of_all(
+    *,
+    services: Services,
+    request: Request,
+    asked: Asked,
+    status: Annotated[
+        str | None, Query(pattern=_STATUSES, description="A status, or `OPEN` for all unfinished.")
+    ] = None,
+    responders: bool = False,
+) -> Response:
+    """List flows of all virtual nodes, the latest start first, without results."""
+
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[FlowGlance]:
+        place = None
+        if cursor is not None:
+            place = GlancePlace(started_at=EpochMs(cursor.last[0]), key=cursor.last[1])
+        until = None if cursor is None else cursor.snapshot
+        found = [
+            services.flows.page(
+                GlanceQuery(status=one, responders=responders, before=place, until=until), limit
+            )
+            for one in (_OPEN_STATUSES if status == OPEN else (status,))
+        ]
+        return list(islice(merge(*found, key=lambda glance: glance.place, reverse=True), limit))
+
+    page = asked.of("flows of all", fetch, lambda glance: (glance.started_at, glance.key))
+    nodes = services.board.nodes()
+
+    def render(glance: FlowGlance) -> bytes:
+        node = nodes.get(glance.node)
+        name = glance.node if node is None else str(node.holding.x500_name)
+        return _GLANCE_JSON(glance_info(glance, name))
+
+    return listed(request, page, render, member="flows")
+
+
+@router.get("/flow/{holdingidentityshorthash}/{clientrequestid}/standing")
+def get_flow_standing(
+    holdingidentityshorthash: NodeHash, clientrequestid: RequestId, services: Services
+) -> StandingInfo:
+    """Tell where a flow stands: what it waits for, and what happens if nothing changes.
+
+    A responder is named by its session's id.
+    """
+    holding = services.virtual_node(holdingidentityshorthash).holding
+    now = services.clock.now_ms()
+    status, checkpoint = services.flows.stands(holding.short_hash, clientrequestid)
+    found = _found(status, checkpoint, now)
+    return StandingInfo(
+        holding_identity_short_hash=holding.short_hash,
+        x500_name=str(holding.x500_name),
+        client_request_id=clientrequestid,
+        flow_id=status.flow_id,
+        flow_class=status.flow_class,
+        flow_status=status.status.value,
+        is_responder=checkpoint is not None and checkpoint.responds_to is not None,
+        kind=found.kind.value,
+        title=found.title,
+        consequence=found.consequence,
+        since=_instant(found.since),
+        deadline=_instant(found.deadline),
+        fails_with=found.fails_with or None,
+        peers=list(found.peers),
+        step=found.step,
+        as_of=instant(now),
+    )
+
+
+def _found(status: FlowStatus, checkpoint: Checkpoint | None, now: EpochMs) -> Standing:
+    if status.status.is_final:
+        return standing_of_ended(status)
+    return standing_of_start(status) if checkpoint is None else standing_of(checkpoint, now)
+
+
+def glance_info(glance: FlowGlance, name: str) -> FlowGlanceInfo:
+    """A flow of the node with this name on the wire."""
+    return FlowGlanceInfo(
+        holding_identity_short_hash=glance.node,
+        x500_name=name,
+        client_request_id=glance.request_id,
+        flow_id=glance.flow_id,
+        flow_class=glance.flow_class,
+        flow_status=glance.status,
+        is_responder=glance.is_responder,
+        started_timestamp=instant(glance.started_at),
+        updated_timestamp=instant(glance.updated_at),
+        ended_timestamp=_instant(glance.ended_at),
+    )
+
+
+def _instant(at: EpochMs | None) -> datetime | None:
+    return None if at is None else instant(at)
