@@ -102,7 +102,7 @@ def checked_json(text: str) -> JsonValue:
     _check_sizes(bare)
     _check_numbers(bare)
     try:
-        value: JsonValue = _decoder.decode(text)
+        value: JsonValue = _decoder_of(text).decode(text)
     except GuestTextError:
         raise
     except (ValueError, RecursionError) as exc:
@@ -215,7 +215,7 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
         ):
             if len(text) > _BLOCK and text[0] == text[-1] == '"':
                 return _long_string(text), len(text)
-            found: tuple[JsonValue, int] = _decoder.raw_decode(text)
+            found: tuple[JsonValue, int] = _decoder_of(text).raw_decode(text)
             return found if found[1] == len(text) else None
     except (GuestTextError, ValueError, RecursionError):
         pass
@@ -334,6 +334,22 @@ def _refuse_constant(name: str) -> JsonValue:
     raise RuleError(f"{name} is no number of JSON")
 
 
+def _decoder_of(text: str) -> json.JSONDecoder:
+    return _decoder if len(text) <= _BLOCK else _long_decoder
+
+
+def _integer(digits: str) -> int:
+    return int(digits)
+
+
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse_constant
 )
+_long_decoder = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_float=_finite,
+    parse_int=_integer,
+    parse_constant=_refuse_constant,
+)
+"""For texts that are longer than a block: each number is made in Python, where the interpreter can
+serve other threads, while an array of megabytes would else be read in one stretch."""

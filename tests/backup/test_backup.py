@@ -118,7 +118,7 @@ def test_what_was_backed_up_is_restored(folder, tmp_path, keys):
     assert (generation(new, ALICE), generation(new, BOB)) == (3, 3)
     for secret in ("master-key", "audit-key"):
         assert (new / "secrets" / secret).read_bytes() == (folder / "secrets" / secret).read_bytes()
-    left = ("lock", "joined", "flows.sqlite-writer", "cordbox-marks")
+    left = ("lock", "joined", "flows.sqlite-writer", "flows.sqlite-place", "cordbox-marks")
     expected = {n for n in names(folder) if n not in left}
     assert set(names(new)) == expected
     for path in [new, *new.rglob("*")]:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,54 @@ def test_processes_take_turns_by_the_lock_file(tmp_path: Path) -> None:
     assert done.wait(WAIT_S)
     thread.join()
     store.close()
+
+
+def test_a_process_that_waits_writes_before_the_one_that_has_written(tmp_path: Path) -> None:
+    """Two stores of one file stand for two processes: flocks belong to open files."""
+    path = tmp_path / "flows.sqlite"
+    busy, other = (GroupCommit(path, *(_connected(path) for _ in range(2))) for _ in range(2))
+    order, writes, ends = list[str](), threading.Event(), threading.Event()
+
+    def first(_: sqlite3.Connection) -> None:
+        order.append("busy")
+        writes.set()
+        assert ends.wait(WAIT_S)
+
+    def write(writer: GroupCommit, name: str) -> threading.Thread:
+        thread = threading.Thread(
+            target=writer.write, args=(first if not order else lambda _: order.append(name),)
+        )
+        thread.start()
+        return thread
+
+    threads = [write(busy, "busy")]
+    assert writes.wait(WAIT_S)
+    threads.append(write(other, "other"))
+    _until_taken(path.with_name("flows.sqlite-place"))
+    threads.append(write(busy, "busy"))
+    ends.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert order == ["busy", "other", "busy"]
+    busy.close()
+    other.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def _until_taken(path: Path) -> None:
+    """Wait until somebody holds the lock on a file."""
+    until = time.monotonic() + WAIT_S
+    with path.open("rb") as lock:
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    pytest.fail(f"nobody holds {path}")
 
 
 HOLDER = """

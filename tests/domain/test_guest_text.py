@@ -3,6 +3,10 @@
 import json
 import math
 import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +30,42 @@ from host.domain.guest_text import (
     mended_json,
     whole_characters,
 )
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Threads change places as soon as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_other_threads_run_while_a_long_array_is_read(eager: None) -> None:
+    """The other thread has its turns within one call of the decoder."""
+    text = "[" + "1," * 2 * _BLOCK + "1]"
+    turns, is_over = [0], threading.Event()
+
+    def other() -> None:
+        while not is_over.is_set():
+            turns[0] += 1
+            time.sleep(0)
+
+    def read() -> int:
+        before = turns[0]
+        guest_text._decoder_of(text).raw_decode(text)
+        return turns[0] - before
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        # On a busy machine the other thread may have no processor for as long as one reading takes.
+        assert any(read() > 10 for _ in range(50))
+    finally:
+        is_over.set()
+        thread.join()
+    assert guest_text._decoder_of("[1]") is guest_text._decoder
+
 
 HALVES = ("\\ud83d", "\\uDE00", "\\ude00\\ud83d", "\\ud83d\\n", "\\\\\\ud83d", "\\ud83dx")
 

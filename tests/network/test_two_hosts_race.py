@@ -6,6 +6,7 @@ CORDBOX_SEED repeats a run.
 
 import os
 import random
+import re
 import sys
 import threading
 from collections import Counter
@@ -28,7 +29,10 @@ KILLS = int(os.environ.get("CORDBOX_RACE_KILLS", "0"))
 SEED = int(os.environ.get("CORDBOX_SEED") or random.SystemRandom().randrange(10**6))
 AT_ONCE = 20
 CONFLICT = "notary-input-state-conflict"
-UNDECIDED = {"session-timeout", "finality-undecided", "session-error"}
+UNDECIDED = "finality-undecided"
+UNDECIDED_OF = re.compile(r"has not decided on transaction (SHA-256D:[0-9A-F]{64}):")
+PATIENCE_S = 20 * 60
+"""Longer than a flow asks its notary, ten times for a minute with pauses."""
 
 
 @dataclass
@@ -100,18 +104,59 @@ def start(host, name, request_id, flow, body):
     assert reply.status_code in {202, 409}, reply.text  # 409: an earlier request was taken
 
 
-def winners_of(ended):
-    """Who has spent a state, at most one; the others were told that it is consumed.
+@dataclass
+class Race:
+    """What came of the two flows that spend one state, by the names of their nodes.
 
-    A worker that is killed again and again may keep an answer from a flow until its session ends:
-    then the notary has decided, and another spender is told so.
+    `won` are those that have spent it, `undecided` the transactions of those that have not heard
+    from the notary, which was killed again and again.
     """
-    won = [name for name, found in ended.items() if found["flowStatus"] == "COMPLETED"]
-    codes = [found["flowError"]["code"] for name, found in ended.items() if name not in won]
-    assert len(won) <= 1, f"seed {SEED}: {ended}"
-    assert set(codes) <= {CONFLICT} | (UNDECIDED if KILLS else set()), f"seed {SEED}: {ended}"
-    assert won or set(codes) & UNDECIDED, f"seed {SEED}: {ended}"
-    return won
+
+    won: list[str]
+    undecided: dict[str, str]
+    never_seen: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, ended):
+        won = [name for name, found in ended.items() if found["flowStatus"] == "COMPLETED"]
+        errors = {name: each["flowError"] for name, each in ended.items() if name not in won}
+        codes = {name: error["code"] for name, error in errors.items()}
+        assert set(codes.values()) <= {CONFLICT} | ({UNDECIDED} if KILLS else set()), ended
+        undecided = {
+            name: UNDECIDED_OF.search(errors[name]["message"])[1]
+            for name, code in codes.items()
+            if code == UNDECIDED
+        }
+        assert len(won) <= 1, f"seed {SEED}: {ended}"
+        # Only a transaction that the notary has taken stands in the way of both.
+        assert won or undecided, f"seed {SEED}: {ended}"
+        return cls(won, undecided)
+
+    def repaired(self, hosts):
+        """Ask the notary what came of the undecided transactions."""
+        for name, transaction in self.undecided.items():
+            status = repaired(hosts[name], name, transaction)
+            self.won += [name] * (status == "V")
+            self.never_seen += [name] * (status == "U")
+        assert len(self.won) <= 1, f"seed {SEED}: {self}"
+        assert self.won or self.never_seen, f"seed {SEED}: {self}"
+
+
+def repaired(host, name, transaction):
+    """The status of a transaction after a repair that an operator has asked for."""
+    where = f"/ledger/{host.nodes[name]}/transaction/{transaction}"
+    flows = f"/flow/{host.nodes[name]}?responders=true"
+
+    def repairs(found):
+        found = [f for f in found["flowStatusResponses"] if transaction in f["clientRequestId"]]
+        return Counter(flow["flowStatus"] for flow in found)
+
+    before = repairs(host.host.look(flows))["COMPLETED"]
+    reply = persisting(lambda: host.host.ask("POST", f"{where}/repair"))
+    assert reply.status_code == 200, reply.text
+    if reply.json()["isDue"]:
+        host.host.until(flows, lambda found: repairs(found)["COMPLETED"] > before, PATIENCE_S)
+    return host.host.look(where)["status"]
 
 
 @pytest.mark.crash
@@ -125,25 +170,35 @@ def test_one_of_two_hosts_spends_a_state(hosts):
     made = hosts.first.result(CAROL, "make")
     assert made["flowStatus"] == "COMPLETED", made
     bodies = [{"coin": f"{made['flowResult']}:{number}"} for number in range(STATES)]
-    won = []
+    races, told = [], Counter[str]()
     with Killer((hosts.first, hosts.second), KILLS, chance) as killer:
-        while len(won) < STATES:
-            numbers = range(len(won), min(STATES, len(won) + AT_ONCE))
+        while len(races) < STATES:
+            numbers = range(len(races), min(STATES, len(races) + AT_ONCE))
             for number in numbers:
                 for host, name in chance.sample(rivals, 2):
                     start(host, name, f"spend-{number}", "Spend", bodies[number])
             for number in numbers:
-                ended = {name: host.result(name, f"spend-{number}") for host, name in rivals}
-                won.append(winners_of(ended))
-    told = Counter(name for each in won for name in each)
-    sys.stdout.write(f"{STATES} states, won: {told}, killed: {Counter(killer.killed)}\n")
-    for number in {0, *(number for number, each in enumerate(won) if not each)}:
+                ended = {
+                    name: host.host.result(name, f"spend-{number}", PATIENCE_S)
+                    for host, name in rivals
+                }
+                races.append(Race.of(ended))
+    told["by its flow"] = sum(len(race.won) for race in races)
+    for race in races:
+        race.repaired({name: host for host, name in rivals})
+    told["by a repair"] = sum(len(race.won) for race in races) - told["by its flow"]
+    told["by nobody, never seen by the notary"] = sum(not race.won for race in races)
+    winners = Counter(name for race in races for name in race.won)
+    sys.stdout.write(f"{STATES} states, won {dict(told)}: {winners}\n")
+    sys.stdout.write(f"killed {len(killer.killed)}: {Counter(killer.killed)}\n")
+    for number in {0, *(number for number, race in enumerate(races) if not race.won)}:
         # One after the other: the first of them may spend what nobody has.
-        spent = list(won[number])
+        spent = list(races[number].won)
         for turn, (host, name) in enumerate(rivals * 2):
             request = f"again-{number}-{turn}"
             start(host, name, request, "Spend", bodies[number])
-            again = host.result(name, request)
+            again = host.host.result(name, request, PATIENCE_S)
             spent += [name] * (again["flowStatus"] == "COMPLETED")
             assert len(spent) <= 1, f"seed {SEED}: state {number}"
+        assert len(spent) == 1, f"seed {SEED}: state {number}"
         assert again["flowError"]["code"] == CONFLICT, f"seed {SEED}: {again}"

@@ -126,8 +126,8 @@ class KillableHost:
                 assert reply.status_code == 200, reply.text
                 return reply.json()
 
-    def until(self, path, holds):
-        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+    def until(self, path, holds, seconds_max=DRAIN_SECONDS_MAX):
+        deadline = time.monotonic() + seconds_max
         while time.monotonic() < deadline:
             answer = self.look(path)
             if holds(answer):
@@ -156,9 +156,9 @@ class KillableHost:
         start = {"clientRequestId": request_id, "flowClassName": flow_class, "requestBody": body}
         return self.ask("POST", f"/flow/{self.nodes[name]}", json=start)
 
-    def result(self, name, request_id):
+    def result(self, name, request_id, seconds_max=DRAIN_SECONDS_MAX):
         path = f"/flow/{self.nodes[name]}/{request_id}"
-        return self.until(path, lambda s: s["flowStatus"] in ENDED)
+        return self.until(path, lambda s: s["flowStatus"] in ENDED, seconds_max)
 
     def ious(self, name):
         assert self.flow(name, "list", "iou_flows.ListIous", {}).status_code == 202

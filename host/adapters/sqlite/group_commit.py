@@ -2,13 +2,11 @@
 
 A commit costs one synchronisation of the log, whatever it holds. So threads queue their units, and
 the next thread commits all waiting units in one transaction; a refused unit is removed from it.
-Among processes an flock decides who writes: waiters sleep in the kernel instead of polling SQLite's
-own lock, and the kernel releases it when its holder is killed. Large units wait for a turn of their
-own first, see `large_writes`. Units of several nodes take turns by bytes, see `lane_queue`.
+Among processes locks decide who writes, see `writer_turns`: waiters sleep in the kernel instead of
+polling SQLite's own lock. Large units wait for a turn of their own first, see `large_writes`. Units
+of several nodes take turns by bytes, see `lane_queue`.
 """
 
-import fcntl
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -19,6 +17,7 @@ from typing import TypeAlias
 from host.adapters.files.identity.marks import Mark, count_commit
 from host.adapters.sqlite.files import lacks_room
 from host.adapters.sqlite.large_writes import LARGE_BYTES, LargeWrites
+from host.adapters.sqlite.writer_turns import WriterTurns, lock_file
 from host.database.shared_batches import Queued, SharedBatches, fail_all
 from host.domain.errors import DiskFullError, StorageError
 
@@ -38,7 +37,7 @@ class GroupCommit:
     """Writes through one connection of its own. Thread-safe.
 
     Args:
-        path: the database; the lock file stands beside it.
+        path: the database; the lock files stand beside it.
         connection: used by no one else.
         copying: another one, which copies the write-ahead log after large writes.
         mark: stores the number of the newest commit; without one, commits are not counted.
@@ -58,8 +57,8 @@ class GroupCommit:
             self._write_batch, batch_max=_BATCH_MAX, bytes_max=_BATCH_BYTES_MAX
         )
         self._open = threading.Lock()
-        self._lock_file: int | None = _lock_file(path)
-        self._large = LargeWrites(_lock_file(path), copying)
+        self._turns: WriterTurns | None = WriterTurns(path)
+        self._large = LargeWrites(lock_file(path, "writer"), copying)
 
     def write(self, write: Write, *, size: int = 0, lane: Hashable = None) -> None:
         """Execute `write` and commit it durably, or change nothing.
@@ -84,9 +83,9 @@ class GroupCommit:
         with self._open:
             self._connection.close()
             self._large.close()
-            if self._lock_file is not None:
-                os.close(self._lock_file)
-            self._lock_file = None
+            if self._turns is not None:
+                self._turns.close()
+            self._turns = None
 
     def _write_batch(self, batch: Sequence[_Queued]) -> None:
         """Commit the writes of a batch, oldest first.
@@ -97,11 +96,11 @@ class GroupCommit:
         """
         try:
             with self._open:
-                lock_file = self._locked()
+                turns = self._acquired()
                 try:
                     self._commit(batch)
                 finally:
-                    fcntl.flock(lock_file, fcntl.LOCK_UN)
+                    turns.release()
         except sqlite3.Error as exc:
             raise refusal_of(self._path, exc) from exc
         except StorageError:
@@ -113,19 +112,19 @@ class GroupCommit:
     def _refusal(self, reason: str) -> StorageError:
         return StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
 
-    def _locked(self) -> int:
-        """Acquire the lock among processes; the caller releases it.
+    def _acquired(self) -> WriterTurns:
+        """The locks among processes; the caller releases them.
 
         Raises:
-            StorageError: closed, or the lock cannot be acquired.
+            StorageError: closed, or a lock cannot be acquired.
         """
-        if self._lock_file is None:
+        if self._turns is None:
             raise self._refusal("is closed")
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+            self._turns.acquire()
         except OSError as exc:
             raise self._refusal(f"its lock cannot be had: {exc.strerror}") from exc
-        return self._lock_file
+        return self._turns
 
     def _commit(self, batch: Sequence[_Queued]) -> None:
         if len(batch) > 1 and self._commit_together(batch):
@@ -187,10 +186,6 @@ class GroupCommit:
         """Roll the transaction back, unless it was committed."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def _lock_file(path: Path) -> int:
-    return os.open(f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def refusal_of(path: Path, error: sqlite3.Error) -> StorageError:
