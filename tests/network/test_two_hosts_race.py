@@ -58,7 +58,8 @@ class Killer:
 
     def _kill(self):
         while len(self.killed) < self.kills and not self._is_over.wait(self.chance.uniform(0.2, 4)):
-            self.killed.append(self.chance.choice(self.hosts).host.kill_worker(self.chance))
+            host = self.chance.choice(self.hosts).host
+            self.killed.append(host.kill_worker(self.chance, only_ready=True))
 
 
 @pytest.fixture
@@ -151,12 +152,12 @@ def repaired(host, name, transaction):
         found = [f for f in found["flowStatusResponses"] if transaction in f["clientRequestId"]]
         return Counter(flow["flowStatus"] for flow in found)
 
-    before = repairs(host.host.look(flows))["COMPLETED"]
+    before = repairs(host.host.look(flows, PATIENCE_S))["COMPLETED"]
     reply = persisting(lambda: host.host.ask("POST", f"{where}/repair"))
     assert reply.status_code == 200, reply.text
     if reply.json()["isDue"]:
         host.host.until(flows, lambda found: repairs(found)["COMPLETED"] > before, PATIENCE_S)
-    return host.host.look(where)["status"]
+    return host.host.look(where, PATIENCE_S)["status"]
 
 
 @pytest.mark.crash
@@ -167,7 +168,7 @@ def test_one_of_two_hosts_spends_a_state(hosts):
     join(hosts)
     rivals = ((hosts.first, CAROL), (hosts.second, DAVE))
     start(hosts.first, CAROL, "make", "Make", {"peer": DAVE, "coins": STATES})
-    made = hosts.first.result(CAROL, "make")
+    made = hosts.first.host.result(CAROL, "make", PATIENCE_S)
     assert made["flowStatus"] == "COMPLETED", made
     bodies = [{"coin": f"{made['flowResult']}:{number}"} for number in range(STATES)]
     races, told = [], Counter[str]()

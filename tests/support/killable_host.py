@@ -85,9 +85,13 @@ class KillableHost:
         self._process.stdout.close()
         self._client.close()
 
-    def kill_worker(self, chance):
-        """Kill any worker process that runs; the supervisor brings it back."""
-        return _kill_one(chance, self._workers)
+    def kill_worker(self, chance, *, only_ready=False):
+        """Kill any worker process that runs; the supervisor brings it back.
+
+        On a busy machine a start takes longer than the time between two kills: to kill it as well
+        shows nothing, and the host never runs.
+        """
+        return _kill_one(chance, lambda: self._workers(only_ready=only_ready))
 
     def kill_guests(self, chance):
         """Kill any process that runs a virtual node's guests; the next run gets another."""
@@ -106,16 +110,20 @@ class KillableHost:
         guests = [pid for worker in workers for pid in _guest_processes(worker)]
         return [self._process.pid, *workers, *guests]
 
-    def _workers(self):
+    def _workers(self, *, only_ready=False):
         table = json.loads((self._folder / "data" / "run" / "workers.json").read_text())
-        return {row["pid"]: row["name"] for row in table["workers"] if row["pid"] is not None}
+        return {
+            row["pid"]: row["name"]
+            for row in table["workers"]
+            if row["pid"] is not None and (row["phase"] == "ready" or not only_ready)
+        }
 
     def ask(self, method, path, **more):
         return self._client.request(method, path, **more)
 
-    def look(self, path):
+    def look(self, path, seconds_max=DRAIN_SECONDS_MAX):
         """What a path answers; asked again when a kill cut the answer off."""
-        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+        deadline = time.monotonic() + seconds_max
         while True:
             try:
                 reply = self.ask("GET", path)
@@ -129,7 +137,7 @@ class KillableHost:
     def until(self, path, holds, seconds_max=DRAIN_SECONDS_MAX):
         deadline = time.monotonic() + seconds_max
         while time.monotonic() < deadline:
-            answer = self.look(path)
+            answer = self.look(path, seconds_max)
             if holds(answer):
                 return answer
             time.sleep(0.05)
