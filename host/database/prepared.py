@@ -68,16 +68,16 @@ class Prepared:
         """Execute it once, or for each of several."""
         if isinstance(values, Mapping):
             compiled = self._in(connection, values)
-            _execute(connection, compiled, "execute", _bound(compiled, values)).close()
+            _execute(connection, compiled.text, "execute", _bound(compiled, values)).close()
         elif values:
             compiled = self._in(connection, values[0])
             every = [_bound(compiled, each) for each in values]
-            _execute(connection, compiled, "executemany", every).close()
+            _execute(connection, compiled.text, "executemany", every).close()
 
     def all(self, connection: Connection, values: Values) -> list[PreparedRow]:
         """All rows."""
         compiled = self._in(connection, values)
-        cursor = _execute(connection, compiled, "execute", _bound(compiled, values))
+        cursor = _execute(connection, compiled.text, "execute", _bound(compiled, values))
         found = cursor.fetchall()
         cursor.close()
         return [_row(compiled, each) for each in found]
@@ -85,7 +85,7 @@ class Prepared:
     def each(self, connection: Connection, values: Values) -> Generator[PreparedRow]:
         """The rows, read one by one; close it where it is not read to its end."""
         compiled = self._in(connection, values)
-        cursor = _execute(connection, compiled, "execute", _bound(compiled, values))
+        cursor = _execute(connection, compiled.text, "execute", _bound(compiled, values))
         try:
             for found in cursor:
                 yield _row(compiled, found)
@@ -95,7 +95,7 @@ class Prepared:
     def first(self, connection: Connection, values: Values) -> PreparedRow | None:
         """The first row, or None."""
         compiled = self._in(connection, values)
-        cursor = _execute(connection, compiled, "execute", _bound(compiled, values))
+        cursor = _execute(connection, compiled.text, "execute", _bound(compiled, values))
         found = cursor.fetchone()
         cursor.close()
         return None if found is None else _row(compiled, found)
@@ -146,6 +146,14 @@ class Prepared:
         )
 
 
+def value_of(connection: Connection, text: str) -> Any:
+    """The first column of the first row of a statement in the database's own words."""
+    cursor = _execute(connection, text, "execute", ())
+    found = cursor.fetchone()
+    cursor.close()
+    return found[0]
+
+
 def _columns(statement: Any) -> Sequence[Any]:
     if isinstance(statement, Select):
         return statement.selected_columns.values()
@@ -153,10 +161,10 @@ def _columns(statement: Any) -> Sequence[Any]:
     return found
 
 
-def _execute(connection: Connection, compiled: _Compiled, how: str, values: object) -> Any:
+def _execute(connection: Connection, text: str, how: str, values: object) -> Any:
     cursor = connection.connection.cursor()
     try:
-        getattr(cursor, how)(compiled.text, values)
+        getattr(cursor, how)(text, values)
     except Exception as exc:
         cursor.close()
         driver, dialect = connection.dialect.dbapi, connection.dialect
@@ -164,7 +172,7 @@ def _execute(connection: Connection, compiled: _Compiled, how: str, values: obje
             raise
         # As SQLAlchemy raises it: what translates errors and shares commits knows those.
         raise DBAPIError.instance(
-            compiled.text, None, exc, driver.Error, hide_parameters=True, dialect=dialect
+            text, None, exc, driver.Error, hide_parameters=True, dialect=dialect
         ) from exc
     return cursor
 

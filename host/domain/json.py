@@ -1,10 +1,10 @@
 """JSON values as types, names in JSON, and the canonical encoding (RFC 8785) of digests."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
 import rfc8785
 
 JsonValue: TypeAlias = (
@@ -27,23 +27,21 @@ def canonical_json(value: JsonValue) -> bytes:
     """
     if _is_plain(value):
         try:
-            return _encode_plain(value).encode()
+            return _encode_plain(value)
         except UnicodeEncodeError:
             pass  # rfc8785 says what is wrong
     return rfc8785.dumps(value)
 
 
-_encode_plain = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
-).encode
-"""RFC 8785 for what `_is_plain` accepts, ten times as fast as rfc8785, which is Python."""
+_encode_plain = msgspec.json.Encoder(order="deterministic").encode
+"""RFC 8785 for what `_is_plain` accepts, many times as fast as rfc8785, which is Python."""
 _SAFE_INTEGER = 2**53 - 1
 
 
 def _is_plain(value: object) -> bool:
-    """Whether Python's encoder writes a value as RFC 8785 demands.
+    """Whether msgspec's encoder writes a value as RFC 8785 demands.
 
-    It writes floats otherwise, and sorts keys by code points instead of UTF-16 units: keys that are
+    It writes floats otherwise, and sorts keys by their bytes instead of UTF-16 units: keys that are
     not ASCII are left to rfc8785. So are subclasses, such as enumerations.
     """
     kind = type(value)
@@ -51,12 +49,13 @@ def _is_plain(value: object) -> bool:
         return True
     if isinstance(value, dict):
         for key, each in value.items():
-            if not (type(key) is str and key.isascii() and _is_plain(each)):
+            is_named = type(key) is str and key.isascii()
+            if not is_named or (type(each) is not str and not _is_plain(each)):
                 return False
         return kind is dict
     if isinstance(value, list | tuple):
         for each in value:
-            if not _is_plain(each):
+            if type(each) is not str and not _is_plain(each):
                 return False
         return kind is list or kind is tuple
     return kind is int and -_SAFE_INTEGER <= value <= _SAFE_INTEGER  # type: ignore[operator]  # an integer

@@ -69,21 +69,9 @@ class TokenClaims:
                 count_effect(connection)
                 answered: JsonValue = json.loads(known)
                 return answered
-            tokens.release_expired(connection, criteria, context.now)
-            begin = spread_of(request_id)
-            with closing(tokens.candidates(connection, criteria, strategy, begin)) as found:
-                taken = _selected(found, target)
-            answer: JsonValue = None
-            if taken is not None:
-                number = tokens.claim(
-                    connection,
-                    criteria,
-                    taken,
-                    request_id=request_id,
-                    flow_id=context.flow_id,
-                    expires_at=EpochMs(context.now + self._claim_ms()),
-                )
-                answer = {"claim": str(number), "tokens": [_shown(each) for each in taken]}
+            answer = self._claimed(
+                connection, criteria, strategy, target, request_id=request_id, context=context
+            )
             remember_answer(connection, request_id, request, answer, context.now)
             return answer
 
@@ -92,6 +80,36 @@ class TokenClaims:
         seconds = self._monotonic() - begun
         self._events(TokensClaimed("not-enough" if found is None else "claimed", seconds))
         return found
+
+    def _claimed(
+        self,
+        connection: Connection,
+        criteria: Criteria,
+        strategy: Strategy,
+        target: Decimal,
+        *,
+        request_id: str,
+        context: CallContext,
+    ) -> JsonValue:
+        """Claim tokens for `target`; null if there are not enough."""
+        pool = tokens.find_pool(connection, criteria)
+        if pool is None:
+            return None
+        tokens.release_expired(connection, pool, context.now)
+        begin = spread_of(request_id)
+        with closing(tokens.candidates(connection, pool, criteria, strategy, begin)) as found:
+            taken = _selected(found, target)
+        if taken is None:
+            return None
+        number = tokens.claim(
+            connection,
+            pool,
+            taken,
+            request_id=request_id,
+            flow_id=context.flow_id,
+            expires_at=EpochMs(context.now + self._claim_ms()),
+        )
+        return {"claim": str(number), "tokens": [_shown(each) for each in taken]}
 
     def balance(self, context: CallContext, request: JsonObject) -> JsonValue:
         """`{"available", "total"}`, decimal texts: without what is claimed, and all."""

@@ -73,9 +73,14 @@ class Vault:
         self.amounts[number] = Decimal(amount)
 
     def claim(self, cents, flow, strategy):
-        tokens.release_expired(self.connection, CRITERIA, EpochMs(self.now))
+        pool = tokens.find_pool(self.connection, CRITERIA)
+        assert (pool is not None) == (self.count > 0)
+        if pool is None:
+            return
+        tokens.release_expired(self.connection, pool, EpochMs(self.now))
         self.claims = {n: c for n, c in self.claims.items() if c[1] > self.now}
-        found = tokens.candidates(self.connection, CRITERIA, strategy, tokens.spread_of(str(cents)))
+        begin = tokens.spread_of(str(cents))
+        found = tokens.candidates(self.connection, pool, CRITERIA, strategy, begin)
         taken = select_tokens(found, Decimal(cents) / 100)
         free = sum(a for n, a in self.amounts.items() if n not in self.claims)
         assert (taken is None) == (free < Decimal(cents) / 100)
@@ -88,7 +93,7 @@ class Vault:
         end = EpochMs(self.now + CLAIM_MS)
         tokens.claim(
             self.connection,
-            CRITERIA,
+            pool,
             taken,
             request_id=f"{self.now}-{self.count}-{flow}",
             flow_id=FlowId(flow),

@@ -20,6 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from host.adapters.sqlite import json_values
 from host.adapters.sqlite.like import like
+from host.database.prepared import value_of
 from host.database.sql import (
     DurationKey,
     Greatest,
@@ -122,7 +123,7 @@ class SqliteDialect:
             _watch.reset(before)
 
     def used_bytes(self, connection: Connection) -> int:
-        used: int = connection.exec_driver_sql(_USED_BYTES).scalar_one()
+        used: int = value_of(connection, _USED_BYTES)
         return used
 
     def has_table(self, connection: Connection, name: str) -> bool:

@@ -103,19 +103,17 @@ def left(connection: Connection, output_seq: int) -> None:
 
 
 def candidates(
-    connection: Connection, criteria: Criteria, strategy: Strategy, begin: int
+    connection: Connection, pool: int, criteria: Criteria, strategy: Strategy, begin: int
 ) -> Generator[Candidate]:
     """Tokens that no flow has claimed, in the order in which they are taken.
 
     Args:
         connection: to the node's vault.
+        pool: of the criteria, see `find_pool`.
         criteria: which tokens.
         strategy: RANDOM from `begin` on, around; PRIORITY by priority, those without one last.
         begin: a number as of `spread_of`.
     """
-    pool = _find_pool(connection, criteria)
-    if pool is None:
-        return
     values = {"pool": pool, "owner": criteria.owner_hash, "begin": begin}
     for free in _FREE[strategy, criteria.owner_hash is not None]:
         with closing(free.each(connection, values)) as rows:
@@ -124,15 +122,14 @@ def candidates(
 
 def claim(
     connection: Connection,
-    criteria: Criteria,
+    pool: int,
     tokens: Sequence[Candidate],
     *,
     request_id: str,
     flow_id: FlowId,
     expires_at: EpochMs,
 ) -> int:
-    """Reserve tokens for a flow; answers the claim's number."""
-    pool = _find_pool(connection, criteria)
+    """Reserve tokens of a pool for a flow; answers the claim's number."""
     number: int = _ADD_CLAIM.value(
         connection,
         {
@@ -146,11 +143,9 @@ def claim(
     return number
 
 
-def release_expired(connection: Connection, criteria: Criteria, now: EpochMs) -> None:
+def release_expired(connection: Connection, pool: int, now: EpochMs) -> None:
     """End the claims of a pool whose time is over."""
-    pool = _find_pool(connection, criteria)
-    if pool is not None:
-        _release(connection, _EXPIRED, {"pool": pool, "now": now})
+    _release(connection, _EXPIRED, {"pool": pool, "now": now})
 
 
 def release(connection: Connection, flow_id: FlowId) -> None:
@@ -160,7 +155,7 @@ def release(connection: Connection, flow_id: FlowId) -> None:
 
 def balance(connection: Connection, criteria: Criteria, now: EpochMs) -> tuple[Decimal, Decimal]:
     """What is available, and the total with what is claimed."""
-    pool = _find_pool(connection, criteria)
+    pool = find_pool(connection, criteria)
     if pool is None:
         return Decimal(0), Decimal(0)
     there = and_(OUTPUT.c.pool == pool, OUTPUT.c.consumed_at.is_(None))
@@ -277,7 +272,7 @@ def _pool(connection: Connection, token: TokenFacts) -> int:
         notary=token.notary,
         symbol=token.symbol,
     )
-    known = _find_pool(connection, criteria)
+    known = find_pool(connection, criteria)
     if known is not None:
         return known
     number: int = connection.execute(
@@ -294,7 +289,8 @@ def _pool(connection: Connection, token: TokenFacts) -> int:
     return number
 
 
-def _find_pool(connection: Connection, criteria: Criteria) -> int | None:
+def find_pool(connection: Connection, criteria: Criteria) -> int | None:
+    """The pool of some criteria; None if the vault never had a token of it."""
     found: int | None = _FIND_POOL.value(
         connection,
         {
