@@ -67,6 +67,8 @@ class Post:
         post_id: names it in its result.
         pair: of source and target, `host.network.values.pair`.
         realm: of the frames, 64 lower-case hexadecimal digits.
+        node: short hash of the source.
+        peer: X.500 name of the target.
         url: endpoint of the peer's gateway.
         body: frames.
         deadline_ms: how long it may take, in milliseconds from `take` on.
@@ -75,6 +77,8 @@ class Post:
     post_id: str
     pair: str
     realm: str
+    node: str
+    peer: str
     url: str
     tls: TlsIdentity
     body: bytes

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +98,11 @@ def posted(
     return answer.status, answer.read()
 
 
+def bytes_of(registry: CollectorRegistry, direction: str) -> float | None:
+    labels = {"direction": direction}
+    return registry.get_sample_value("cordbox_gateway_request_bytes_total", labels)
+
+
 def test_a_post_reaches_the_link_and_its_answer_the_client() -> None:
     link = Answering()
     with serving(link, CA) as (port, registry):
@@ -113,6 +119,8 @@ def test_a_post_reaches_the_link_and_its_answer_the_client() -> None:
             assert posted(connected(port)) == (status, b"")
         served = registry.get_sample_value("cordbox_gateway_requests_total", {"status": "200"})
         assert served == 2
+        moved = [bytes_of(registry, direction) for direction in ("received", "sent")]
+        assert moved == [7 * len(HEAD) + len(HEAD + bytes(5)) + 1, 2 * len(ACK)]
     first, second = link.peers[:2]
     assert first.address == "127.0.0.1"
     assert first.connection == second.connection
@@ -177,7 +185,7 @@ def test_answers_are_sent_at_once() -> None:
 
 def test_a_large_body_is_refused_before_it_is_read() -> None:
     link = Answering()
-    with serving(link, CA) as (port, _):
+    with serving(link, CA) as (port, registry):
         connection = connected(port)
         connection.putrequest("POST", "/")
         connection.putheader("content-type", CONTENT_TYPE)
@@ -185,6 +193,7 @@ def test_a_large_body_is_refused_before_it_is_read() -> None:
         connection.endheaders(HEAD)  # of the body 36 bytes, and no more
         answer = connection.getresponse()
         assert answer.status == 413
+        assert bytes_of(registry, "received") == len(HEAD)
     assert link.bodies == []
 
 
@@ -317,6 +326,8 @@ def post(port: int, **changes: Any) -> Post:
         "post_id": "1",
         "pair": "p",
         "realm": "r",
+        "node": "n",
+        "peer": "O=Peer, L=London, C=GB",
         "url": f"https://127.0.0.1:{port}/",
         "tls": IDENTITY,
         "body": HEAD,
@@ -387,6 +398,31 @@ def test_the_client_opens_four_connections_to_an_endpoint_and_none_to_denied_one
         result = asyncio.run(refused())
     assert result.status is None
     assert "denied network" in result.failure
+
+
+def test_a_slow_peer_with_many_endpoints_leaves_connections_for_others() -> None:
+    """It is asked by many nodes; what it never answers is given up after a minute."""
+
+    async def run(port: int, silent: list[int]) -> Any:
+        gateway = client(connections_max=8, response_seconds=60.0)
+        slow = [
+            asyncio.create_task(gateway.post(post(each, peer="O=Slow", node=str(number))))
+            for number, each in enumerate(silent * 4)
+        ]
+        await asyncio.sleep(0)
+        # Its turn comes after theirs.
+        found = await gateway.post(post(port))
+        for each in slow:
+            each.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        await gateway.close()
+        return found
+
+    with ExitStack() as stack:
+        port, _ = stack.enter_context(serving(Answering(), CA))
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        found = asyncio.run(run(port, [each.getsockname()[1] for each in listeners]))
+    assert (found.status, found.failure) == (200, None)
 
 
 @pytest.mark.parametrize("mutual", [False, True])

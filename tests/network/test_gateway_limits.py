@@ -7,6 +7,7 @@ import pytest
 from host.network.gateway.endpoint import EndpointRefusedError, is_denied, parse_endpoint
 from host.network.gateway.limits import LogBudget, Strangers, Turns
 from host.network.gateway.server import GatewayLimits, head_status
+from host.network.gateway.shares import GROUP_SHARE, NODE_SHARE, PEER_SHARE, Shares
 
 
 def test_the_stranger_that_is_idle_for_the_longest_time_goes_first():
@@ -135,3 +136,44 @@ def test_denied_networks_are_denied_in_every_form():
         assert is_denied(address, denied)
     for address in ("127.0.0.1", "::1", "10.0.0.1"):
         assert not is_denied(address, denied)
+
+
+def asked(*, realm="group", node="alice", peer="bob"):
+    return {("group", realm): GROUP_SHARE, ("node", node): NODE_SHARE, ("peer", peer): PEER_SHARE}
+
+
+def taken(shares, most, *holders):
+    """How many posts of each holder begin one after the other, until none is admitted."""
+    counts = [0] * len(holders)
+    while True:
+        admitted = [n for n, each in enumerate(holders) if shares.admits(each, most)]
+        if not admitted:
+            return counts
+        for number in admitted:
+            if shares.admits(holders[number], most):
+                shares.begin(holders[number])
+                counts[number] += 1
+
+
+def test_a_peer_a_node_and_a_group_leave_room_for_others():
+    shares = Shares()
+    # One slow peer of many nodes, then a node with many slow peers, then a group of them.
+    assert sum(taken(shares, 100, *(asked(node=str(n), peer="slow") for n in range(100)))) == 20
+    hostile = [asked(realm="hostile", node="eve", peer=f"eve {n}") for n in range(100)]
+    assert sum(taken(shares, 100, *hostile)) == 27
+    others = [asked(realm="hostile", node=f"eve {n}", peer=f"eve {n}") for n in range(100)]
+    assert sum(taken(shares, 100, *others)) < 15
+    # Whoever comes last finds some free, and who has left gives back what it had.
+    assert taken(shares, 100, asked(), asked(node="carol", peer="dave")) == [5, 5]
+    assert shares.admits(asked(realm="third", node="third", peer="third"), 100)
+
+
+def test_everybody_may_have_one_while_any_is_free():
+    shares = Shares()
+    assert sum(taken(shares, 4, *(asked(node=str(n), peer=str(n)) for n in range(9)))) == 2
+    shares.begin(asked(realm="second", node="x", peer="x"))
+    shares.begin(asked(realm="third", node="y", peer="y"))
+    assert not shares.admits(asked(realm="fourth", node="z", peer="z"), 4)
+    shares.end(asked(realm="third", node="y", peer="y"))
+    assert shares.admits(asked(realm="fourth", node="z", peer="z"), 4)
+    assert not shares.admits(asked(realm="second", node="x", peer="x"), 4)

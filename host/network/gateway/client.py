@@ -20,6 +20,7 @@ from host.network.gateway.endpoint import (
     is_denied,
     parse_endpoint,
 )
+from host.network.gateway.shares import Holders, Shares, holders_of
 from host.network.gateway.tls import TlsRefusedError, peer_chain
 from host.ports.link import CONTENT_TYPE, Post, PostResult, TlsIdentity
 
@@ -110,6 +111,7 @@ class GatewayClient:
         self._limits = limits
         self._idle: OrderedDict[Place, deque[_Connection]] = OrderedDict()
         self._open: Counter[Place] = Counter()
+        self._shares = Shares()
         self._changed = asyncio.Condition()
 
     @property
@@ -157,7 +159,8 @@ class GatewayClient:
     async def _post(self, post: Post) -> PostResult:
         endpoint = parse_endpoint(post.url)
         place = (endpoint.authority, post.tls)
-        connection, is_fresh = await self._acquire(place, endpoint)
+        holders = holders_of(post)
+        connection, is_fresh = await self._acquire(place, endpoint, holders)
         keeps = False
         try:
             try:
@@ -176,16 +179,23 @@ class GatewayClient:
             body = bytes(answer.body) if status == 200 else b""
             return PostResult(post_id=post.post_id, status=status, body=body)
         finally:
-            await self._release(place, connection, keeps=keeps)
+            await self._release(place, connection, holders, keeps=keeps)
 
-    async def _acquire(self, place: Place, endpoint: Endpoint) -> tuple[_Connection, bool]:
+    async def _acquire(
+        self, place: Place, endpoint: Endpoint, holders: Holders
+    ) -> tuple[_Connection, bool]:
+        """A connection, and whether it is new; it counts to the shares of `holders`."""
         limits = self._limits()
         async with asyncio.timeout(limits.acquire_seconds), self._changed:
             while True:
+                is_admitted = self._shares.admits(holders, limits.connections_max)
                 waiting = self._idle.get(place)
-                if waiting:
+                if is_admitted and waiting:
+                    self._shares.begin(holders)
                     return waiting.pop(), False
-                if self._open[place] < ENDPOINT_CONNECTIONS_MAX and self._has_room(limits):
+                may_open = is_admitted and self._open[place] < ENDPOINT_CONNECTIONS_MAX
+                if may_open and self._has_room(limits):
+                    self._shares.begin(holders)
                     self._open[place] += 1
                     break
                 await self._changed.wait()
@@ -193,6 +203,7 @@ class GatewayClient:
             return await self._connect(endpoint, place[1]), True
         except BaseException:
             async with self._changed:
+                self._shares.end(holders)
                 self._count_down(place)
                 self._changed.notify_all()
             raise
@@ -254,8 +265,11 @@ class GatewayClient:
                     raise AnswerRefusedError(str(refused.__context__)) from refused
             return answer
 
-    async def _release(self, place: Place, connection: _Connection, *, keeps: bool) -> None:
+    async def _release(
+        self, place: Place, connection: _Connection, holders: Holders, *, keeps: bool
+    ) -> None:
         async with self._changed:
+            self._shares.end(holders)
             if keeps and not connection.writer.is_closing():
                 connection.used_at = asyncio.get_running_loop().time()
                 self._idle.setdefault(place, deque()).append(connection)

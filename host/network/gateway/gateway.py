@@ -60,16 +60,27 @@ class GatewayMetrics:
             ("status",),
             registry=registry,
         )
-
         self._bytes = Counter(
             "cordbox_gateway_post_bytes",
             "Bytes of bodies of requests to other clusters, and of their answers.",
             ("direction",),
             registry=registry,
         )
+        self._served_bytes = Counter(
+            "cordbox_gateway_request_bytes",
+            "Bytes of bodies of requests of other clusters, and of their answers.",
+            ("direction",),
+            registry=registry,
+        )
 
-    def served(self, status: int) -> None:
+    def read(self, received: int) -> None:
+        """Bytes of a request's body have come, whatever becomes of the request."""
+        self._served_bytes.labels("received").inc(received)
+
+    def served(self, status: int, sent: int) -> None:
+        """A request was answered, with bytes of the answer's body."""
         self._served.labels(str(status)).inc()
+        self._served_bytes.labels("sent").inc(sent)
 
     def posted(self, status: int | None, sent: int, received: int) -> None:
         """A request was answered, or not; with bytes of its body and of the answer's."""
@@ -148,6 +159,7 @@ class Gateway:
             clock=parts.clock,
             limits=parts.limits,
             answered=parts.metrics.served,
+            read=parts.metrics.read,
             strangers_max=parts.strangers_max,
             has_address_limits=parts.has_address_limits,
         )

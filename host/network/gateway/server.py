@@ -65,7 +65,8 @@ class GatewayServer:
         executor: Executor,
         clock: Clock,
         limits: Callable[[], GatewayLimits],
-        answered: Callable[[int], object] = lambda _status: None,
+        answered: Callable[[int, int], object] = lambda _status, _bytes: None,
+        read: Callable[[int], object] = lambda _bytes: None,
         strangers_max: int = STRANGERS_MAX,
         has_address_limits: bool = True,
     ) -> None:
@@ -76,7 +77,8 @@ class GatewayServer:
             executor: runs the link's methods, which block.
             clock: paces the log.
             limits: those in force.
-            answered: called with the status of each answer.
+            answered: called with the status of each answer, and the bytes of its body.
+            read: called with the bytes of each part of a request's body.
             strangers_max: connections of strangers.
             has_address_limits: whether a peer is told by its IP address, or by its connection.
         """
@@ -85,6 +87,7 @@ class GatewayServer:
         self._clock = clock
         self._limits = limits
         self._answered = answered
+        self._read = read
         self._has_address_limits = has_address_limits
         self._turns = Turns()
         self._lines = LogBudget()
@@ -159,7 +162,7 @@ class GatewayServer:
             if reply is None:
                 return  # The peer has disconnected.
             proved = connection.is_proved
-            self._answered(reply.status)
+            self._answered(reply.status, len(reply.body))
             await _send(send, reply)
         finally:
             self._strangers.end(connection.name, proved=proved)
@@ -197,7 +200,9 @@ class GatewayServer:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
-            body += message.get("body", b"")
+            part = message.get("body", b"")
+            self._read(len(part))
+            body += part
             more = message.get("more_body", False)
             if limit is None and (len(body) >= HEADER_BYTES or not more):
                 limit = await self._run(self._link.body_limit, bytes(body[:HEADER_BYTES]))

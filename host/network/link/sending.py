@@ -266,6 +266,8 @@ class Sender:
             post_id=f"{pair.name}/{self._posts}",
             pair=pair.name,
             realm=own.realm.hex(),
+            node=pair.node,
+            peer=str(pair.target.x500_name),
             url=url,
             tls=tls,
             body=body,
