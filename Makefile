@@ -61,8 +61,10 @@ prove-link: setup-dev
 # Generated modules, varied builds, refused calls in a row and deaths of a host, of which `test` tries some.
 prove-sandbox: setup-dev
 	CORDBOX_SMITH_MODULES=$(or $(COUNT),1000) CORDBOX_SMITH_RUNS=40 CORDBOX_IMAGE_BUILDS=20 CORDBOX_RAISING_CALLS=100000 \
-		$(BIN)/python -m pytest -q --timeout=3600 tests/sandbox/test_sandbox_smith.py \
-		tests/sandbox/test_images_making.py tests/sandbox/test_sandbox_host_calls.py
+		CORDBOX_SURROUNDINGS=7 $(BIN)/python -m pytest -q --timeout=3600 tests/sandbox/test_sandbox_smith.py \
+		tests/sandbox/test_images_making.py tests/sandbox/images_of_other_compilers.py \
+		tests/sandbox/runtime_state.py tests/sandbox/test_sandbox_host_calls.py \
+		tests/toolkit/test_toolkit_reproducible.py
 
 prove-deaths: setup-dev
 	CORDBOX_DEATHS=all $(BIN)/python -m pytest $(XDIST) -q --timeout=3600 tests/flow

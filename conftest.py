@@ -1,4 +1,4 @@
-"""Plugins of the tests: the kit, cores, servers, garbage, interrupts, Java, properties, skips."""
+"""Plugins of the tests: the kit, and what `tests/support` says of each."""
 
 pytest_plugins = [
     "cordapp_testkit.pytest_plugin",
@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.support.garbage",
     "tests.support.interrupts",
     "tests.support.java",
+    "tests.support.passwords",
     "tests.support.properties",
     "tests.support.skips",
 ]

@@ -2,8 +2,9 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -55,7 +56,8 @@ class MetricFacts:
         return (self.name,)
 
 
-def metrics() -> list[MetricFacts]:
+@cache
+def metrics() -> Sequence[MetricFacts]:
     """All metrics of the sources, by name."""
     found = [
         facts
@@ -63,7 +65,7 @@ def metrics() -> list[MetricFacts]:
         for prefix in PREFIXES
         if (facts := _metric(node, prefix)) is not None
     ]
-    return sorted(set(found), key=lambda facts: facts.name)
+    return tuple(sorted(set(found), key=lambda facts: facts.name))
 
 
 def _calls() -> Iterator[ast.Call]:
@@ -75,7 +77,11 @@ def _calls() -> Iterator[ast.Call]:
 
 
 def _metric(node: ast.Call, prefix: str) -> MetricFacts | None:
-    kind = ast.unparse(node.func).rpartition(".")[2]
+    match node.func:
+        case ast.Name(id=kind) | ast.Attribute(attr=kind):
+            pass
+        case _:
+            return None
     if kind not in {*_KINDS, "Metric"} or len(node.args) < 2:
         return None
     texts = [_text(arg, prefix) for arg in node.args]

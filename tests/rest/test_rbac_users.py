@@ -41,6 +41,7 @@ def test_a_new_password_ends_the_old_one_also_where_it_was_remembered(users):
     assert users.authenticate("alice", "new").version == 1
 
 
+@pytest.mark.usefixtures("full_cost")
 def test_passwords_are_stored_as_salted_hashes_only(users, cluster_database):
     users.create("alice", "hunter2", full_name="A", permissions=())
     users.create("bob2", "hunter2", full_name="B", permissions=())

@@ -1,8 +1,6 @@
 """Images are the same wherever they are made, and sources that are loaded can harm nobody."""
 
-import base64
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -10,18 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from wasmtime import Config, Engine, Store
-from wasmtime import _ffi as ffi
-from wasmtime import component as wc
 
-from sandbox import engine
 from sandbox.errors import ComponentUnknownError, LoadFailedError, SandboxError
-from sandbox.growth import trap_refused_growth
-from sandbox.images import loading_process, making, memories
-from sandbox.images.header import header_of
-from sandbox.images.stripped import initial_memory, strip_runtime
+from sandbox.images import making, memories
 from sandbox.limits import MIB, Limits
-from sandbox.pinned import default_runtime, unpack_runtime
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
@@ -135,49 +125,6 @@ def test_varied_builds_give_one_image(sandbox, source, runtime_files, tmp_path):
         assert done.returncode == 0, done.stderr
         printed.add(done.stdout)
     assert printed == {sandbox.make_image(World.CONTRACT, rich).digest}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_path):
-    """As another version of the engine, or one for another processor, would make it.
-
-    Nor does it matter to image and fuel that a runtime's modules are joined: here they are apart.
-    """
-    config = Config()
-    for name, value in engine.SETTINGS.items():
-        setattr(config, name, value)
-    for name, value in {**engine._COMPONENT_SETTINGS, **engine._RUNTIME_SETTINGS}.items():
-        getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), value)
-    memories.set_creator(config)
-    config.cranelift_opt_level = "none"
-    if platform.machine() == "x86_64":  # without the extensions that this processor has
-        assert not ffi.wasmtime_config_target_set(config.ptr(), b"x86_64-unknown-linux-gnu")
-    other = Engine(config)
-    runtime = default_runtime(World.CONTRACT)
-    wasm = unpack_runtime(runtime)
-    component = wc.Component(other, trap_refused_growth(strip_runtime(wasm)))
-    (tmp_path / "initial").write_bytes(initial_memory(wasm))
-    store = Store(other)
-    store.set_epoch_deadline(1 << 60)
-    store.set_fuel(loading_process.FUEL_MAX)
-    linker = wc.Linker(other)
-    linker.define_unknown_imports_as_traps(component)
-    with memories.creating() as created:
-        instance = linker.instantiate(store, component)
-    (memory,) = created.memories
-    with (tmp_path / "initial").open("rb") as file:
-        memory.map_file(file.fileno(), 0, memory.size)
-    store.set_fuel(loading_process.FUEL_MAX)
-    text = base64.b64encode(source.packed()).decode()
-    assert instance.get_func(store, "load")(store, True, text) == ""
-    header = header_of(runtime.digest, source.digest, bytes(memory.view()))
-    assert header.digest == contract.component.digest
-    store.set_fuel(Limits().fuel_max)
-    instance.get_func(store, "describe")(store)
-    used = Limits().fuel_max - store.get_fuel()
-    assert used == contract.call("describe", None, limits=Limits()).usage.fuel
-    store.close()
 
 
 def test_the_end_of_the_process_is_waited_for_and_not_asked_for(

@@ -20,8 +20,8 @@ from sandbox.runtime import Sandbox
 from sandbox.world import World
 from tests.sandbox.test_sandbox_components import section, wasm
 
-MODULES = int(os.environ.get("CORDBOX_SMITH_MODULES", "100"))
-RUNS = int(os.environ.get("CORDBOX_SMITH_RUNS", "10"))
+MODULES = int(os.environ.get("CORDBOX_SMITH_MODULES", "40"))
+RUNS = int(os.environ.get("CORDBOX_SMITH_RUNS", "6"))
 """How many of the accepted ones are compiled and run; each costs a jailed process."""
 _SEED_BYTES = 1_500
 _LIMITS = Limits(fuel_max=5_000_000, memory_bytes_max=16 << 20, wall_ms_max=5_000)
