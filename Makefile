@@ -7,12 +7,20 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage coverage-erase coverage-part coverage-report coverage-cores prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls check docs bench setup lock clean format wheel
+.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
 
+# Tests that need no server, no other host and no toolchain; ARGS with paths runs all that are there.
 test: setup-dev
+	$(BIN)/python -m pytest $(XDIST) -q $(if $(findstring /,$(ARGS)),,--stage core,plain) $(ARGS)
+
+# Each other stage (tests/support/stages.py), and all of them.
+test-processes test-servers test-network test-kills: setup-dev
+	$(BIN)/python -m pytest $(XDIST) -q --stage $(@:test-%=%) $(ARGS)
+
+test-all: setup-dev
 	$(BIN)/python -m pytest $(XDIST) -q $(ARGS)
 
 # One or two files of each folder of tests, without what is slow: less than a minute on two quiet cores.
@@ -42,7 +50,7 @@ coverage-cores:
 	$(MAKE) --no-print-directory coverage FLOORS=cores \
 		ARGS="$$($(BIN)/python -m tests.support.cores) -m core $(ARGS)"
 
-# Long forms of what `test` does with fewer examples.
+# Long forms of what tests do with fewer examples.
 prove-certificates: setup-dev
 	CORDBOX_CERTIFICATES=$(or $(COUNT),300) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/python -m pytest -q -s --timeout=3600 tests/certificates

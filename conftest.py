@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.support.passwords",
     "tests.support.properties",
     "tests.support.skips",
+    "tests.support.stages",
 ]

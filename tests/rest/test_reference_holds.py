@@ -34,8 +34,11 @@ def test_alerts_use_exported_names() -> None:
 
 
 PACKAGES = {"cordbox_cordapp", "cordbox_testkit"}
-SCHEMAS = {"cordbox_flow", "cordbox_cluster", "cordbox_files", "cordbox_keys"}
-"""Schemas in PostgreSQL."""
+SCHEMAS = {
+    "cordbox_flow", "cordbox_cluster", "cordbox_files", "cordbox_keys",
+    "cordbox_vault_", "cordbox_uniqueness_", "cordbox_owner", "cordbox_host",
+}  # fmt: skip
+"""Schemas and roles in PostgreSQL, the former of nodes by their beginning."""
 
 
 def test_pages_name_exported_metrics_only() -> None:

@@ -45,12 +45,21 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if not item.path.is_relative_to(_TESTS):
-            continue
-        path = item.path.relative_to(_TESTS)
-        is_inside = path.parts[0] in _FOLDERS or path.as_posix() in _FILES
-        if is_inside and not any(map(item.get_closest_marker, _NOT_COUNTED)):
+        if is_core(item.path) and not any(map(item.get_closest_marker, _NOT_COUNTED)):
             item.add_marker("core")
+
+
+def is_core(path: Path) -> bool:
+    """Whether the tests of a file are about a core."""
+    if not path.is_relative_to(_TESTS):
+        return False
+    name = path.relative_to(_TESTS)
+    return name.parts[0] in _FOLDERS or name.as_posix() in _FILES
+
+
+def leaves_out(text: str) -> bool:
+    """Whether the text of a file marks tests that are not counted."""
+    return any(f"mark.{mark}" in text for mark in _NOT_COUNTED)
 
 
 if __name__ == "__main__":
