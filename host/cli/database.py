@@ -95,6 +95,42 @@ def migrate(settings_file: Path | None, administrator: str, password_file: Path 
     click.echo("the tables are those of this release")
 
 
+@command.command("import")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@settings_option
+@click.option(
+    "--passphrase-file",
+    type=EXISTING_FILE,
+    help="File whose first line is the passphrase of the directory's master key, if it has one.",
+)
+def import_(directory: Path, settings_file: Path | None, passphrase_file: Path | None) -> None:
+    """Import the data directory of a stopped host into a database that was just made.
+
+    Everything is copied, read again and compared: packages, nodes, keys, vaults, flows in flight.
+    Afterwards no host starts on DIR; its audit logs stay there.
+    """
+    from host.adapters.files.secret_files import read_secret
+    from host.runtime.wiring.importing import ImportRefusedError, import_data_directory
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
+    from host.tools.data_check import check_directory
+
+    settings = offline_settings(settings_file)
+    passphrase = None if passphrase_file is None else read_secret(passphrase_file)
+    report = check_directory(
+        directory,
+        passphrase=passphrase,
+        cluster_schemas=CLUSTER_SCHEMAS,
+        node_schemas=NODE_SCHEMAS,
+    )
+    if report.findings:
+        raise ImportRefusedError(
+            f"data directory {directory} has {len(report.findings)} findings, the first of them:"
+            f" {report.findings[0].message} (`cordbox host check`)"
+        )
+    done = import_data_directory(directory, settings, passphrase=passphrase)
+    click.echo(f"imported: {done.nodes} virtual nodes, {done.packages} packages")
+
+
 @command.command("check")
 @settings_option
 @output_option

@@ -7,37 +7,18 @@ import base64
 import hashlib
 import json
 from pathlib import Path
-from typing import Protocol
 
 from host.adapters.files.secret_files import SecretFileInvalidError, destroy, read_or_create
 from host.keys.errors import MasterKeyError, MasterKeyGoneError
 from host.keys.wrapping import KEY_BYTES
 from host.ports.clock import Entropy
+from host.ports.keys import MasterKeys
+
+__all__ = ["MasterKeyFiles", "MasterKeys", "derived_key", "fresh_parameters", "load_master_key"]
 
 _SALT_BYTES = 16
 _SCRYPT = {"log2n": 17, "r": 8, "p": 1}
 _LOG2N_MAX, _R_MAX, _P_MAX = 20, 16, 16
-
-
-class MasterKeys(Protocol):
-    """The master keys by generation, from 1 on."""
-
-    def make(self, generation: int) -> bytes:
-        """The key of a generation, created if there is none; it is stored before it is returned."""
-        ...
-
-    def get(self, generation: int) -> bytes:
-        """The key of a generation.
-
-        Raises:
-            MasterKeyGoneError: it was destroyed, or never created.
-            MasterKeyError: a passphrase is given, and the key is a random one, or the reverse.
-        """
-        ...
-
-    def destroy_before(self, generation: int) -> None:
-        """Destroy all older generations."""
-        ...
 
 
 class MasterKeyFiles:

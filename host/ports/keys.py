@@ -283,3 +283,24 @@ class KeyStore(Protocol):
     def rotation(self, tenant: str) -> KeyRotation | None:
         """The progress of the latest rotation of a tenant."""
         ...
+
+
+class MasterKeys(Protocol):
+    """The master keys by generation, from 1 on."""
+
+    def make(self, generation: int) -> bytes:
+        """The key of a generation, created if there is none; it is stored before it is returned."""
+        ...
+
+    def get(self, generation: int) -> bytes:
+        """The key of a generation.
+
+        Raises:
+            MasterKeyGoneError: it was destroyed, or never created.
+            MasterKeyError: a passphrase is given, and the key is a random one, or the reverse.
+        """
+        ...
+
+    def destroy_before(self, generation: int) -> None:
+        """Destroy all older generations."""
+        ...

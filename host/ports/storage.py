@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from host.domain.ids import ShortHash
+from host.ports.clock import Entropy
 from host.ports.cpi_files import CpiFiles
 from host.ports.database import Schema, SqlDatabase
+from host.ports.keys import MasterKeys
 from host.ports.vaults import VaultAccess, VaultRegister
 
 
@@ -159,6 +161,10 @@ class DatabaseUpkeep(Protocol):
         Raises:
             StorageError: the database has tables already, or cannot be used.
         """
+        ...
+
+    def master_keys(self, entropy: Entropy) -> MasterKeys:
+        """The master keys of the database, which no host uses yet."""
         ...
 
     def migrate(self, registers: Sequence[Schema], *, by: Administrator) -> None:

@@ -17,13 +17,13 @@ RETRIED = frozenset({"40001", "40P01"})
 """A transaction that PostgreSQL chose to abort; the same one may succeed at once."""
 _BUSY = frozenset({"55P03"})
 _FULL = frozenset({"53100"})
-_NO_DATABASE = "3D000"
+_NO_DATABASE, _NO_RIGHT = "3D000", "42501"
 _REASONS: Mapping[str, str] = {
     "08": "the connection failed",
     "25006": "it is read-only",
     "28": "access is denied",
     _NO_DATABASE: "there is no such database",
-    "42501": "a right is missing",
+    _NO_RIGHT: "a right is missing",
     "53": "the server lacks resources",
     "57P01": "the server ended the connection",
     "57P02": "the server ended the connection",
@@ -75,6 +75,8 @@ def storage_error(place: str, error: BaseException) -> Exception:
     if state in _FULL:
         return DiskFullError(f"database {place} cannot be used: the disk is full", database=place)
     reason = _REASONS.get(state, _REASONS.get(state[:2], message))
+    if state == _NO_RIGHT:
+        reason = f"{reason}: {message}"
     if not state:
         reason = f"the connection failed: {message}"
     return StorageError(f"database {place} cannot be used: {reason}", database=place)

@@ -98,7 +98,9 @@ def grant_rows(access: Access, schemas: Iterable[str], host: str) -> None:
             for schema in schemas:
                 session.simple(f"GRANT USAGE ON SCHEMA {schema} TO {to}")
                 session.simple(f"GRANT {_ROWS} ON ALL TABLES IN SCHEMA {schema} TO {to}")
-                session.simple(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {to}")
+                session.simple(
+                    f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {to}"
+                )
                 session.simple(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {to}")
                 session.simple(
                     f"REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_version FROM {to}"

@@ -158,9 +158,14 @@ def open_key_store(
     settings: HostSettings, database: SqlDatabase, clock: Clock, entropy: Entropy
 ) -> KeyStore:
     """Keys in the registers, wrapped under the master key of the cluster's passphrase."""
+    masters = open_master_keys(settings, entropy)
+    return SoftKeyStore(database, masters=masters, clock=clock, entropy=entropy)
+
+
+def open_master_keys(settings: HostSettings, entropy: Entropy) -> MasterKeyRows:
+    """The master keys of the cluster's passphrase."""
     file = settings.master_passphrase_file
     assert file is not None  # noqa: S101  # the settings refuse `database_url` without it
     access = access_of(settings)
     check_tables(access, KEYS, (KEY_TABLES,))
-    masters = MasterKeyRows(access, passphrase=read_secret(file), entropy=entropy)
-    return SoftKeyStore(database, masters=masters, clock=clock, entropy=entropy)
+    return MasterKeyRows(access, passphrase=read_secret(file), entropy=entropy)

@@ -8,7 +8,9 @@ from pg8000.native import identifier
 
 from host.adapters.partitions import PARTITIONS
 from host.domain.errors import StorageError
+from host.ports.clock import Entropy
 from host.ports.database import Schema
+from host.ports.keys import MasterKeys
 from host.ports.storage import Administrator, TablesState
 from host.settings import HostSettings
 from plugins.postgres import cpi_files, database, functions, master_keys, store
@@ -21,7 +23,7 @@ from plugins.postgres.roles import (
     make_roles,
     owner_of,
 )
-from plugins.postgres.storage import access_of, check_database
+from plugins.postgres.storage import access_of, check_database, open_master_keys
 from plugins.postgres.tables import FUNCTIONS, make_schema, versions
 
 T = TypeVar("T")
@@ -40,6 +42,7 @@ class PostgresUpkeep:
     """Looks after the database that the settings name."""
 
     def __init__(self, settings: HostSettings) -> None:
+        self._settings = settings
         self._access = access_of(settings)
 
     def check(self, registers: Sequence[Schema]) -> Sequence[TablesState]:
@@ -62,6 +65,9 @@ class PostgresUpkeep:
         is_closed = _once(access, prepare)
         self._make(access.in_role(OWNER), registers, partitions)
         return is_closed
+
+    def master_keys(self, entropy: Entropy) -> MasterKeys:
+        return open_master_keys(self._settings, entropy)
 
     def migrate(self, registers: Sequence[Schema], *, by: Administrator) -> None:
         access = self._access.as_user(by.name, by.password)

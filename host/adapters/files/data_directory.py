@@ -8,6 +8,7 @@ run/               sockets and state of the running host's worker processes
 cluster.sqlite     packages, virtual nodes, members, keys, users
 flows.sqlite       bus, flow states and journals
 backup/            what a backup prepares, while it is made
+moved              in a directory that was imported into a database: where its content is
 vnodes/<hash>/     one vault for each virtual node
 packages/          CPI files
 tls/               the server's certificate and key
@@ -36,9 +37,12 @@ HANDOVER_SECONDS = 30.0
 """How long a host waits for the end of a killed host's workers: usually a moment, longer if the
 machine is so busy that the kernel is slow to end them."""
 
+MOVED = "moved"
+"""The file that marks a directory which was imported into a database."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
 _PROCESS_BYTES_MAX = 32
+_NOTE_BYTES_MAX = 4096
 _RETRY_SECONDS = 0.02
 
 
@@ -46,6 +50,12 @@ class DataDirectoryLockedError(StorageError):
     """Another host runs on this data directory."""
 
     code = "data-directory-locked"
+
+
+class DataDirectoryMovedError(StorageError):
+    """What the data directory holds was imported into the database of a cluster."""
+
+    code = "data-directory-moved"
 
 
 class HostNotRunningError(UnavailableError):
@@ -80,10 +90,12 @@ class DataDirectory:
             DiskFullError: there is no room.
             DataDirectoryUnusableError: not writable, or not a directory.
             DataDirectoryLockedError: another host holds it.
+            DataDirectoryMovedError: it was imported into the database of a cluster.
             DataFileError: a file of it is missing, empty, older than others, or of another cluster.
         """
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_moved(path)
             descriptor = _open_lock(path / "lock")
         except OSError as error:
             raise _unusable(path, error) from error
@@ -209,6 +221,13 @@ def probe(path: Path) -> None:
         _probe(path)
     except OSError as error:
         raise _unusable(path, error) from error
+
+
+def _refuse_moved(path: Path) -> None:
+    note = path / MOVED
+    if note.exists():
+        said = read_regular(note, _NOTE_BYTES_MAX).decode(errors="replace").strip()
+        raise DataDirectoryMovedError(f"data directory {path}: {said}", path=str(path))
 
 
 def _open_lock(file: Path) -> int:

@@ -13,12 +13,18 @@ REMEDIES: Mapping[str, str] = {
     "data-directory-in-order": "Start without `--new`: nothing is missing.",
     "data-directory-locked": "Stop the other host, or use another data directory.",
     "data-directory-missing": "Give the path that the host runs with as `--data-dir`.",
+    "data-directory-moved": "Start a host on the database that the message names, with a data"
+    " directory of its own.",
     "data-directory-unusable": "Give the host's user the directory, and room on its disk.",
     "data-file-damaged": _RESTORE,
     "data-file-empty": _RESTORE,
     "data-file-foreign": "Put back the file that belongs to this cluster.",
     "data-file-missing": _RESTORE,
     "data-file-older": "Restore all files of one backup together.",
+    "database-import-differs": "Drop the database, make it anew, and report the message: the data"
+    " directory is as it was.",
+    "database-import-refused": "Make an empty database (`cordbox database init`), or mend what"
+    " `cordbox host check` finds in the data directory.",
     "disk-full": "Free space on the disk; the host goes on by itself.",
     "host-not-running": "Start a host on the data directory first.",
     "ledger-damaged": "Check the disk, and restore a backup (`cordbox host check`).",
