@@ -1,4 +1,4 @@
-"""A thread that does the work of one topic's partitions, as a member of a consumer group."""
+"""A thread that does the work of partitions, as a member of a consumer group."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class GroupThread:
 
     Args:
         group: the group, and the thread's name.
-        topic: whose records it waits for.
+        topic: whose records it waits for; None if a subclass tells which (`_concerns`).
         work: what to do.
         store: of the topic.
         clock: of heartbeats.
@@ -48,7 +48,7 @@ class GroupThread:
         self,
         *,
         group: str,
-        topic: str,
+        topic: str | None,
         work: GroupWork,
         store: WorkSource,
         clock: TwoClocks,
@@ -133,8 +133,12 @@ class GroupThread:
         self._beat_at = self._clock.steady_ms() + BEAT_MS
 
     def _committed(self, committed: Committed) -> None:
-        if any(queue.topic == self._topic for queue in committed.work):
+        if self._concerns(committed):
             self._wake.set()
+
+    def _concerns(self, committed: Committed) -> bool:
+        """Whether a commit has made work for the thread."""
+        return any(queue.topic == self._topic for queue in committed.work)
 
     def _rebalanced(self, group: str) -> None:
         if group == self._group:

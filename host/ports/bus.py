@@ -133,12 +133,24 @@ CommitListener = Callable[[Committed], None]
 class LogSource(Protocol):
     """Reading side of the logs for consumer groups."""
 
-    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
-        """The next records that `group` has not consumed, oldest first, at most `limit`."""
+    def poll(
+        self, group: str, source: TopicPartition, limit: int, *, bytes_max: int | None = None
+    ) -> Sequence[Record]:
+        """The next records that `group` has not consumed, oldest first, at most `limit`.
+
+        With `bytes_max`, no further record once the values reach it; the first is always returned.
+        """
         ...
 
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
         """Partitions of `topics` with records that `group` has not consumed."""
+        ...
+
+    def unread(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
+        """Offsets of each topic that `group` has not consumed: its records, and gaps between them.
+
+        Topics without any are left out.
+        """
         ...
 
 

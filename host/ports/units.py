@@ -42,6 +42,7 @@ class Consumed:
     Both count offsets: gaps that deleted records leave are part of `count`.
 
     `epoch` is the epoch of the consumer's ownership; None if the group has no members.
+    `is_dropped`: all records of the partition before `start + count` are deleted.
     """
 
     group: str
@@ -49,6 +50,7 @@ class Consumed:
     start: int
     count: int
     epoch: int | None = None
+    is_dropped: bool = False
 
     @property
     def fence(self) -> Fence | None:

@@ -146,8 +146,10 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION consume(wanted jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- Moves a group on in a log, whose records before that are deleted if it says `d`.
+CREATE FUNCTION consume(wanted jsonb) RETURNS change[] LANGUAGE plpgsql AS $$
 DECLARE
+  changes change[];
   start bigint := (wanted->>'s')::bigint;
   part integer := (wanted->>'p')::integer;
   found bigint;
@@ -165,6 +167,15 @@ BEGIN
   END IF;
   UPDATE offsets o SET next = start + (wanted->>'c')::bigint
     WHERE o.consumer = wanted->>'g' AND o.topic = wanted->>'t' AND o.partition = part;
+  IF NOT wanted ? 'd' THEN
+    RETURN NULL;
+  END IF;
+  WITH gone AS (
+    DELETE FROM records r WHERE r.topic = wanted->>'t' AND r.partition = part
+      AND r.position < start + (wanted->>'c')::bigint RETURNING *)
+  SELECT array_agg(ROW (node, 'bus', NULL, -octet_length(key) - octet_length(value), -1, 0)::change)
+    INTO changes FROM gone;
+  RETURN changes;
 END
 $$;
 
@@ -313,7 +324,7 @@ BEGIN
     changes := changes || delete_work(one);
   END LOOP;
   FOR one IN SELECT jsonb_array_elements(unit->'consumed') LOOP
-    PERFORM consume(one);
+    changes := changes || consume(one);
   END LOOP;
   FOR one IN SELECT jsonb_array_elements(unit->'states') LOOP
     changes := changes || write_state(one, vals[(one->>'v')::integer]);

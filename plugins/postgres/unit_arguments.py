@@ -67,7 +67,8 @@ def _consumed_place(consumed: Consumed) -> tuple[str, str, int, int]:
 
 
 def _consumed(consumed: Consumed) -> dict[str, Any]:
-    return {
+    dropped = {"d": True} if consumed.is_dropped else {}
+    return dropped | {
         "g": consumed.group,
         "t": consumed.source.topic,
         "p": consumed.source.partition,

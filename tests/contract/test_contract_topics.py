@@ -6,12 +6,15 @@ import pytest
 
 from host.adapters.sqlite.store import SqliteStore
 from host.adapters.sqlite.topics import newest
-from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import NewRecord, Record, RecordPlace
+from host.domain.accounts import Account, Balance
+from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.ports.bus import NewRecord, Record, RecordPlace, TopicPartition
 from host.ports.state import StateConflictError
 from host.ports.topics import Retention
 from host.ports.units import Consumed, FlowStore, JournalRow, Unit
 from tests.contract.conftest import MovableClock
+
+NODE = ShortHash("A1B2C3D4E5F6")
 
 
 def publish(store: FlowStore, *records: tuple[str, bytes], topic: str = "t") -> None:
@@ -121,3 +124,49 @@ def test_journal_rows_are_read_in_part(store: FlowStore) -> None:
     assert store.journal_rows(flow, 4, 9) == [b"xxxx"]
     assert store.journal_rows(flow, 5, 1) == []
     assert (store.journal_bytes(flow), store.journal_bytes(FlowId("g"))) == (10, 0)
+
+
+def publish_to_one(store: FlowStore, *values: bytes) -> TopicPartition:
+    """Records of one key, charged to a node."""
+    for value in values:
+        store.commit(Unit(records=(NewRecord(topic="t", key="k", value=value, owner=NODE),)))
+    (source,) = store.ready("g", ["t"])
+    return source
+
+
+def test_a_poll_ends_once_it_has_so_many_bytes(store: FlowStore) -> None:
+    source = publish_to_one(store, b"", b"four", b"five5", b"six")
+
+    def polled(bytes_max: int, limit: int = 9) -> list[bytes]:
+        return [r.value for r in store.poll("g", source, limit, bytes_max=bytes_max)]
+
+    assert polled(1) == [b"", b"four"]
+    assert polled(4) == [b"", b"four"]
+    assert polled(5) == [b"", b"four", b"five5"]
+    assert polled(5, limit=1) == [b""]
+    assert polled(100) == [b"", b"four", b"five5", b"six"]
+
+
+def test_what_a_group_has_not_read_is_counted_by_topic(store: FlowStore) -> None:
+    source = publish_to_one(store, b"a", b"b", b"c")
+    store.commit(Unit(records=(NewRecord(topic="u", key="k", value=b"d"),)))
+
+    assert store.unread("g", ["t", "u", "v"]) == {"t": 3, "u": 1}
+    store.commit(Unit(consumed=(Consumed(group="g", source=source, start=0, count=3),)))
+
+    assert store.unread("g", ["t", "u", "v"]) == {"u": 1}
+
+
+def test_records_that_are_consumed_and_dropped_leave_their_node_s_account(store: FlowStore) -> None:
+    source = publish_to_one(store, b"first", b"second" * 100, b"third")
+    before = store.balances(NODE)[Account.BUS]
+
+    store.commit(Unit(consumed=(Consumed(group="g", source=source, start=0, count=1),)))
+    assert store.balances(NODE)[Account.BUS] == before
+    dropping = Consumed(group="g", source=source, start=1, count=1, is_dropped=True)
+    store.commit(Unit(consumed=(dropping,)))
+
+    assert store.balances(NODE)[Account.BUS] == Balance(bytes=len(b"kthird"), rows=1, lasting=0)
+    assert [r.value for r in store.newest("t", 9)] == [b"third"]
+    assert [(r.offset, r.value) for r in store.poll("g", source, 9)] == [(2, b"third")]
+    assert not store.recount()

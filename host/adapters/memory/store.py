@@ -219,6 +219,15 @@ class MemoryStore(StoreReads):
             self._book.put(("log", source, offset), new.charge, size_of(new.key, new.value))
         for consumed in unit.consumed:
             self._offsets[consumed.group, consumed.source] = consumed.start + consumed.count
+            if consumed.is_dropped:
+                self._drop_before(consumed.source, consumed.start + consumed.count)
+
+    def _drop_before(self, source: TopicPartition, offset: int) -> None:
+        records = self._records.get(source, [])
+        for record in records:
+            if record.offset < offset:
+                self._book.drop(("log", source, record.offset))
+        self._records[source] = [record for record in records if record.offset >= offset]
 
 
 def _glance(key: str, write: GlanceWrite, before: FlowGlance | None) -> FlowGlance:

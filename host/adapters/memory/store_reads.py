@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from host.adapters.account_book import AccountBook
 from host.adapters.group_assignment import GroupAssignment
@@ -45,10 +46,16 @@ class StoreReads:
     def time(self) -> TwoClocks:
         return self._time
 
-    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
+    def poll(
+        self, group: str, source: TopicPartition, limit: int, *, bytes_max: int | None = None
+    ) -> Sequence[Record]:
         with self._lock:
             offset = self._offsets.get((group, source), 0)
-            return [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
+            found = [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
+        if bytes_max is None:
+            return found
+        before = accumulate((len(record.value) for record in found), initial=0)
+        return [r for r, size in zip(found, before, strict=False) if size < bytes_max]
 
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
         with self._lock:
@@ -57,6 +64,14 @@ class StoreReads:
                 for source, tail in self._tails.items()
                 if source.topic in topics and self._offsets.get((group, source), 0) < tail
             )
+
+    def unread(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
+        found = Counter[str]()
+        with self._lock:
+            for source, tail in self._tails.items():
+                if source.topic in topics:
+                    found[source.topic] += tail - self._offsets.get((group, source), 0)
+        return +found
 
     def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
         with self._lock:

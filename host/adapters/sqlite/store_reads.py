@@ -54,15 +54,13 @@ class StoreReads:
     def partitions(self) -> int:
         return PARTITIONS
 
-    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
-        rows = self._read(
-            f"SELECT topic, partition, position, key, {whole('records')}, written_at FROM records"  # noqa: S608  # constants
-            " WHERE topic = ?1 AND partition = ?2 AND"
-            " position >= coalesce((SELECT next FROM offsets WHERE consumer = ?3 AND topic = ?1 AND"
-            " partition = ?2), 0) ORDER BY position LIMIT ?4",
-            (source.topic, source.partition, group, limit),
-        )
-        return [_record(row) for row in rows]
+    def poll(
+        self, group: str, source: TopicPartition, limit: int, *, bytes_max: int | None = None
+    ) -> Sequence[Record]:
+        return [
+            _record(row)
+            for row in self._read(*sqlite_topics.unread(group, source, limit, bytes_max))
+        ]
 
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
         rows = self._read(
@@ -73,6 +71,16 @@ class StoreReads:
             (group, json.dumps(list(topics))),
         )
         return [TopicPartition(topic=t, partition=p) for t, p in rows]
+
+    def unread(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
+        rows = self._read(
+            "SELECT t.topic, sum(t.next - coalesce(o.next, 0)) AS found FROM tails t"
+            " LEFT JOIN offsets o ON o.consumer = ? AND o.topic = t.topic"
+            " AND o.partition = t.partition WHERE t.topic IN (SELECT value FROM json_each(?))"
+            " GROUP BY t.topic HAVING found > 0",
+            (group, json.dumps(list(topics))),
+        )
+        return dict(rows)
 
     def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
         return self._reading(lambda c: sqlite_work.waiting(c, topics))

@@ -13,6 +13,41 @@ _NEWEST = (
 )
 
 
+_FIRST_UNREAD = (
+    "coalesce((SELECT next FROM offsets WHERE consumer = ?3 AND topic = ?1 AND partition = ?2), 0)"
+)
+_UNREAD = (
+    f"SELECT topic, partition, position, key, {whole('records')}, written_at FROM records"  # noqa: S608  # constants
+    f" WHERE topic = ?1 AND partition = ?2 AND position >= {_FIRST_UNREAD}"
+)
+_WITHIN_BYTES = (
+    " AND position <= (SELECT max(position) FROM (SELECT position, sum(length(value) + large_bytes)"  # noqa: S608  # constants
+    " OVER (ORDER BY position) - length(value) - large_bytes AS before FROM records"
+    f" WHERE topic = ?1 AND partition = ?2 AND position >= {_FIRST_UNREAD}"
+    " ORDER BY position LIMIT ?4) WHERE before < ?5)"
+)
+
+
+def unread(
+    group: str, source: TopicPartition, limit: int, bytes_max: int | None
+) -> tuple[str, tuple[str | int, ...]]:
+    """The query of `LogSource.poll` and its values."""
+    values = (source.topic, source.partition, group, limit)
+    end = " ORDER BY position LIMIT ?4"
+    if bytes_max is None:
+        return _UNREAD + end, values
+    return _UNREAD + _WITHIN_BYTES + end, (*values, bytes_max)
+
+
+def drop_before(connection: sqlite3.Connection, source: TopicPartition, offset: int) -> bool:
+    """Delete the records of a partition before an offset; whether a large value was among them."""
+    gone = connection.execute(
+        "DELETE FROM records WHERE topic = ? AND partition = ? AND position < ? RETURNING pieces",
+        (source.topic, source.partition, offset),
+    ).fetchall()
+    return any(pieces is not None for (pieces,) in gone)
+
+
 def newest(topic: str, limit: int, before: RecordPlace | None) -> tuple[str, tuple[str | int, ...]]:
     """The query of `Logs.newest` and its values."""
     if before is None:

@@ -12,7 +12,7 @@ from host.adapters.sqlite.glances import delete_glance, write_glance
 from host.adapters.sqlite.groups import check_fence
 from host.adapters.sqlite.journals import forget
 from host.adapters.sqlite.pieces import claim, forget_pieces
-from host.adapters.sqlite.topics import has_gap
+from host.adapters.sqlite.topics import drop_before, has_gap
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord
@@ -79,6 +79,9 @@ def write_unit(
         has_forgotten |= _delete_work(connection, done, changes)
     for consumed in unit.consumed:
         _consume(connection, consumed)
+        if consumed.is_dropped:
+            end = consumed.start + consumed.count
+            has_forgotten |= drop_before(connection, consumed.source, end)
     for write in unit.states:
         has_forgotten |= _write_state(connection, write, values.next(write.value), changes)
     passed = {each.flow_id: each.charge for each in unit.passed}

@@ -4,11 +4,10 @@ from host.domain.ids import EpochMs
 from host.flow.core.events import EventSink, RecordsExpired
 from host.ports.clock import Clock
 from host.ports.live import Fixed, Live
+from host.ports.outward import EXTERNAL_PREFIX
 from host.ports.topics import Retention, TopicUpkeep
 
 EXPIRE_EVERY_MS = 600_000
-OUTWARD = "ext."
-"""Prefix of the topics of messages to systems outside the network."""
 KEEP_ALL = Fixed(Retention())
 _SHRINK_TURNS_MAX = 32
 """Limit of one run: the thread has other work, and the next run continues."""
@@ -60,7 +59,7 @@ class Upkeep:
         if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRE_EVERY_MS:
             return
         for topic in self._store.topics():
-            retention = self._outward if topic.startswith(OUTWARD) else self._retention
+            retention = self._outward if topic.startswith(EXTERNAL_PREFIX) else self._retention
             count = self._store.expire(topic, retention.get())
             if count and self._events is not None:
                 self._events(RecordsExpired(topic=topic, count=count))
