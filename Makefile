@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls check docs bench setup lock clean format wheel
+.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -128,6 +128,12 @@ format: setup-dev
 
 docs: setup-dev
 	$(BIN)/python docs/make_reference.py
+
+# A Kafka broker for tests/kafka, from Maven Central (43 MB): nothing of it is shipped.
+kafka-jars: build/kafka/libs/.done
+build/kafka/libs/.done: tests/kafka/pom.xml
+	mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/kafka/libs
+	touch $@
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks $(ARGS)

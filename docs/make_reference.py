@@ -141,10 +141,11 @@ def _meaning(option: click.Option) -> str:
 
 def settings_page() -> str:
     """Every setting of the host: bootstrap settings, and each section with its keys."""
+    from host.runtime.plugin_loading import SETTING_PLUGINS, declared_settings
     from host.settings.catalogue import Catalogue
     from host.settings.variables import OTHER_VARIABLES
 
-    catalogue = Catalogue()
+    catalogue = Catalogue(declared_settings(SETTING_PLUGINS, with_entry_points=False))
     lines = ["# Settings of the host", "", _paragraphs(import_module("host.settings").__doc__), ""]
     lines += ["## Bootstrap settings", "", "| setting | default | meaning |", "|---|---|---|"]
     lines += [

@@ -255,10 +255,11 @@ def findings_page() -> str:
 def environment_page() -> str:
     """Every environment variable: of commands, and one for each setting of a host."""
     from host.cli import _COMMANDS
+    from host.runtime.plugin_loading import SETTING_PLUGINS, declared_settings
     from host.settings.catalogue import Catalogue
     from host.settings.variables import OTHER_VARIABLES
 
-    catalogue = Catalogue()
+    catalogue = Catalogue(declared_settings(SETTING_PLUGINS, with_entry_points=False))
     options: dict[str, list[str]] = {}
     for name, (module, _) in sorted(_COMMANDS.items()):
         for path, option in _with_variables(f"cordbox {name}", import_module(module).command):

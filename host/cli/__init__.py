@@ -42,6 +42,7 @@ _COMMANDS = {
     "flow": ("host.cli.flow", "Start, follow, show and replay flows."),
     "host": ("host.cli.host", "Run a host and look at it."),
     "initial-rbac": ("host.cli.initial_rbac", "Make Corda's roles on a running host."),
+    "kafka": ("host.cli.kafka", "Look after the Kafka topics that a host sends to."),
     "key": ("host.cli.key", "Make and list keys of virtual nodes and of a host."),
     "keystore": ("host.cli.keystore", "Make signing keys."),
     "ledger": ("host.cli.ledger", "List, show, repair and export transactions."),

@@ -31,6 +31,7 @@ class WorkerKind(StrEnum):
     LINK = "link"
     GATEWAY = "gateway"
     FLOW = "flow"
+    RELAY = "relay"
     REST = "rest"
 
 
@@ -45,11 +46,12 @@ class WorkerPlan:
     counts: Mapping[WorkerKind, int]
 
     @staticmethod
-    def parse(text: str, *, flow_count: int) -> "WorkerPlan":
+    def parse(text: str, *, flow_count: int, has_relay: bool = False) -> "WorkerPlan":
         """Read `combined`, or kinds with counts such as `flow=2,crypto`.
 
         There is always one REST process, and there are `flow_count` flow processes unless a count
-        is given; other kinds without a count get one process. Link and gateway come together.
+        is given, and one relay process with `has_relay`; other kinds without a count get one
+        process. Link and gateway come together.
 
         Raises:
             WorkersInvalidError: an unknown kind, a duplicate kind, or an invalid count.
@@ -66,6 +68,8 @@ class WorkerPlan:
         if counts.setdefault(WorkerKind.REST, 1) != 1:
             raise WorkersInvalidError("workers: a host has exactly one rest process")
         counts.setdefault(WorkerKind.FLOW, flow_count)
+        if has_relay and counts.setdefault(WorkerKind.RELAY, 1) != 1:
+            raise WorkersInvalidError("workers: a host has exactly one relay process")
         if WorkerKind.LINK in counts or WorkerKind.GATEWAY in counts:
             counts.setdefault(WorkerKind.GATEWAY, 1)
             if counts.setdefault(WorkerKind.LINK, 1) != 1:

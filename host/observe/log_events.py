@@ -37,6 +37,8 @@ EVENTS: Mapping[str, str] = {
     "registration-lost": "Another process has taken over a registration.",
     "registration-invalid": "A registration was declined; `reason` says why.",
     "group-policy-unreadable": "The group policy of a stored CPI cannot be read.",
+    "relay-waits": "The broker does not take outward records of a partition; it is tried again.",
+    "relay-work-failed": "The relay of outward topics failed; it is tried again.",
     # Start and end
     "engine": "The WebAssembly engine and its version.",
     "engine-advisory": "A published advisory concerns the engine's version: update it.",

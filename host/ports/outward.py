@@ -4,6 +4,7 @@ External messages (`ext.*`), dead letters and flows' statuses leave the cluster;
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.errors import HostError
@@ -31,4 +32,64 @@ class OutwardBroker(Protocol):
 
     def close(self) -> None:
         """Forget what was not sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedTopic:
+    """A topic as the broker should have it.
+
+    Attributes:
+        name: with the prefix of the settings.
+        is_compacted: only the last record of each key is kept for ever.
+        retention_ms: how long records are kept otherwise; None: as the broker's default says.
+        record_bytes_max: the largest record that it takes.
+    """
+
+    name: str
+    partitions: int
+    replicas: int
+    is_compacted: bool
+    retention_ms: int | None
+    record_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTopic:
+    """A wanted topic as it was found.
+
+    Attributes:
+        exists: whether the broker has it.
+        faults: what would lose, refuse or disorder records, one sentence each.
+    """
+
+    name: str
+    exists: bool
+    faults: Sequence[str] = ()
+
+
+class BrokerTopics(Protocol):
+    """The topics of a broker, as operators look after them."""
+
+    def wanted(
+        self, external: Sequence[str], *, partitions: int, replicas: int
+    ) -> Sequence[WantedTopic]:
+        """The outward topics: the shared ones, and those of `external` messages by their names.
+
+        Raises:
+            InvalidInputError: a name that no topic of external messages can have.
+        """
+        ...
+
+    def create(self, topics: Sequence[WantedTopic]) -> Sequence[str]:
+        """Make those that do not exist; returns their names.
+
+        Raises:
+            UnavailableError: the broker cannot be reached.
+            ForbiddenError: it refused.
+        """
+        ...
+
+    def check(self, topics: Sequence[WantedTopic]) -> Sequence[FoundTopic]:
+        """How each is on the broker; raises as `create`."""
         ...

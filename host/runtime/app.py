@@ -151,6 +151,8 @@ def composed(
         parts.go_on_with_registrations()
         start_flows(parts)
         start_links(parts)
+        if settings.has_relay:
+            _start_relay(parts)
         warm_up_code(parts)
         keeping.begin()
         yield rest
@@ -179,6 +181,15 @@ def start_links(parts: Wiring) -> None:
     start_membership(parts, only_member(parts.store, MEMBERSHIP, run, host=host))
     parts.start_link(only_member(parts.store, LINKS, run, host=host))
     start_gateway(parts)
+
+
+def _start_relay(parts: Wiring) -> None:
+    # Imported here: hosts without a broker do not load the relay.
+    from host.network.outward.troubles import GROUP as RELAYS  # noqa: PLC0415
+    from host.runtime.wiring.relay_run import start_relay  # noqa: PLC0415
+
+    run, host = parts.base.entropy.random_bytes(8).hex(), own_host_name(parts.base.settings)
+    start_relay(parts, only_member(parts.store, RELAYS, run, host=host))
 
 
 def _facts(

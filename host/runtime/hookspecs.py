@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # The supervisor and commands load plugins without what they 
     from host.ports.clock import Clock, Entropy
     from host.ports.database import SqlDatabase
     from host.ports.keys import KeyStore
+    from host.ports.outward import BrokerTopics, OutwardBroker
     from host.ports.storage import DatabaseUpkeep, Storage
     from host.ports.units import FlowStore
     from host.settings import HostSettings
@@ -110,6 +111,30 @@ def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
         database: the cluster's database; the key tables are in it.
         clock: the host's clock.
         entropy: the host's randomness.
+    """
+
+
+@hookspec(firstresult=True)
+def register_broker(settings: HostSettings, store_id: str) -> OutwardBroker | None:
+    """Return the broker of outward topics; the first result that is not None is used.
+
+    The process with the relay calls it, and closes it at its end. Return None to leave it to
+    another plugin.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        store_id: of the flow store, new after each restore: part of each record's id.
+    """
+
+
+@hookspec(firstresult=True)
+def register_broker_topics(settings: HostSettings) -> BrokerTopics | None:
+    """Return the topics of the broker that the settings name; the first that is not None is used.
+
+    The commands `cordbox kafka …` call it, not the host.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
     """
 
 

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 _BUILT_IN = {
     "embedded": "plugins.embedded",
+    "kafka": "plugins.kafka",
     "pkcs11_hsm": "plugins.pkcs11_hsm",
     "postgres": "plugins.postgres",
     "toolchains": "plugins.toolchains",
 }
 """Name of a plugin that comes with Cordbox -> its module."""
+
+
+SETTING_PLUGINS = ("kafka",)
+"""Built-in plugins that declare settings."""
 
 
 class PluginUnknownError(HostError):
@@ -64,13 +69,13 @@ def make_plugin_manager(
 def declared_settings(enabled: Sequence[str], with_entry_points: bool) -> Sequence[PluginSettings]:  # noqa: FBT001  # it is a `Declare` of host.settings.loading
     """The settings that the plugins `enabled` declare.
 
-    Built-in plugins declare none and are not loaded, which keeps the supervisor small.
+    Built-in plugins without any are not loaded, which keeps the supervisor small.
 
     Raises:
         PluginUnknownError: nothing has the name.
         PluginInvalidError: a plugin implements an unknown hook.
     """
-    others = [name for name in enabled if name not in _BUILT_IN]
+    others = [name for name in enabled if name not in _BUILT_IN or name in SETTING_PLUGINS]
     if not others:
         return ()
     return plugin_settings(make_plugin_manager(others, with_entry_points=with_entry_points))

@@ -20,6 +20,7 @@ from host.settings.section import Section
 T = TypeVar("T")
 
 _DATABASE_PLUGIN = "postgres"
+_BROKER_PLUGIN = "kafka"
 _FLOW_PROCESSES_MAX = 4
 """Each process takes about 100 MB: too much by default on a laptop with many cores.
 """
@@ -199,6 +200,8 @@ class HostSettings:
             raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
+        if WorkerKind.RELAY in self.worker_plan.counts and not self.has_relay:
+            raise SettingsInvalidError("workers: relay: no plugin for a broker, such as 'kafka'")
         if WorkerKind.GATEWAY in self.worker_plan.counts and not self.gateway_listen:
             raise SettingsInvalidError("workers: gateway: gateway_listen names no address")
         for address in self.gateway_listen:
@@ -230,7 +233,12 @@ class HostSettings:
     def worker_plan(self) -> WorkerPlan:
         """The worker processes that the setting `workers` requests."""
         cores = min(os.cpu_count() or 1, _FLOW_PROCESSES_MAX)
-        return WorkerPlan.parse(self.workers, flow_count=cores)
+        return WorkerPlan.parse(self.workers, flow_count=cores, has_relay=self.has_relay)
+
+    @property
+    def has_relay(self) -> bool:
+        """Whether outward topics are sent to a message broker."""
+        return _BROKER_PLUGIN in self.plugins
 
     def monitor_address(self, number: int) -> str | None:
         """Where the host's process of this number, from 0, serves its health and metrics."""

@@ -18,6 +18,7 @@ from plugins.postgres.glances import (
     read_glances,
     read_requested,
 )
+from plugins.postgres.log_reads import COUNT_UNREAD, unread
 from plugins.postgres.rows import (
     RECORD,
     STATE,
@@ -40,15 +41,6 @@ _WAITING = (
     " SELECT partition, node FROM found"
 )
 """One look-up of the index per queue, independent of its number of records."""
-_UNREAD = (
-    "records WHERE topic = :t AND partition = :p AND position >= coalesce((SELECT next FROM offsets"
-    " WHERE consumer = :g AND topic = :t AND partition = :p), 0)"
-)
-_WITHIN_BYTES = (
-    "AND position <= (SELECT max(position) FROM (SELECT position, sum(octet_length(value)) OVER"  # noqa: S608  # constants
-    f" (ORDER BY position) - octet_length(value) AS before FROM {_UNREAD}"
-    " ORDER BY position LIMIT :m) aged WHERE before < :b)"
-)
 _QUEUE = (
     "FROM work WHERE topic = :t AND partition = :p AND node = :n AND key <> ALL (:skip)"
     " ORDER BY position LIMIT"
@@ -88,17 +80,8 @@ class StoreReads:
     def poll(
         self, group: str, source: TopicPartition, limit: int, *, bytes_max: int | None = None
     ) -> Sequence[Record]:
-        limits: dict[str, int] = {"m": limit}
-        if bytes_max is not None:
-            limits["b"] = bytes_max
-        rows = self._read(
-            f"SELECT {RECORD} FROM {_UNREAD} {_WITHIN_BYTES if bytes_max is not None else ''}"  # noqa: S608  # constants
-            " ORDER BY position LIMIT :m",
-            t=source.topic,
-            p=source.partition,
-            g=group,
-            **limits,
-        )
+        sql, limits = unread(limit, bytes_max)
+        rows = self._read(sql, t=source.topic, p=source.partition, g=group, **limits)
         return [record_of(row) for row in rows]
 
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
@@ -113,15 +96,7 @@ class StoreReads:
         return [TopicPartition(topic=t, partition=p) for t, p in rows]
 
     def unread(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
-        rows = self._read(
-            "SELECT t.topic, sum(t.next - coalesce(o.next, 0))::bigint FROM tails t"
-            " LEFT JOIN offsets o ON o.consumer = :g AND o.topic = t.topic"
-            " AND o.partition = t.partition WHERE t.topic = ANY (:ts)"
-            " GROUP BY t.topic HAVING sum(t.next - coalesce(o.next, 0)) > 0",
-            g=group,
-            ts=list(topics),
-        )
-        return dict(rows)
+        return dict(self._read(COUNT_UNREAD, g=group, ts=list(topics)))
 
     def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
         return [

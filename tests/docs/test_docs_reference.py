@@ -60,7 +60,7 @@ def test_a_command_shows_what_may_be_left_out_and_the_form_of_each_value() -> No
         "### `cordbox audit gauntlet [CPI] [OPTIONS]`",
         "### `cordbox component check PATH... [OPTIONS]`",
         "### `cordbox flow start NODE FLOW [BODY] [OPTIONS]`",
-        "### `cordbox worker {crypto|uniqueness|verification|membership|persistence|link|gateway|flow|rest}"
+        "### `cordbox worker {crypto|uniqueness|verification|membership|persistence|link|gateway|flow|relay|rest}"
         " [OPTIONS]`",
     ):
         assert f"\n{heading}\n" in page

@@ -1,4 +1,4 @@
-"""Fixtures of database servers, one for a test run, which load nothing before a test asks for them."""
+"""Fixtures of servers, one of a kind for a test run, which load nothing before a test asks for them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from plugins.postgres.connections import Access
+    from tests.support.kafka import KafkaServer
     from tests.support.postgres import FlowDatabase, PostgresServer
 
 
@@ -42,3 +43,15 @@ def postgres_flows(postgres_flow_database: FlowDatabase) -> Access:
 def postgres_database(postgres_server: PostgresServer) -> Access:
     """An empty database of its own, whose commits do not wait for the disk."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[KafkaServer]:
+    """A Kafka broker; the test is skipped where Java or the broker's JARs are not."""
+    pytest.importorskip("confluent_kafka")
+    from tests.support.kafka import missing, running_broker
+
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    with running_broker() as server:
+        yield server

@@ -39,6 +39,8 @@ class FlowConfig:
         external_active: whether such messages are sent (routeDefaults.active).
         external_inactive: what a flow gets if they are not sent: an error, or nothing
             (routeDefaults.inactiveResponseType).
+        publishes_statuses: whether the statuses of client-started flows leave the cluster, as
+            records of `flow.status`: where a relay sends them.
     """
 
     max_retry_attempts: int = 5
@@ -57,6 +59,7 @@ class FlowConfig:
     external_topic: str = "ext.$HOLDING_ID.$CHANNEL_NAME.receive"
     external_active: bool = True
     external_inactive: Literal["ERROR", "IGNORE"] = "ERROR"
+    publishes_statuses: bool = False
 
     @property
     def chunk_characters(self) -> int:

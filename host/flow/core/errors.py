@@ -46,6 +46,15 @@ class FlowAlreadyStartedError(ConflictError):
 
     code = "flow-already-started"
 
+    @staticmethod
+    def of(holding: str, client_request_id: str) -> "FlowAlreadyStartedError":
+        """The refusal of a second start under one id; Corda's words."""
+        return FlowAlreadyStartedError(
+            "A flow has already been started for the requested holdingId and clientRequestId.",
+            holdingId=holding,
+            clientRequestId=client_request_id,
+        )
+
 
 class FlowEndedError(ConflictError):
     """The flow has ended already."""

@@ -1,6 +1,6 @@
 """Records that retries cannot process: they become dead letters, and their flows end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from host.domain.errors import HostError, UnavailableError
@@ -21,6 +21,7 @@ from host.flow.core.messages import (
     decode_start,
 )
 from host.flow.core.retry import FailureKind, kind_of
+from host.flow.core.status_records import status_records
 from host.flow.core.statuses import StoredStatus, status_key, write_status
 from host.flow.core.taken import Taken
 from host.flow.engine.mapper_worker import refusal_record
@@ -79,11 +80,9 @@ class GivingUp:
                 return
             else:
                 return
-        unit = Unit(
-            states=self._failed_start(record, error),
-            records=(letter, *_refusals(record, error)),
-        )
-        self._store.commit(taken.unit(unit))
+        states = self._failed_start(record, error)
+        records = (letter, *self._published(states), *_refusals(record, error))
+        self._store.commit(taken.unit(Unit(states=states, records=records)))
 
     def clear(self, key: WorkKey, damaged: FlowRecordDamagedError, fence: Fence | None) -> None:
         """Move all set-aside records of a key to the dead letters unchanged; its flow ends.
@@ -103,8 +102,16 @@ class GivingUp:
             ending = cleanup_of(
                 self._store, key.queue.node, FlowId(key.key), error, now, retention_ms=kept
             )
-            unit = replace(unit, states=(*unit.states, *ending.states), forget=ending.forget)
+            unit = replace(
+                unit,
+                states=(*unit.states, *ending.states),
+                forget=ending.forget,
+                records=(*unit.records, *self._published(ending.states)),
+            )
         self._store.commit(unit)
+
+    def _published(self, states: Iterable[StateWrite]) -> tuple[NewRecord, ...]:
+        return status_records(states, is_wanted=self._config.get().publishes_statuses)
 
     def _left(self, key: WorkKey) -> Sequence[StateRecord]:
         return self._store.scan(key.state_key + "/", _CLEARED_AT_ONCE)
@@ -119,7 +126,8 @@ class GivingUp:
         known = {write.key for write in ending.states}
         start = tuple(w for w in self._failed_start(record, error) if w.key not in known)
         ending = replace(ending, states=(*ending.states, *start))
-        ending = replace(ending, records=(letter, *_refusals(record, error)))
+        told = self._published(ending.states)
+        ending = replace(ending, records=(letter, *told, *_refusals(record, error)))
         self._store.commit(taken.unit(ending))
 
     def _failed_start(self, record: WorkRecord, error: FlowError) -> tuple[StateWrite, ...]:

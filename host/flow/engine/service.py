@@ -38,6 +38,7 @@ from host.flow.core.messages import (
 )
 from host.flow.core.room import NodeBalances, Room
 from host.flow.core.shift import SHIFT_KEY, stored_flow_time
+from host.flow.core.status_records import status_records
 from host.flow.core.statuses import (
     StoredStatus,
     UnreadStatus,
@@ -82,6 +83,7 @@ class FlowService:
         clock: Clock,
         entropy: Entropy,
         quotas: Quotas | None = None,
+        publishes_statuses: bool = False,
     ) -> None:
         """Serve clients of a store.
 
@@ -90,7 +92,9 @@ class FlowService:
             clock: time of day.
             entropy: randomness of flow ids.
             quotas: of the nodes; by default nothing is limited.
+            publishes_statuses: see `FlowConfig`.
         """
+        self._publishes = publishes_statuses
         self._store = units
         self._clock = clock
         self._entropy = entropy
@@ -132,7 +136,7 @@ class FlowService:
             )
         before = self._store.get(status_key(holding, client_request_id))
         if before is not None:
-            raise _already_started(holding, client_request_id)
+            raise FlowAlreadyStartedError.of(holding, client_request_id)
         flow = startable_flow(vnode, cpi, flow_class)
         body = _checked_body(flow, request_body)
         with self._open.place(holding) as balances:
@@ -323,9 +327,10 @@ class FlowService:
         if is_apart:
             states.append(body_write(holding, client_request_id, data))
         try:
-            self._store.commit(Unit(states=tuple(states), records=(record,)))
+            published = status_records(states, is_wanted=self._publishes)
+            self._store.commit(Unit(states=tuple(states), records=(record, *published)))
         except StateConflictError as exc:
-            raise _already_started(holding, client_request_id) from exc
+            raise FlowAlreadyStartedError.of(holding, client_request_id) from exc
         return status_of(stored)
 
     def _made_room(
@@ -356,14 +361,6 @@ class FlowService:
             self._quotas.hit(room.node, hit_of(exc.details["account"]))
             raise
         return gone
-
-
-def _already_started(holding: ShortHash, client_request_id: str) -> FlowAlreadyStartedError:
-    return FlowAlreadyStartedError(
-        "A flow has already been started for the requested holdingId and clientRequestId.",
-        holdingId=holding,
-        clientRequestId=client_request_id,
-    )
 
 
 def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:

@@ -25,6 +25,7 @@ from host.flow.core.messages import Sent, SessionMessage, due_place, encode, flo
 from host.flow.core.offloaded_payloads import Offloaded, offloaded
 from host.flow.core.program_state import ProgramRows, decode_rows, encode_row, program_journal
 from host.flow.core.room import NodeBalances
+from host.flow.core.status_records import status_records
 from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.core.taken import Taken
 from host.flow.core.timer_state import TimerState, timer_key
@@ -150,13 +151,14 @@ class StepState:
         states = self._checkpoint_writes(large)
         states += [*self._mapper_writes(now), *self._status_write(store, now)]
         states += [*kept.states, *self.later.values()]
+        told = status_records(states, is_wanted=self.config.publishes_statuses)
         delivered = self._delivered(now)
         unit = Unit(
             states=(*states, *delivered.states, *(() if timer is None else (timer,))),
             journal=(*(self._rows() if kept.has_journal else ()), *self._program_rows()),
             passed=kept.passed,
             forget=(*kept.forget, *self._forgotten_programs()),
-            records=(*delivered.records, *self.records),
+            records=(*delivered.records, *self.records, *told),
             fences=() if self.fence is None else (self.fence,),
         )
         if taken is None:

@@ -9,6 +9,7 @@ A partition whose record the broker refuses waits, and so do only the records be
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 from host.domain.errors import HostError, UnavailableError
@@ -25,6 +26,7 @@ RECORDS_MAX = 500
 PARTITION_BYTES_MAX = 1024 * 1024
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """Bytes that are sent before the next positions are stored; one record more may be in it."""
+BATCH_RECORDS_MAX = 20_000
 RETRY_MS_MIN = 1_000
 RETRY_MS_MAX = 30_000
 RESCAN_MS = 1_000
@@ -84,7 +86,8 @@ class Relay:
         self._host = host
         self._epochs: Mapping[int, int | None] = {}
         self._waits: dict[TopicPartition, _Wait] = {}
-        self._last: TopicPartition | None = None
+        self._last = ""
+        self._turn = 0
         self._told: Trouble | None = None
         self._has_told = False
 
@@ -122,17 +125,18 @@ class Relay:
         return min((max(w.retry_at - now, 0) for w in self._waits.values()), default=RESCAN_MS)
 
     def _batches(self) -> Iterator[Sequence[Record]]:
-        """The next records of each partition, in turns: one that has many does not hold others."""
-        size = 0
+        """The next records of topics in turns, so that one that has many does not hold others."""
+        size = count = 0
         for source in self._sources():
             limit = 1 if source in self._waits else RECORDS_MAX  # a refused one is tried alone
             batch = self._store.poll(GROUP, source, limit, bytes_max=PARTITION_BYTES_MAX)
             if not batch:
                 continue
-            self._last = source
+            self._last = source.topic
             yield batch
             size += sum(len(record.value) for record in batch)
-            if size >= BATCH_BYTES_MAX:
+            count += len(batch)
+            if size >= BATCH_BYTES_MAX or count >= BATCH_RECORDS_MAX:
                 return
 
     def _sources(self) -> Sequence[TopicPartition]:
@@ -143,9 +147,8 @@ class Relay:
             if place.partition in self._epochs
             and (place not in self._waits or self._waits[place].retry_at <= now)
         ]
-        last = self._last
-        behind = [place for place in ready if last is not None and place <= last]
-        return [*(place for place in ready if last is None or place > last), *behind]
+        self._turn += 1
+        return in_turns(ready, after=self._last, turn=self._turn)
 
     def _consumed(self, batch: Sequence[Record]) -> Consumed:
         source, start = batch[0].source, batch[0].offset
@@ -180,6 +183,28 @@ class Relay:
         self._told, self._has_told = trouble, True
 
 
+def in_turns(
+    places: Sequence[TopicPartition], *, after: str, turn: int
+) -> Sequence[TopicPartition]:
+    """One partition of each topic, then another of each, and so on.
+
+    Args:
+        places: partitions.
+        after: the topic whose turn was last.
+        turn: a number that grows; it decides which partition of a topic comes first.
+    """
+    of_topic: dict[str, list[TopicPartition]] = {}
+    for place in sorted(places):
+        of_topic.setdefault(place.topic, []).append(place)
+    topics = sorted(of_topic, key=lambda topic: (topic <= after, topic))
+    rotated = []
+    for topic in topics:
+        found = of_topic[topic]
+        first = turn % len(found)
+        rotated.append([*found[first:], *found[:first]])
+    return [place for row in zip_longest(*rotated) for place in row if place is not None]
+
+
 def outward_topics(topics: Callable[[str], Sequence[str]]) -> Sequence[str]:
     """The topics of a store that leave the cluster, given what lists those of a prefix."""
     return [DEAD_LETTER_TOPIC, STATUS_TOPIC, *topics(EXTERNAL_PREFIX)]
@@ -189,9 +214,7 @@ def _trouble_of(waits: Mapping[TopicPartition, _Wait]) -> Trouble | None:
     """What is wrong: a broker that is away first, else the oldest refusal."""
     if not waits:
         return None
-    oldest = min(
-        waits.values(), key=lambda w: (not isinstance(w.error, UnavailableError), w.since)
-    )
+    oldest = min(waits.values(), key=lambda w: (not isinstance(w.error, UnavailableError), w.since))
     places = sorted(waits)[:PLACES_MAX]
     return Trouble(
         since=oldest.since,

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
@@ -18,7 +19,7 @@ from host.flow.core.messages import GROUP
 from host.flow.engine.cleanups import CleanupsDone
 from host.flow.engine.engine import FlowEngine
 from host.flow.engine.flow_time import FlowTime
-from host.flow.engine.upkeep import Upkeep
+from host.flow.engine.upkeep import KEEP_ALL, Upkeep
 from host.flow.engine.workers import TICK_MS, FlowWorkers
 from host.flow.records.history import HistoryLimits
 from host.guests.flows import SandboxedFlows
@@ -109,7 +110,7 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
         events=CleanupsDone(
             parts.store, then=IdempotencyCleanup(parts.answers.forget, then=events)
         ),
-        config=flow_config(parts.config),
+        config=flow_config(parts.config, publishes_statuses=base.settings.has_relay),
         history=history_limits(parts.config),
         quotas=parts.quotas,
         sticky=parts.sticky,
@@ -143,10 +144,10 @@ def _guests(parts: Wiring) -> FlowGuests:
     return parking
 
 
-def flow_config(live: LiveConfig) -> Live[FlowConfig]:
+def flow_config(live: LiveConfig, *, publishes_statuses: bool = False) -> Live[FlowConfig]:
     """The flow configuration from the sections of settings."""
     return Derived(
-        _flow_config,
+        partial(_flow_config, publishes_statuses=publishes_statuses),
         live.section(CORDA_FLOW),
         live.section(FLOW),
         live.section(CORDA_EXTERNAL_MESSAGING),
@@ -161,6 +162,8 @@ def _flow_config(
     external: CordaExternalMessaging,
     messaging: CordaMessaging,
     rest: CordaRest,
+    *,
+    publishes_statuses: bool,
 ) -> FlowConfig:
     return FlowConfig(
         max_retry_attempts=corda.processing_max_retry_attempts,
@@ -179,6 +182,7 @@ def _flow_config(
         external_topic=external.receive_topic_pattern,
         external_active=external.active,
         external_inactive=external.inactive_response_type,
+        publishes_statuses=publishes_statuses,
     )
 
 
@@ -205,7 +209,10 @@ def _upkeep(parts: Wiring, observer: FlowObserver) -> Upkeep:
             ),
             topic,
         ),
-        outward=Derived(
+        # What a relay has not sent is never deleted; it deletes what it has sent.
+        outward=KEEP_ALL
+        if parts.base.settings.has_relay
+        else Derived(
             lambda kept: Retention(age_ms=kept.retention_external_seconds * 1000 or None), topic
         ),
         events=observer,

@@ -148,7 +148,11 @@ def _services(
         units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
     )
     flows = FlowService(
-        units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
+        units=parts.store,
+        clock=parts.store.time,
+        entropy=base.entropy,
+        quotas=parts.quotas,
+        publishes_statuses=base.settings.has_relay,
     )
     return RestServices(
         packages=parts.packages,
@@ -239,12 +243,12 @@ def server_certificate(
 def _readiness_of(
     parts: Wiring, health: Health, certificates: Certificates | None
 ) -> Callable[[], Readiness]:
-    packages = Glance(lambda: _missing_packages(parts.catalogue), parts.base.clock)
     return partial(
         _readiness,
         health,
         certificates,
-        packages,
+        packages=Glance(lambda: _missing_packages(parts.catalogue), parts.base.clock),
+        relays=Glance(lambda: _waiting_relays(parts), parts.base.clock),
         vaults=parts.made_vaults,
         notaries=parts.made_notaries,
     )
@@ -253,8 +257,9 @@ def _readiness_of(
 def _readiness(
     health: Health,
     certificates: Certificates | None,
-    packages: Glance,
     *,
+    packages: Glance,
+    relays: Glance,
     vaults: VaultRegister,
     notaries: VaultRegister,
 ) -> Readiness:
@@ -268,6 +273,8 @@ def _readiness(
     missing = packages.text()
     if missing:
         warnings["package-missing"] = missing
+    if waiting := relays.text():
+        warnings["relay-waits"] = waiting
     return Readiness(
         problems=[(problem.check, problem.error) for problem in health.problems()],
         warnings=warnings,
@@ -283,6 +290,15 @@ def _unusable(databases: VaultRegister) -> str:
     named = ", ".join(f"{each.short_hash} ({each.code})" for each in found[:_VAULTS_NAMED_MAX])
     more = f" and {len(found) - _VAULTS_NAMED_MAX} more" if len(found) > _VAULTS_NAMED_MAX else ""
     return f"{named}{more}"
+
+
+def _waiting_relays(parts: Wiring) -> str:
+    if not parts.base.settings.has_relay:
+        return ""
+    # Imported here: hosts without a broker do not load the relay.
+    from host.runtime.wiring.relay_run import relay_warning  # noqa: PLC0415
+
+    return relay_warning(parts.store)
 
 
 def _missing_packages(catalogue: PackageCatalogue) -> str:

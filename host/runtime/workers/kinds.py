@@ -10,6 +10,7 @@
 | link         | sessions with other clusters     | messages to other clusters    | crypto     |
 | gateway      | HTTPS of other clusters          | HTTPS to other clusters       | crypto, l  |
 | flow         |                                  | flows, compiling              | c, m, p    |
+| relay        |                                  | sending of outward topics     |            |
 | rest         | HTTPS                            | creations left unfinished     | m          |
 
 The letters are those of other kinds. No kind calls one below it, so there is no deadlock between
@@ -139,6 +140,16 @@ def _run_flows(parts: Wiring) -> None:
     warm_up_code(parts)
 
 
+def _run_relay(parts: Wiring) -> None:
+    # Imported here: other workers do not load the relay.
+    from host.network.outward.troubles import GROUP as RELAYS  # noqa: PLC0415
+    from host.runtime.wiring.relay_run import start_relay  # noqa: PLC0415
+
+    cluster = parts.base.cluster
+    assert cluster is not None  # noqa: S101  # a worker process
+    start_relay(parts, _group_of(parts, RELAYS).enter(cluster.name, os.getpid()))
+
+
 def _none(parts: Wiring) -> Sequence[Service]:
     del parts
     return ()
@@ -157,5 +168,6 @@ WORK: Mapping[WorkerKind, Work] = {
     WorkerKind.LINK: Work(serves=_link, begins=run_link),
     WorkerKind.GATEWAY: Work(serves=_none, begins=run_gateway),
     WorkerKind.FLOW: Work(serves=_group, begins=_run_flows),
+    WorkerKind.RELAY: Work(serves=_none, begins=_run_relay),
 }
 """The kinds without HTTPS; `rest` is in `host.runtime.workers.rest`."""

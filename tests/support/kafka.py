@@ -1,0 +1,121 @@
+"""A Kafka broker for tests: one process of Java (KRaft), from artifacts of Maven Central.
+
+`CORDBOX_KAFKA_LIBS` names a folder with the JARs of `make kafka-jars`, `build/kafka/libs` by default.
+"""
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LIBS = Path(os.environ.get("CORDBOX_KAFKA_LIBS", "build/kafka/libs"))
+_READY_SECONDS_MAX = 60
+_PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={folder}/logs
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+
+def missing() -> str | None:
+    """Why no broker can be started here; None if one can."""
+    if shutil.which("java") is None:
+        return "no java is installed for a Kafka broker"
+    if not any(LIBS.glob("kafka_*.jar")):
+        return f"no Kafka in {LIBS}: make kafka-jars"
+    return None
+
+
+class KafkaServer:
+    """A running broker, whose files are in a folder of their own."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cordbox-kafka-"))
+        self.port, controller = _free_port(), _free_port()
+        self._properties = self.folder / "server.properties"
+        self._properties.write_text(
+            _PROPERTIES.format(port=self.port, controller=controller, folder=self.folder)
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        # A leading "-" would be an option of the formatting program.
+        cluster = "c" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+        try:
+            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c").wait()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the broker, and wait until it listens."""
+        self._process = self._java("kafka.Kafka")
+        for _ in range(_READY_SECONDS_MAX * 20):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)  # Java tells nobody when it listens
+        raise RuntimeError((self.folder / "out").read_text()[-2000:])
+
+    def kill(self) -> None:
+        """End the broker as a loss of power ends it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the broker and delete its files."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self.folder)
+
+    def _java(self, main: str, *words: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "out").open("ab") as out:
+            return subprocess.Popen(
+                [
+                    *("java", "-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+                    *("-cp", f"{LIBS.absolute()}/*", main, *words, str(self._properties)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+
+@contextmanager
+def running_broker() -> Iterator[KafkaServer]:
+    """A broker for the duration of the block."""
+    server = KafkaServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
