@@ -1,5 +1,6 @@
 """Packages: only what the MGM and each member signed, never back, and no two lists (claim S10)."""
 
+import random
 from collections.abc import Callable
 
 import msgspec
@@ -53,6 +54,42 @@ def test_everything_and_each_delta_lead_to_the_newest_version() -> None:
     for version in range(3):
         have = _state(mgm, version) if version else EMPTY
         assert _open(mgm, mgm.package(version), have).state == _state(mgm, 3)
+
+
+def test_a_list_of_a_thousand_members_comes_in_any_order() -> None:
+    """Packages overtake one another, come twice and are lost; the list never goes back."""
+    chance, mgm, key = random.Random(2026), ListOfMgm(), Key()
+    names = [f"O=Member {number}, L=London, C=GB" for number in range(1_000)]
+    packages = list[Package]()
+    for begin in range(0, len(names), 50):
+        mgm.add({name: mgm.member(name, key=key) for name in names[begin : begin + 50]})
+        after = chance.choice((0, max(0, len(mgm.heads) - 1), chance.randrange(len(mgm.heads))))
+        packages += [mgm.package(after)] * chance.choice((0, 1, 2))
+    chance.shuffle(packages)
+
+    have, gaps = EMPTY, 0
+    for package in packages:
+        try:
+            opened = _opened(package, have, mgm)
+        except PackageGapError:
+            gaps += 1
+            continue
+        if opened is not None:
+            assert opened.state.version > have.version
+            have = opened.state
+        assert have == _state(mgm, have.version)
+    assert gaps > 0
+    if have.version < len(mgm.heads):  # what a member that is behind gets when it asks
+        asked = _opened(mgm.package(have.version), have, mgm)
+        assert asked is not None
+        have = asked.state
+    assert (have.version, set(have.members)) == (20, set(names))
+
+
+def _opened(package: Package, have: ListState, mgm: ListOfMgm) -> Opened | None:
+    """As a member does, which has checked the information that it has."""
+    known = {digest: name for name, digest in have.members.items()}
+    return open_package(package, have, mgm.signer, PUBLIC_KEYS, known=known)
 
 
 def test_older_package_changes_nothing() -> None:

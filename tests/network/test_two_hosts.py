@@ -1,13 +1,19 @@
 """Flows of members on two real hosts, through real gateways."""
 
+import http.client
+import ssl
+import time
+
 import pytest
 
+from host.ports.link import CONTENT_TYPE
 from tests.network.two_hosts import ALICE, BOB
 from tests.support.metrics_page import compared_with_page
 
 pytestmark = pytest.mark.timeout(600)
 
 ROUNDS = 5
+GATEWAY = "corda.p2p.gateway"
 
 
 def test_flows_of_two_hosts_talk_in_both_directions(two_hosts):
@@ -46,7 +52,47 @@ def test_metrics_of_links_and_membership_are_those_of_the_page(two_hosts):
         "cordbox_membership_list_lag_versions",
         "cordbox_network_certificate_expiry_seconds",
         "cordbox_gateway_post_bytes",
+        "cordbox_gateway_request_bytes",
     }
+
+
+def test_a_setting_of_a_running_gateway_changes_over_rest(two_hosts):
+    first = two_hosts.first
+
+    def put(config):
+        version = first.asked("GET", f"/config/{GATEWAY}").json()["version"]
+        body = {"section": GATEWAY, "version": version, "config": config}
+        first.asked("PUT", "/config", json={**body, "schemaVersion": {"major": 1, "minor": 0}})
+
+    assert status_of_large_request(first) == 400, "of no protocol"
+    put({"maxRequestSize": 10_000_000})
+    try:
+        polled_until(lambda: status_of_large_request(first) == 413)
+    finally:
+        put({})
+    polled_until(lambda: status_of_large_request(first) == 400)
+
+
+def status_of_large_request(host):
+    """The status of a request to a host's gateway whose head names eleven megabytes."""
+    address, _, port = host.gateway.rpartition(":")
+    context = ssl.create_default_context(cadata=host.ca.root_pem)
+    connection = http.client.HTTPSConnection(address, int(port), context=context, timeout=30)
+    connection.putrequest("POST", "/")
+    connection.putheader("content-type", CONTENT_TYPE)
+    connection.putheader("content-length", "11000000")
+    connection.endheaders(bytes(64))
+    try:
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def polled_until(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_each_flow_completes_once_though_either_host_is_killed_on_the_way(two_hosts):
