@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.errors import CpiError
+from host.database.prepared import Prepared
 from host.database.revision_cache import RevisionCache
 from host.domain.errors import HostError, NotFoundError
 from host.domain.ids import HoldingIdentity, ShortHash
@@ -43,6 +44,11 @@ from host.ports.public_keys import PublicKeys
 _log = structlog.get_logger("cordbox.membership")
 _CLIENT_MS = 60_000
 """A client certificate is judged again after this time, for it may have expired."""
+_LOCAL_KEYS = Prepared(
+    select(LOCAL_KEY.c.key_digest, LOCAL_KEY.c.spec).where(
+        LOCAL_KEY.c.realm == bindparam("of_realm"), LOCAL_KEY.c.short_hash == bindparam("node")
+    )
+)
 
 
 class NetworkMembers:
@@ -186,11 +192,9 @@ class NetworkMembers:
         found = {
             key.key_id: key for key in self._access.keys.query(short_hash, KeyQuery(ids=tuple(ids)))
         }
-        query = select(LOCAL_KEY).where(
-            LOCAL_KEY.c.realm == realm, LOCAL_KEY.c.short_hash == short_hash
-        )
         with self._access.database.read() as connection:
-            specs = {row.key_digest: row.spec for row in connection.execute(query)}
+            rows = _LOCAL_KEYS.all(connection, {"of_realm": realm, "node": short_hash})
+        specs = {row.key_digest: row.spec for row in rows}
         public_keys = self._access.public_keys
         return tuple(
             session_key(public_keys, found[each].public_key, specs.get(digest, ""))

@@ -13,8 +13,8 @@ from tests.network.handshakes import FIRST_SEED
 from tests.network.sim import Simulation
 
 _ACTS = 12
-SCHEDULES = int(os.environ.get("CORDBOX_SCHEDULES", "30"))
-"""One takes about a second of processor time: keys, databases and signatures are real."""
+SCHEDULES = int(os.environ.get("CORDBOX_SCHEDULES", "50"))
+"""One takes about half a second of processor time: keys, databases and signatures are real."""
 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SCHEDULES))

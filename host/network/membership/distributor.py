@@ -6,10 +6,10 @@ bursts of changes join. A suspended member is sent its own information alone.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
+from host.database.prepared import Prepared, PreparedRow
 from host.database.sql import Upsert
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.membership import MemberStatus
@@ -132,26 +132,29 @@ class Distributor:
         return self._access.database.transact(send)
 
 
+_DUE = Prepared(
+    select(MGM_RECIPIENT)
+    .where(
+        _C.short_hash == bindparam("mgm"),
+        _C.due_at <= bindparam("now"),
+        or_(
+            (_C.status == MemberStatus.ACTIVE.value) & (_C.acked_version < bindparam("newest")),
+            (_C.status != MemberStatus.ACTIVE.value) & (_C.acked_serial < _C.serial),
+        ),
+    )
+    .limit(_AT_ONCE)
+)
+
+
 def _due(
     connection: Connection, mgm: ShortHash, now: EpochMs
-) -> tuple[GroupOfMgm, int, Sequence[Row[Any]]] | None:
+) -> tuple[GroupOfMgm, int, Sequence[PreparedRow]] | None:
     """An MGM's group, its newest version, and whom something is due to; None if nobody."""
     group = group_of_mgm(connection, mgm)
     if group is None:
         return None
     newest = group_store.newest_version(connection, group.signer.realm)
-    rows = connection.execute(
-        select(MGM_RECIPIENT)
-        .where(
-            _C.short_hash == mgm,
-            _C.due_at <= now,
-            or_(
-                (_C.status == MemberStatus.ACTIVE.value) & (_C.acked_version < newest),
-                (_C.status != MemberStatus.ACTIVE.value) & (_C.acked_serial < _C.serial),
-            ),
-        )
-        .limit(_AT_ONCE)
-    ).all()
+    rows = _DUE.all(connection, {"mgm": mgm, "now": now, "newest": newest})
     return (group, newest, rows) if rows else None
 
 

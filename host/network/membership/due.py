@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, func, or_, select
 
+from host.database.prepared import Prepared
 from host.domain.ids import EpochMs
 from host.domain.membership import MemberStatus
 from host.network.membership.network_tables import (
@@ -14,13 +15,15 @@ from host.network.membership.network_tables import (
 from host.network.membership.registration import RegistrationStatus
 from host.ports.database import SqlDatabase
 
-_VIEWS = select(func.min(MEMBER_VIEW.c.due_at)).where(
-    MEMBER_VIEW.c.fork_at.is_(None),
-    # An MGM asks nobody for its own list.
-    MEMBER_VIEW.c.short_hash.not_in(select(MGM_GROUP.c.short_hash)),
+_VIEWS = Prepared(
+    select(func.min(MEMBER_VIEW.c.due_at).label("at")).where(
+        MEMBER_VIEW.c.fork_at.is_(None),
+        # An MGM asks nobody for its own list.
+        MEMBER_VIEW.c.short_hash.not_in(select(MGM_GROUP.c.short_hash)),
+    )
 )
-_REGISTRATIONS = select(func.min(NETWORK_REGISTRATION.c.due_at))
-_WAITING = (
+_REGISTRATIONS = Prepared(select(func.min(NETWORK_REGISTRATION.c.due_at).label("at")))
+_WAITING = Prepared(
     select(NETWORK_REGISTRATION.c.registration_id)
     .where(NETWORK_REGISTRATION.c.status == RegistrationStatus.PENDING_AUTO_APPROVAL.value)
     .limit(1)
@@ -31,8 +34,8 @@ _NEWEST = (
     .scalar_subquery()
 )
 _IS_ACTIVE = MGM_RECIPIENT.c.status == MemberStatus.ACTIVE.value
-_RECIPIENTS = (
-    select(func.min(MGM_RECIPIENT.c.due_at))
+_RECIPIENTS = Prepared(
+    select(func.min(MGM_RECIPIENT.c.due_at).label("at"))
     .join(MGM_GROUP, MGM_GROUP.c.short_hash == MGM_RECIPIENT.c.short_hash)
     .where(
         or_(
@@ -50,9 +53,7 @@ def next_due(database: SqlDatabase) -> EpochMs | None:
 
 
 def _next_due(connection: Connection) -> EpochMs | None:
-    if connection.execute(_WAITING).first() is not None:
+    if _WAITING.first(connection, {}) is not None:
         return EpochMs(0)
-    found = [
-        connection.execute(query).scalar_one() for query in (_VIEWS, _REGISTRATIONS, _RECIPIENTS)
-    ]
+    found = [each.value(connection, {}) for each in (_VIEWS, _REGISTRATIONS, _RECIPIENTS)]
     return min((EpochMs(at) for at in found if at is not None), default=None)

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from host.database.key_lists import in_parts
+from host.database.prepared import Prepared, PreparedRow
 from host.database.sql import Upsert
 from host.domain.group_parameters import SignedGroupParameters
 from host.domain.ids import ShortHash
@@ -37,29 +38,49 @@ _KINDS = (
 )
 
 
+_NEWEST = Prepared(
+    select(func.max(GROUP_HEAD.c.version).label("version")).where(
+        GROUP_HEAD.c.realm == bindparam("of_realm")
+    )
+)
+_HEADS = Prepared(
+    select(GROUP_HEAD.c.content, GROUP_HEAD.c.signature)
+    .where(
+        GROUP_HEAD.c.realm == bindparam("of_realm"),
+        GROUP_HEAD.c.version > bindparam("after"),
+        GROUP_HEAD.c.version <= bindparam("upto"),
+    )
+    .order_by(GROUP_HEAD.c.version)
+)
+_DIGEST_AT = Prepared(
+    select(GROUP_LOG.c.digest)
+    .where(
+        GROUP_LOG.c.realm == bindparam("of_realm"),
+        GROUP_LOG.c.name == bindparam("of_name"),
+        GROUP_LOG.c.version <= bindparam("upto"),
+    )
+    .order_by(GROUP_LOG.c.version.desc())
+    .limit(1)
+)
+_MEMBER = Prepared(
+    select(MEMBER_VERSION).where(
+        MEMBER_VERSION.c.realm == bindparam("of_realm"),
+        MEMBER_VERSION.c.digest == bindparam("of_digest"),
+    )
+)
+
+
 def newest_version(connection: Connection, realm: str) -> int:
     """The highest version of a realm's list; 0 for none."""
-    query = select(func.max(GROUP_HEAD.c.version)).where(GROUP_HEAD.c.realm == realm)
-    return connection.execute(query).scalar_one() or 0
+    return _NEWEST.value(connection, {"of_realm": realm}) or 0
 
 
 def heads_between(
     connection: Connection, realm: str, after: int, upto: int
 ) -> Sequence[SignedHead]:
     """The heads of the versions after one, in order."""
-    query = (
-        select(GROUP_HEAD.c.content, GROUP_HEAD.c.signature)
-        .where(
-            GROUP_HEAD.c.realm == realm,
-            GROUP_HEAD.c.version > after,
-            GROUP_HEAD.c.version <= upto,
-        )
-        .order_by(GROUP_HEAD.c.version)
-    )
-    return [
-        SignedHead(content=bytes(row.content), signature=bytes(row.signature))
-        for row in connection.execute(query)
-    ]
+    rows = _HEADS.all(connection, {"of_realm": realm, "after": after, "upto": upto})
+    return [SignedHead(content=bytes(row.content), signature=bytes(row.signature)) for row in rows]
 
 
 def head_hash(connection: Connection, realm: str, version: int) -> bytes:
@@ -93,16 +114,11 @@ def list_state(connection: Connection, realm: str, version: int) -> ListState:
 
 def member_at(connection: Connection, realm: str, name: str, version: int) -> SignedMember | None:
     """A member's information at a version."""
-    query = (
-        select(GROUP_LOG.c.digest)
-        .where(GROUP_LOG.c.realm == realm, GROUP_LOG.c.name == name, GROUP_LOG.c.version <= version)
-        .order_by(GROUP_LOG.c.version.desc())
-        .limit(1)
-    )
-    digest = connection.execute(query).scalar_one_or_none()
+    digest = _DIGEST_AT.value(connection, {"of_realm": realm, "of_name": name, "upto": version})
     if digest is None:
         return None
-    return members_of(connection, realm, [bytes.fromhex(digest)]).get(bytes.fromhex(digest))
+    row = _MEMBER.first(connection, {"of_realm": realm, "of_digest": digest})
+    return None if row is None else _member(row)
 
 
 def members_of(
@@ -232,7 +248,7 @@ def parameters_at(connection: Connection, realm: str, version: int) -> SignedGro
     return parameters_of(connection, realm, heads[0].head.parameters) if heads else None
 
 
-def _member(row: Row[Any]) -> SignedMember:
+def _member(row: Row[Any] | PreparedRow) -> SignedMember:
     return SignedMember(
         member_context=bytes(row.member_context),
         member_signature=bytes(row.member_signature),

@@ -22,6 +22,7 @@ from host.network.membership.network_registrations import (
     COLUMNS,
     MEMBER_SIDE,
     NetworkRegistration,
+    due_registrations,
     find_registration,
     postpone_registration,
     refused_row,
@@ -138,9 +139,7 @@ class MemberRegistrations:
         """End requests that were not sent in time, and send others again; returns their number."""
         now = self._access.clock.now_ms()
         with self._access.database.read() as connection:
-            due = registrations_where(
-                connection, COLUMNS.due_at <= now, COLUMNS.side == MEMBER_SIDE, limit=100
-            )
+            due = due_registrations(connection, MEMBER_SIDE, now)
         for request in due:
             if request.status is RegistrationStatus.NEW:
                 reason = "The MGM could not be reached in time."

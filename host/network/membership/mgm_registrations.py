@@ -18,7 +18,9 @@ from host.network.membership.network_registrations import (
     COLUMNS,
     MGM_SIDE,
     NetworkRegistration,
+    due_registrations,
     find_registration,
+    registrations_of_status,
     registrations_where,
     set_registration,
     touch_registration,
@@ -135,9 +137,7 @@ class MgmRegistrations:
         """Decline the requests whose time is over; returns their number."""
         now = self._access.clock.now_ms()
         with self._access.database.read() as connection:
-            due = registrations_where(
-                connection, COLUMNS.due_at <= now, COLUMNS.side == MGM_SIDE, limit=100
-            )
+            due = due_registrations(connection, MGM_SIDE, now)
 
         def decline(connection: Connection, request: NetworkRegistration) -> None:
             group = group_of_mgm(connection, request.short_hash)
@@ -159,13 +159,7 @@ class MgmRegistrations:
         """Start the requests that waited for others of their names."""
 
         def advance(connection: Connection) -> None:
-            received = registrations_where(
-                connection,
-                COLUMNS.short_hash == mgm,
-                COLUMNS.side == MGM_SIDE,
-                COLUMNS.status == RegistrationStatus.RECEIVED_BY_MGM.value,
-                limit=100,
-            )
+            received = registrations_of_status(connection, mgm, RegistrationStatus.RECEIVED_BY_MGM)
             for name in dict.fromkeys(request.name for request in received):
                 self.advance(connection, mgm, name)
 

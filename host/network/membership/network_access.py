@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from host.database.prepared import Prepared
 from host.domain.errors import NotFoundError
 from host.domain.group_parameters import realm_of
 from host.domain.ids import HoldingIdentity, ShortHash
@@ -133,10 +134,13 @@ def group_of_member(access: NetworkAccess, node: VirtualNode) -> GroupOfMember:
     )
 
 
+_GROUP = Prepared(select(MGM_GROUP).where(MGM_GROUP.c.short_hash == bindparam("node")))
+_MGMS = Prepared(select(MGM_GROUP.c.short_hash))
+
+
 def group_of_mgm(connection: Connection, short_hash: ShortHash) -> GroupOfMgm | None:
     """The group of a node, if it is a registered MGM."""
-    query = select(MGM_GROUP).where(MGM_GROUP.c.short_hash == short_hash)
-    row = connection.execute(query).one_or_none()
+    row = _GROUP.first(connection, {"node": short_hash})
     if row is None:
         return None
     return GroupOfMgm(
@@ -211,6 +215,4 @@ def group_of_realm(access: NetworkAccess, realm: str) -> NodeGroup | None:
 def mgms_here(access: NetworkAccess) -> Sequence[ShortHash]:
     """The registered MGMs of this cluster."""
     with access.database.read() as connection:
-        return [
-            ShortHash(row.short_hash) for row in connection.execute(select(MGM_GROUP.c.short_hash))
-        ]
+        return [ShortHash(row.short_hash) for row in _MGMS.all(connection, {})]

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
+from host.database.prepared import Prepared, PreparedRow
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.json import canonical_json
 from host.network.membership import mgm_side
@@ -47,15 +48,37 @@ class NetworkRegistration:
         return read_context(self.registration_context)
 
 
+_OLDEST_FIRST = (COLUMNS.sent_at, COLUMNS.registration_id)
+_AT_ONCE = 100
+_ALL = select(NETWORK_REGISTRATION)
+_FIND = Prepared(
+    _ALL.where(
+        COLUMNS.short_hash == bindparam("node"),
+        COLUMNS.registration_id == bindparam("id"),
+        COLUMNS.side == bindparam("of_side"),
+    )
+)
+_DUE = Prepared(
+    _ALL.where(COLUMNS.due_at <= bindparam("now"), COLUMNS.side == bindparam("of_side"))
+    .order_by(*_OLDEST_FIRST)
+    .limit(_AT_ONCE)
+)
+_OF_STATUS = Prepared(
+    _ALL.where(
+        COLUMNS.short_hash == bindparam("node"),
+        COLUMNS.side == MGM_SIDE,
+        COLUMNS.status == bindparam("of_status"),
+    )
+    .order_by(*_OLDEST_FIRST)
+    .limit(_AT_ONCE)
+)
+
+
 def registrations_where(
     connection: Connection, *conditions: Any, limit: int | None = None
 ) -> Sequence[NetworkRegistration]:
     """Requests that meet conditions on `COLUMNS`, the oldest first."""
-    query = (
-        select(NETWORK_REGISTRATION)
-        .where(*conditions)
-        .order_by(COLUMNS.sent_at, COLUMNS.registration_id)
-    )
+    query = _ALL.where(*conditions).order_by(*_OLDEST_FIRST)
     if limit is not None:
         query = query.limit(limit)
     return [registration_of(row) for row in connection.execute(query)]
@@ -65,13 +88,24 @@ def find_registration(
     connection: Connection, short_hash: ShortHash, registration_id: str, side: str
 ) -> NetworkRegistration | None:
     """One request of a node."""
-    found = registrations_where(
-        connection,
-        COLUMNS.short_hash == short_hash,
-        COLUMNS.registration_id == registration_id,
-        COLUMNS.side == side,
-    )
-    return found[0] if found else None
+    row = _FIND.first(connection, {"node": short_hash, "id": registration_id, "of_side": side})
+    return None if row is None else registration_of(row)
+
+
+def due_registrations(
+    connection: Connection, side: str, now: EpochMs
+) -> Sequence[NetworkRegistration]:
+    """Requests of one side of which something is due, some of them."""
+    rows = _DUE.all(connection, {"of_side": side, "now": now})
+    return [registration_of(row) for row in rows]
+
+
+def registrations_of_status(
+    connection: Connection, mgm: ShortHash, status: RegistrationStatus
+) -> Sequence[NetworkRegistration]:
+    """Requests at an MGM that have a status, some of them, the oldest first."""
+    rows = _OF_STATUS.all(connection, {"node": mgm, "of_status": status.value})
+    return [registration_of(row) for row in rows]
 
 
 def applicant(
@@ -169,7 +203,7 @@ def _change(connection: Connection, request: NetworkRegistration, **values: obje
     return changed.rowcount == 1
 
 
-def registration_of(row: Row[Any]) -> NetworkRegistration:
+def registration_of(row: Row[Any] | PreparedRow) -> NetworkRegistration:
     """The request that a row holds."""
     return NetworkRegistration(
         short_hash=ShortHash(row.short_hash),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select
 
+from host.database.prepared import Prepared
 from host.domain.ids import HoldingIdentity
 from host.network.membership.network_tables import OUTBOX
 from host.network.values.messages import MembershipMessage, encode_message
@@ -16,6 +17,7 @@ from host.ports.database import SqlDatabase
 TTL_MS = 30 * 60_000
 """Lifetime of messages of membership."""
 _RELAYED_AT_ONCE = 100
+_FIRST = Prepared(select(OUTBOX).order_by(OUTBOX.c.id).limit(_RELAYED_AT_ONCE))
 
 
 def post(
@@ -61,9 +63,8 @@ class OutboxRelay:
 
     def relay(self) -> int:
         """Publish messages in their order; returns their number, 0 when none is left."""
-        query = select(OUTBOX).order_by(OUTBOX.c.id).limit(_RELAYED_AT_ONCE)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = _FIRST.all(connection, {})
         if not rows:
             return 0
         self._publish([_record(bytes(row.message)) for row in rows])

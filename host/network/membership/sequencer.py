@@ -23,11 +23,10 @@ from host.network.membership.distributor import note_recipient
 from host.network.membership.list_signer import ListSigner
 from host.network.membership.network_access import GroupOfMgm, NetworkAccess, group_of_mgm
 from host.network.membership.network_registrations import (
-    COLUMNS,
     MGM_SIDE,
     NetworkRegistration,
     find_registration,
-    registrations_where,
+    registrations_of_status,
     set_registration,
 )
 from host.network.membership.network_tables import MGM_GROUP, NETWORK_REGISTRATION
@@ -42,7 +41,6 @@ from host.network.values.head import SignedHead
 from host.network.values.member import SignedMember
 from host.network.values.messages import StatusUpdate
 
-CHANGES_MAX = 100
 _DEFAULT_VERSION = 1
 
 
@@ -137,13 +135,7 @@ class Sequencer:
     ) -> _Draft | None:
         realm = group.signer.realm
         waiting = list(
-            registrations_where(
-                connection,
-                COLUMNS.short_hash == mgm,
-                COLUMNS.side == MGM_SIDE,
-                COLUMNS.status == RegistrationStatus.PENDING_AUTO_APPROVAL.value,
-                limit=CHANGES_MAX,
-            )
+            registrations_of_status(connection, mgm, RegistrationStatus.PENDING_AUTO_APPROVAL)
         )
         if isinstance(change, Approve):
             waiting.append(_to_approve(connection, mgm, change))

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from host.database.prepared import Prepared
 from host.database.sql import Upsert
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
@@ -34,6 +35,14 @@ _log = structlog.get_logger("cordbox.membership")
 ASK_AGAIN_MS = 10_000
 _NEW = Upsert(table=MEMBER_VIEW, keep=True)
 _PART = Upsert(table=PACKAGE_PART, replace=("count", "data"))
+_VIEW = Prepared(select(MEMBER_VIEW).where(MEMBER_VIEW.c.short_hash == bindparam("node")))
+_DUE = Prepared(
+    select(MEMBER_VIEW.c.short_hash).where(
+        MEMBER_VIEW.c.due_at <= bindparam("now"),
+        MEMBER_VIEW.c.fork_at.is_(None),
+        MEMBER_VIEW.c.short_hash.not_in(select(MGM_GROUP.c.short_hash)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +57,7 @@ class View:
 
 def view_of(connection: Connection, short_hash: ShortHash) -> View | None:
     """The view of a node of a dynamic network that has registered."""
-    query = select(MEMBER_VIEW).where(MEMBER_VIEW.c.short_hash == short_hash)
-    row = connection.execute(query).one_or_none()
+    row = _VIEW.first(connection, {"node": short_hash})
     if row is None:
         return None
     return View(
@@ -140,13 +148,8 @@ class MemberViews:
     def sync(self) -> int:
         """Ask the MGMs of the views whose time has come; returns how many are asked."""
         now = self._access.clock.now_ms()
-        query = select(MEMBER_VIEW.c.short_hash).where(
-            MEMBER_VIEW.c.due_at <= now,
-            MEMBER_VIEW.c.fork_at.is_(None),
-            MEMBER_VIEW.c.short_hash.not_in(select(MGM_GROUP.c.short_hash)),
-        )
         with self._access.database.read() as connection:
-            due = [ShortHash(row.short_hash) for row in connection.execute(query)]
+            due = [ShortHash(row.short_hash) for row in _DUE.all(connection, {"now": now})]
         for short_hash in due:
             self._ask(short_hash, now)
         return len(due)
