@@ -90,6 +90,22 @@ class HostSettings:
             " without it, those of the system."
         ),
     ] = None
+    database_tls: Annotated[
+        bool,
+        Meta(
+            description="Whether a database on another machine is reached by TLS alone; off only"
+            " where the network itself is protected: everybody on it can read and change all data."
+        ),
+    ] = True
+    database_pool_max: Annotated[
+        int,
+        Meta(
+            ge=4,
+            le=1000,
+            description="Connections of each process to the database for each of flows, registers,"
+            " vaults and spent states; further calls wait. Idle ones stay open.",
+        ),
+    ] = 32
     host_name: Annotated[
         Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", max_length=63)] | None,
         Meta(

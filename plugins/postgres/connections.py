@@ -7,6 +7,7 @@ at the same time. Statements are prepared once for each connection: one round tr
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,16 @@ from typing import Any, Protocol, TypeVar
 
 from pg8000.native import Connection, PreparedStatement
 
-from host.domain.errors import StorageError
+from host.domain.errors import StorageBusyError, StorageError
 from plugins.postgres.address import DatabaseAddress
 from plugins.postgres.errors import CONNECTION_ERRORS, is_lost, storage_error
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
+POOL_MAX = 32
+POOL_WAIT_SECONDS = 10.0
+"""How long a call waits for a connection that others use."""
 APPLICATION = "cordbox"
 SESSION: dict[str, str] = {
     # A process that is stopped within a transaction must not keep its locks.
@@ -44,12 +48,14 @@ class Access:
     Attributes:
         tls: how the server is checked; None on the own machine.
         session: further parameters of the session.
+        pool_max: connections of each pool of a process.
     """
 
     address: DatabaseAddress
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
     session: dict[str, str] = field(default_factory=dict)
+    pool_max: int = POOL_MAX
 
     def within(self, search_path: str) -> "Access":
         """The same for statements that see the tables of these schemas."""
@@ -177,6 +183,7 @@ class Sessions:
         self.place = str(access.address)
         self._access = access
         self._idle: list[Session] = []
+        self._room = threading.BoundedSemaphore(access.pool_max)
         self._is_closed = False
 
     def use(self, work: Callable[[Session], T]) -> T:
@@ -184,9 +191,21 @@ class Sessions:
 
         Raises:
             FencedError, StateConflictError: a function of the database has refused.
+            StorageBusyError: all connections are in use, and none became free in time.
             StorageError: the database cannot be used, or the connection was lost: then the
                 statement may have been executed.
         """
+        if not self._room.acquire(timeout=POOL_WAIT_SECONDS):
+            raise StorageBusyError(
+                f"database {self.place}: all connections of this process are in use",
+                database=self.place,
+            )
+        try:
+            return self._use(work)
+        finally:
+            self._room.release()
+
+    def _use(self, work: Callable[[Session], T]) -> T:
         try:
             session = self._borrowed()
             try:

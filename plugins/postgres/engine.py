@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
-from plugins.postgres.connections import PATIENCE, Access
+from plugins.postgres.connections import PATIENCE, POOL_WAIT_SECONDS, Access
 from plugins.postgres.errors import CONNECTION_ERRORS, is_lost, sqlstate
 
 _VIOLATED = "23"
@@ -53,7 +53,8 @@ class EngineSessions:
             creator=connect,
             poolclass=QueuePool,
             pool_size=POOL_SIZE,
-            max_overflow=-1,
+            max_overflow=access.pool_max - POOL_SIZE,
+            pool_timeout=POOL_WAIT_SECONDS,
             pool_recycle=RECYCLE_SECONDS,
             # Parameters are nodes' data, which must not get into the log by tracebacks.
             hide_parameters=True,

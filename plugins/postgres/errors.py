@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from host.domain.errors import DiskFullError, StorageBusyError, StorageError
 from host.ports.groups import FencedError
@@ -101,5 +102,9 @@ def translated(place: str) -> Iterator[None]:
         yield
     except IntegrityError:
         raise
+    except PoolTimeoutError as exc:
+        raise StorageBusyError(
+            f"database {place}: all connections of this process are in use", database=place
+        ) from exc
     except (DBAPIError, *CONNECTION_ERRORS) as exc:
         raise storage_error(place, exc) from exc

@@ -1,6 +1,7 @@
 """What a host opens in the database that `database_url` names."""
 
 from collections.abc import Callable, Sequence
+from ssl import SSLContext
 
 from host.adapters.files.secret_files import read_secret
 from host.domain.errors import StorageError
@@ -12,7 +13,7 @@ from host.ports.keys import KeyStore
 from host.ports.units import FlowStore
 from host.ports.vaults import VaultRegister
 from host.settings import HostSettings
-from plugins.postgres.address import parse_address
+from plugins.postgres.address import DatabaseAddress, parse_address
 from plugins.postgres.connections import Access, Session, Sessions, tls_context
 from plugins.postgres.cpi_files import FILES, CpiRows
 from plugins.postgres.cpi_files import TABLES as CPI_TABLES
@@ -60,8 +61,14 @@ def access_of(settings: HostSettings) -> Access:
     return Access(
         address=address,
         password=None if file is None else read_secret(file),
-        tls=None if address.is_local else tls_context(settings.database_ca_file),
+        tls=_tls(settings, address),
+        pool_max=settings.database_pool_max,
     )
+
+
+def _tls(settings: HostSettings, address: DatabaseAddress) -> SSLContext | None:
+    is_plain = address.is_local or not settings.database_tls
+    return None if is_plain else tls_context(settings.database_ca_file)
 
 
 def check_database(access: Access) -> None:

@@ -1,5 +1,7 @@
 """Work that takes long is claimed: one process has it, and another one ends what a dead one left."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from host.adapters.sqlite.database import Database
@@ -20,9 +22,11 @@ from host.nodes.vnode import VirtualNodeService
 from host.nodes.vnode.errors import VirtualNodeExistsError
 from host.ports.keys import KeyCategory, RotationStatus
 from host.ports.live import Fixed
+from host.runtime.wiring.process_parts import ProcessParts
 from host.vault.idempotency import REQUESTS
-from tests.services.support import ALICE, MemoryMasterKeys, cpi, holding
+from tests.services.support import ALICE, CountingEntropy, MemoryMasterKeys, cpi, holding
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
+from tests.support.hosts import settings_of
 
 
 @pytest.fixture
@@ -106,6 +110,21 @@ def test_a_process_that_starts_again_takes_up_its_own_at_once(start):
     assert again.service.resume_interrupted() == 1
     again.later.run()
     assert again.service.find(holding(ALICE)) is not None
+
+
+def test_workers_of_one_name_on_two_hosts_have_different_places(tmp_path):
+    """Else a host that starts would take over what the other one is doing."""
+    parts = [
+        ProcessParts(
+            SimpleNamespace(
+                settings=settings_of(tmp_path, host_name=name),
+                cluster=None,
+                entropy=CountingEntropy(),
+            )
+        )
+        for name in ("one", "two")
+    ]
+    assert [each.claimant.place for each in parts] == ["one/combined", "two/combined"]
 
 
 def test_of_two_creations_of_one_node_the_constraint_lets_one(start):

@@ -8,7 +8,7 @@ from host.database.claims import Claimant
 from host.domain.workers import COMBINED
 from host.nodes.quotas.flushing import PeriodicFlush
 from host.runtime.rpc import Interface
-from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.base import ProcessContext, own_host_name
 
 Port = TypeVar("Port")
 
@@ -23,7 +23,9 @@ class ProcessParts:
     def claimant(self) -> Claimant:
         """The name of this process for claims of work in the cluster's database."""
         cluster = self.base.cluster
-        place = COMBINED if cluster is None else cluster.name
+        worker = COMBINED if cluster is None else cluster.name
+        # Hosts have workers of the same names: one that starts leaves those of others alone.
+        place = f"{own_host_name(self.base.settings)}/{worker}"
         return Claimant(place=place, run=self.base.entropy.random_bytes(8).hex())
 
     def repeat(self, act: Callable[[], object], seconds: float) -> None:
