@@ -239,7 +239,7 @@ def findings_page() -> str:
         "",
         "What needs an operator: something that has stopped or gets worse, and for which there is",
         "an action. `GET /attention`, `cordbox host status` and the",
-        "console tell the same; a finding ends by itself when its cause",
+        "[console](../how-to/console.md) tell the same; a finding ends by itself when its cause",
         "does.",
         "",
         "| code | about | when | what to do |",

@@ -14,7 +14,7 @@ from host.access import NotAuthenticatedError
 from host.domain.json import JsonValue
 from host.nodes.audit_log.administrative import Act, AdministrativeLog, Outcome, Refusal
 from host.nodes.audit_log.administrative.acts import SUCCEEDED
-from host.rest.authentication import basic_credentials
+from host.rest.authentication import SIGNED_IN, basic_credentials
 from host.rest.errors import answer_of
 from host.rest.node_turns import outside_turn
 from host.rest.requester import requester_of
@@ -84,7 +84,7 @@ class ActRecorder:
         self._name = (request.method, template if base in API_BASES else f"{base}{template}")
         who = requester_of(request.scope)
         self._act = Act(
-            source="rest",
+            source="console" if SIGNED_IN in request.scope else "rest",
             user="",
             address=who.address,
             request_id=who.request_id,

@@ -59,6 +59,8 @@ from host.rest.errors import (
     refusal,
     unexpected,
 )
+from host.rest.gate import BASE as API_BASE
+from host.rest.gate import Gate
 from host.rest.letter_case import path_in_right_case, templates_of
 from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
 from host.rest.node_turns import NodeTurns
@@ -130,6 +132,7 @@ def create_app(
     exposed: CollectorRegistry,
     readiness: Callable[[], Readiness],
     extra_routes: Sequence[BaseRoute] = (),
+    gate: Gate | None = None,
 ) -> Starlette:
     """Build the application.
 
@@ -142,6 +145,7 @@ def create_app(
         exposed: the registry that `/metrics` shows.
         readiness: checks whether the host can do its work.
         extra_routes: routes outside `/api`, such as those of plugins.
+        gate: for calls of the newest version of the API within the process.
     """
     ui = swagger_ui_routes()
     nodes = _base_app("nodes", services)
@@ -149,6 +153,8 @@ def create_app(
     apps = {f"/api/{v}": _version_app(v, services, ui) for v in VERSIONS} | {node_api.PREFIX: nodes}
     for mounted in apps.values():
         mounted.state.sign_in = sign_in
+    if gate is not None:
+        gate.open(apps[API_BASE])
     mounts = [Mount(path, mounted) for path, mounted in apps.items()]
     app = Starlette(
         routes=[*mounts, *health_routes(exposed, readiness), *extra_routes],

@@ -12,15 +12,20 @@ from host.rest.requester import requester_of
 from host.rest.sign_in import SignIn
 
 _HEADER_CHARACTERS_MAX = 4096
+SIGNED_IN = "cordbox.signed-in"
+"""Key of the user in the ASGI scope of a call within the process (`host.rest.gate`)."""
 
 
 async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User:
-    """The user whose credentials the request carries.
+    """The user whose credentials the request carries, or who signed in with a browser.
 
     Raises:
         NotAuthenticatedError: missing, malformed or wrong credentials.
         SignInDelayedError: too soon after earlier wrong credentials.
     """
+    known: User | None = request.scope.get(SIGNED_IN)
+    if known is not None:
+        return known
     login_name, password = basic_credentials(request.headers.getlist("authorization"))
     signed_in = sign_in.user(users, login_name, password, requester_of(request.scope))
     return await outside_turn(request.scope, signed_in)

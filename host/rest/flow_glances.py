@@ -1,6 +1,7 @@
 """Flows of all virtual nodes in one list, and where one of them stands. Corda has neither."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -20,9 +21,9 @@ from host.observe.judgement.standing import (
 )
 from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
 from host.rest.operation import resource
-from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
+from host.rest.pages import NEXT_HEADERS, Asked, PageAsked, as_json, listed
 from host.rest.parameters import NodeHash, RequestId
-from host.rest.services import Services
+from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
 router = resource("Flow Management")
@@ -83,33 +84,62 @@ class StandingInfo:
 _GLANCE_JSON = as_json(FlowGlanceInfo)
 
 
+Status = Annotated[
+    str | None, Query(pattern=_STATUSES, description="A status, or `OPEN` for all unfinished.")
+]
+
+
 @router.get("/flow", response_model=FlowGlances, responses={200: {"headers": NEXT_HEADERS}})
 def get_flows_of_all(
     *,
     services: Services,
     request: Request,
     asked: Asked,
-    status: Annotated[
-        str | None, Query(pattern=_STATUSES, description="A status, or `OPEN` for all unfinished.")
-    ] = None,
+    status: Status = None,
     responders: bool = False,
 ) -> Response:
     """List flows of all virtual nodes, the latest start first, without results."""
+    wanted = GlanceQuery(status=status, responders=responders)
+    return _listed(services, request, asked, wanted)
 
+
+@router.get(
+    "/glance/flow/{holdingidentityshorthash}",
+    response_model=FlowGlances,
+    responses={200: {"headers": NEXT_HEADERS}},
+)
+def get_flow_glances(
+    *,
+    holdingidentityshorthash: NodeHash,
+    services: Services,
+    request: Request,
+    asked: Asked,
+    status: Status = None,
+    responders: bool = False,
+) -> Response:
+    """List flows of one virtual node in the form of `GET /flow`."""
+    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+    wanted = GlanceQuery(node=node, status=status, responders=responders)
+    return _listed(services, request, asked, wanted)
+
+
+def _listed(
+    services: RestServices, request: Request, asked: PageAsked, wanted: GlanceQuery
+) -> Response:
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[FlowGlance]:
         place = None
         if cursor is not None:
             place = GlancePlace(started_at=EpochMs(cursor.last[0]), key=cursor.last[1])
         until = None if cursor is None else cursor.snapshot
+        statuses = _OPEN_STATUSES if wanted.status == OPEN else (wanted.status,)
         found = [
-            services.flows.page(
-                GlanceQuery(status=one, responders=responders, before=place, until=until), limit
-            )
-            for one in (_OPEN_STATUSES if status == OPEN else (status,))
+            services.flows.page(replace(wanted, status=one, before=place, until=until), limit)
+            for one in statuses
         ]
         return list(islice(merge(*found, key=lambda glance: glance.place, reverse=True), limit))
 
-    page = asked.of("flows of all", fetch, lambda glance: (glance.started_at, glance.key))
+    order = f"flow glances {wanted.node}"
+    page = asked.of(order, fetch, lambda glance: (glance.started_at, glance.key))
     nodes = services.board.nodes()
 
     def render(glance: FlowGlance) -> bytes:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # The supervisor and commands load plugins without what they 
     from host.ports.outward import BrokerTopics, OutwardBroker
     from host.ports.storage import DatabaseUpkeep, Storage
     from host.ports.units import FlowStore
+    from host.rest.gate import Gate
     from host.settings import HostSettings
     from host.settings.live import LiveConfig
     from host.settings.plugged import PluginSettings
@@ -149,8 +150,16 @@ def register_capabilities(
 
 
 @hookspec
-def register_rest_routes(settings: HostSettings, config: LiveConfig) -> Sequence[BaseRoute] | None:
-    """Return routes of the REST server outside `/api`; they do their own access control."""
+def register_rest_routes(
+    settings: HostSettings, config: LiveConfig, gate: Gate
+) -> Sequence[BaseRoute] | None:
+    """Return routes of the REST server outside `/api`; they do their own access control.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        config: sections of settings as they are in force.
+        gate: signs people in, and calls operations of REST for them.
+    """
 
 
 @hookspec(firstresult=True)

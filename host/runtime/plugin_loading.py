@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
 _BUILT_IN = {
+    "console": "plugins.console",
     "embedded": "plugins.embedded",
     "kafka": "plugins.kafka",
     "pkcs11_hsm": "plugins.pkcs11_hsm",

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _DATABASE_PLUGIN = "postgres"
 _BROKER_PLUGIN = "kafka"
+_CONSOLE_PLUGIN = "console"
 _FLOW_PROCESSES_MAX = 4
 """Each process takes about 100 MB: too much by default on a laptop with many cores.
 """
@@ -162,6 +163,9 @@ class HostSettings:
     plugin_entry_points: Annotated[
         bool, Meta(description="Whether `plugins` may name entry points of installed packages.")
     ] = False
+    console: Annotated[
+        bool, Meta(description="Whether the operators' console is served at `/console`.")
+    ] = True
     isolation: Annotated[
         Literal["shared", "process"],
         Meta(
@@ -241,8 +245,11 @@ class HostSettings:
 
     @property
     def loaded_plugins(self) -> tuple[str, ...]:
-        """The plugins to load: `plugins`, and the one that `database_url` needs."""
-        needed = () if self.database_url is None else (_DATABASE_PLUGIN,)
+        """The plugins to load: `plugins`, and those that `console` and `database_url` need."""
+        needed = (
+            *((_CONSOLE_PLUGIN,) if self.console else ()),
+            *(() if self.database_url is None else (_DATABASE_PLUGIN,)),
+        )
         return (*self.plugins, *(name for name in needed if name not in self.plugins))
 
     @property

@@ -24,11 +24,12 @@ def render(package: str, template: str, /, **values: Any) -> str:
     Raises:
         jinja2.UndefinedError: the template uses a value that is not given.
     """
-    return _environment(package).get_template(template).render(**values)
+    return environment(package).get_template(template).render(**values)
 
 
 @cache
-def _environment(package: str) -> Environment:
+def environment(package: str) -> Environment:
+    """The templates of a package's folder."""
     return Environment(
         loader=PackageLoader(package, "."),
         autoescape=True,

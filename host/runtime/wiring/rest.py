@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from host.access import Roles, Users
 from host.access.administrator import ensure_administrator
 from host.access.delays import SignInDelays
+from host.access.sessions import BrowserSessions
 from host.adapters.files.data_directory import DataDirectory
 from host.adapters.http.acceptor import DoorMetrics
 from host.adapters.http.admission import Seats
@@ -34,6 +35,7 @@ from host.ports.live import Derived, Live
 from host.ports.vaults import VaultRegister
 from host.rest.app import create_app
 from host.rest.board import Board
+from host.rest.gate import Gate
 from host.rest.observe import Readiness, health_routes, overview_route
 from host.rest.server import Door
 from host.rest.services import RestServices
@@ -110,15 +112,18 @@ def make_rest(
         parked,
         partial(host_facts, readiness, overview, base.directory.path, parts.network_health),
     )
+    sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry)
+    gate = _gate(parts, users, sign_in)
     asgi = create_app(
         services,
-        sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
+        sign_in=sign_in,
         max_content_length=body_bytes_max(parts.config),
         answer_bytes_per_second=answer_bytes_per_second(parts.config),
         registry=base.registry,
         exposed=exposed,
         readiness=readiness,
-        extra_routes=(overview_route(overview), *_plugged_routes(base, parts.config)),
+        extra_routes=(overview_route(overview), *_plugged_routes(base, parts.config, gate)),
+        gate=gate,
     )
     return Rest(
         asgi=asgi,
@@ -312,6 +317,14 @@ def _missing_packages(catalogue: PackageCatalogue) -> str:
     return named + (more if len(names) > _PACKAGES_NAMED_MAX else "")
 
 
-def _plugged_routes(base: ProcessContext, config: LiveConfig) -> Sequence[BaseRoute]:
-    plugged = base.plugins.hook.register_rest_routes(settings=base.settings, config=config)
+def _gate(parts: Wiring, users: Users, sign_in: SignIn) -> Gate:
+    base = parts.base
+    sessions = BrowserSessions(parts.database, clock=base.clock, entropy=base.entropy)
+    return Gate(users=users, sign_in=sign_in, sessions=sessions, clock=base.clock)
+
+
+def _plugged_routes(base: ProcessContext, config: LiveConfig, gate: Gate) -> Sequence[BaseRoute]:
+    plugged = base.plugins.hook.register_rest_routes(
+        settings=base.settings, config=config, gate=gate
+    )
     return tuple(chain.from_iterable(plugged))

@@ -3,6 +3,7 @@
 from host import entities as persistence
 from host import keys
 from host.access import RBAC_SCHEMA
+from host.access.sessions import SESSIONS_SCHEMA
 from host.adapters.sqlite.node_files import UNIQUENESS, VAULT
 from host.ledger.notary import register as notary
 from host.ledger.notary import tables as uniqueness
@@ -18,6 +19,7 @@ from host.vault.idempotency import REQUESTS
 CLUSTER_SCHEMAS = (
     PACKAGES,
     RBAC_SCHEMA,
+    SESSIONS_SCHEMA,
     keys.SCHEMA,
     membership.SCHEMA,
     network_tables.SCHEMA,

@@ -1,5 +1,6 @@
 """The virtual node that runs an audited package: its grants, its quota, and its usage."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from host.domain.errors import HostError
 from host.domain.json import camel_case
 from host.domain.quotas import QUOTA_NAMES, USAGE_COUNTERS, Quota, QuotaInvalidError
+from host.domain.wording import count, size, some
 from host.guests.limits import limits_of_quota
 from sandbox.limits import Limits
 
@@ -89,14 +91,21 @@ def node_rows(node: NodeFacts) -> Iterator[tuple[str, str]]:
     yield "Granted", ", ".join(node.granted_capabilities) or "nothing beyond log and flow"
     for name, value in node.quota.items():
         own = " (set for this node)" if name in node.overrides else ""
-        yield f"Quota {name}", f"{value:,}{own}"
+        yield f"Quota {name}", f"{_with_unit(name, value)}{own}"
     since = f" since {node.usage_since}" if node.usage_since else ""
     for name, value in node.usage.items():
-        yield f"Used {name}", f"{value:,}{since if name == 'runs' else ''}"
-    for function, count in node.calls.items():
-        yield f"Calls of {function}", f"{count:,}"
-    for code, count in node.hits.items():
-        yield f"Hit {code}", f"{count:,} times"
+        yield f"Used {name}", f"{_with_unit(name, value)}{since if name == 'runs' else ''}"
+    for function, calls in node.calls.items():
+        yield f"Calls of {function}", count(calls)
+    for code, hits in node.hits.items():
+        yield f"Hit {code}", some(hits, "time")
+
+
+def _with_unit(name: str, value: int) -> str:
+    """A quota or what was used of it, by the unit in its name."""
+    if "Bytes" in name:
+        return size(value)
+    return f"{count(value)} ms" if re.search(r"Ms(Max|Per|$)", name) else count(value)
 
 
 def _numbers(values: Any) -> Mapping[str, int]:

@@ -27,6 +27,7 @@ def page_of(
         badges=list(_badges(audit, policy, len(findings))),
         numbers=_numbers(audit),
         findings=findings,
+        member="" if node is None else node.x500_name,
         node=[] if node is None else [(term, [value]) for term, value in node_rows(node)],
         package=list(_package(audit)),
         runtimes=[

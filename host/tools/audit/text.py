@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from host.domain.printable import printable
+from host.domain.wording import count
 from host.tools.audit.model import Audit, ComponentFacts, Door, ImportFacts, Trust
 from host.tools.audit.node import NodeFacts, node_rows
 from host.tools.audit.policy import Finding
@@ -32,8 +33,8 @@ def _node(node: NodeFacts) -> Iterator[str]:
 
 
 def amount(number: int) -> str:
-    """A number with grouped digits: `2_000_000_000` becomes `2 000 000 000`."""
-    return f"{number:,}".replace(",", " ")
+    """A number with grouped digits: `2_000_000_000` becomes `2,000,000,000`."""
+    return count(number)
 
 
 def size(number: int) -> str:

@@ -25,7 +25,7 @@ class Act:
     """An operation that changes the host, before it runs.
 
     Attributes:
-        source: `rest`, or `cli` for a command that works on the data directory of a host.
+        source: `rest`, `console`, or `cli` for a command that works on a data directory.
         user: login name; of an offline command, the operating system's user.
         address: IP address of the client; empty for an offline command.
         request_id: id of the request, as in the host's log and the answer.

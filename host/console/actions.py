@@ -1,0 +1,47 @@
+"""What the console does: each action is asked by a page, sent by a form, and is one REST operation.
+
+A question works without a script. What changed since it was asked makes it be asked again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from host.console.flow_actions import kill, kill_question, start, start_question
+from host.console.forms import Form, Question
+from host.console.network_actions import decide, decide_question, ping, repair
+from host.console.node_actions import (
+    activate,
+    create,
+    create_question,
+    maintenance,
+    maintenance_question,
+    quota,
+    quota_question,
+    upload,
+    upload_question,
+)
+from host.console.questions import Result
+from host.console.view import View
+
+ACTIONS: Mapping[str, Callable[[View, Form], Awaitable[Result]]] = {
+    "/flows/{node}/{request}/kill": kill,
+    "/nodes/create": create,
+    "/nodes/{node}/start": start,
+    "/nodes/{node}/quota": quota,
+    "/nodes/{node}/maintenance": maintenance,
+    "/nodes/{node}/activate": activate,
+    "/packages/upload": upload,
+    "/networks/{node}/ping": ping,
+    "/networks/{node}/{verdict}/{request}": decide,
+    "/ledger/{node}/{transaction}/repair": repair,
+}
+"""Path below `/console` -> what its form does."""
+QUESTIONS: Mapping[str, Callable[[View], Awaitable[Question]]] = {
+    "/flows/{node}/{request}/kill": kill_question,
+    "/nodes/create": create_question,
+    "/nodes/{node}/start": start_question,
+    "/nodes/{node}/quota": quota_question,
+    "/nodes/{node}/maintenance": maintenance_question,
+    "/packages/upload": upload_question,
+    "/networks/{node}/{verdict}/{request}": decide_question,
+}
+"""Path below `/console` -> what its page asks."""

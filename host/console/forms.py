@@ -1,0 +1,53 @@
+"""Forms: what was sent, and the fields that a question has. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a browser sent."""
+
+    texts: Mapping[str, str]
+    file: bytes | None = None
+    file_name: str = ""
+
+    def text(self, name: str) -> str:
+        """A field; empty if it was not sent."""
+        return self.texts.get(name, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a question. `kind` is an input's type, `textarea`, `select` or `hidden`."""
+
+    name: str
+    label: str = ""
+    kind: str = "text"
+    value: str = ""
+    hint: str = ""
+    options: Sequence[str] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked before something is done.
+
+    Attributes:
+        title: what will be done.
+        says: what follows from it.
+        button: names it once more; `risk` for what cannot be undone.
+        back: where "Cancel" leads.
+        problem: why the form is shown again.
+        with_file: whether a field is a file.
+    """
+
+    title: str
+    button: str
+    back: str
+    says: Sequence[str] = ()
+    fields: Sequence[Field] = field(default=())
+    is_risk: bool = False
+    problem: str = ""
+    with_file: bool = False
