@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls check docs bench setup lock clean format wheel
+.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls prove-rest check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -80,6 +80,11 @@ prove-deaths: setup-dev
 # Every attack of the gauntlet as often as the command tries it, where `test` tries each once.
 prove-walls: setup-dev
 	CORDBOX_GAUNTLET=whole $(BIN)/python -m pytest -q -n 0 tests/audit/test_audit_gauntlet.py $(ARGS)
+
+# 20,000 requests that schemathesis makes from the OpenAPI document, to a running host; the seed is printed.
+prove-rest: setup-dev
+	CORDBOX_REQUESTS=$(or $(COUNT),20000) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=7200 tests/rest/test_rest_generated_requests.py
 
 # All examples of property tests, of which `test` tries two of five.
 prove-properties: setup-dev

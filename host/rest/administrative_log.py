@@ -10,6 +10,7 @@ from host.domain.paging import Cursor
 from host.nodes.audit_log.administrative import ActQuery, ActView
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
+from host.rest.parameters import Instant
 from host.rest.services import Services
 from host.rest.wire import instant, millis, wire
 
@@ -65,8 +66,8 @@ def get_administrative_log(
     request: Request,
     asked: Asked,
     user: Annotated[str | None, Query(max_length=255, description="Login name.")] = None,
-    since: Annotated[datetime | None, Query(description="Acts that began then or later.")] = None,
-    until: Annotated[datetime | None, Query(description="Acts that began before.")] = None,
+    since: Annotated[Instant | None, Query(description="Acts that began then or later.")] = None,
+    until: Annotated[Instant | None, Query(description="Acts that began before.")] = None,
     resource: Annotated[
         str | None,
         Query(max_length=_TEXT_CHARACTERS_MAX, description="A part of the path, in its letters."),

@@ -9,6 +9,7 @@ from fastapi import Body
 from host.domain.json import JsonObject, JsonValue
 from host.rest.json_body import JsonInvalidError, parse_json
 from host.rest.operation import resource
+from host.rest.parameters import Number
 from host.rest.services import Caller, Services
 from host.rest.wire import wire
 from host.settings.changes import ConfigInvalidError
@@ -43,7 +44,7 @@ class UpdateConfigParameters:
     """
 
     section: str
-    version: int
+    version: Number
     config: Any
     schema_version: ConfigSchemaVersion
 

@@ -63,8 +63,11 @@ DOCUMENTED: dict[int | str, dict[str, object]] = {
     404: {"description": "The named thing does not exist."},
     405: {"description": "The operation is switched off."},
     409: {"description": "The thing exists already."},
+    414: {"description": "Path or query is too long."},
     429: {"description": "Wrong passwords before make this one wait."},
+    500: {"description": "The host failed; its log says why."},
     503: {"description": "A part of the host is not ready; try again."},
+    507: {"description": "A quota of the virtual node is used up."},
 }
 """Error responses that every operation documents."""
 

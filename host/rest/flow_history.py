@@ -16,7 +16,7 @@ from host.flow.records.history_export import (
 from host.rest.flow import FlowStatusResponse, status_response
 from host.rest.operation import resource
 from host.rest.pages import streamed
-from host.rest.parameters import NodeHash, RequestId
+from host.rest.parameters import Count, NodeHash, RequestId
 from host.rest.services import RestServices, Services
 
 router = resource("Flow Management")
@@ -73,7 +73,7 @@ def get_flow_history(
     holdingidentityshorthash: NodeHash,
     clientrequestid: RequestId,
     services: Services,
-    first_step: Annotated[int, Query(alias="firststep", ge=0)] = 0,
+    first_step: Annotated[Count, Query(alias="firststep")] = 0,
     limit: Annotated[int, Query(ge=1, le=STEPS_MAX)] = STEPS_MAX,
 ) -> Response:
     """Give what a flow did, step by step: times, session messages and sizes, without payloads.

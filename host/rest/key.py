@@ -39,6 +39,8 @@ from host.rest.parameters import (
     P2P_TENANT,
     Alias,
     Category,
+    Count,
+    Instant,
     KeyId,
     RotatedTenant,
     Scheme,
@@ -187,15 +189,15 @@ def get_keys(
     request: Request,
     response: Response,
     *,
-    skip: Annotated[int, Query(ge=0)] = 0,
+    skip: Annotated[Count, Query()] = 0,
     take: Annotated[int, Query(ge=0, le=1000)] = _TAKE,
     orderby: Annotated[KeyOrder, BeforeValidator(_order)] = KeyOrder.NONE,
     category: Annotated[str | None, UpperCase] = None,
     schemecodename: str | None = None,
     alias: str | None = None,
     masterkeyalias: str | None = None,
-    createdafter: datetime | None = None,
-    createdbefore: datetime | None = None,
+    createdafter: Instant | None = None,
+    createdbefore: Instant | None = None,
     id: Annotated[list[str] | None, Query()] = None,  # noqa: A002  # Corda's name
 ) -> Mapping[str, KeyMetaData]:
     """List key pairs of a tenant by key id; with `id` every other filter is ignored."""

@@ -16,7 +16,7 @@ from host.ledger.core.statuses import Status
 from host.ledger.recorded import Around, Overview, Recorded
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, next_headers, streamed
-from host.rest.parameters import NodeHash, TransactionId
+from host.rest.parameters import Instant, NodeHash, TransactionId
 from host.rest.services import Services
 from host.rest.wire import instant, millis, wire
 
@@ -235,8 +235,8 @@ def get_ledger_export(
             description="Only transactions that consume, refer to or make a state of this type.",
         ),
     ] = None,
-    since: Annotated[datetime | None, Query(description="Recorded then or later.")] = None,
-    until: Annotated[datetime | None, Query(description="Recorded before.")] = None,
+    since: Annotated[Instant | None, Query(description="Recorded then or later.")] = None,
+    until: Annotated[Instant | None, Query(description="Recorded before.")] = None,
 ) -> Response:
     """Give recorded transactions, the oldest first, one a line, for `cordbox contract verify`.
 

@@ -15,7 +15,7 @@ from host.rest.group_parameters import GivenGroupParameters, RestGroupParameters
 from host.rest.membership import RestRegistrationRequestStatus, registration_status
 from host.rest.operation import RawText, resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
-from host.rest.parameters import MemberName, NodeHash, Uuid
+from host.rest.parameters import Count, MemberName, NodeHash, Uuid
 from host.rest.services import Services
 from host.rest.wire import wire
 
@@ -43,7 +43,7 @@ class SuspensionActivationParameters:
     """
 
     x500_name: Annotated[str, MemberName]
-    serial_number: int | None = None
+    serial_number: Count | None = None
     reason: Remark | None = None
 
 

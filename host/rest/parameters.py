@@ -5,10 +5,12 @@ their patterns. Source of the patterns: Corda 5.2, RBAC path templates.
 """
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import params
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from host.access import Effect, canonical_login_name
 from host.domain.ascii_case import ascii_lower, ascii_upper
@@ -25,6 +27,7 @@ P2P_TENANT = "p2p"
 _HASH = "[0-9A-Fa-f]{12}"
 _UUID_PATTERN = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _UUID = re.compile(_UUID_PATTERN)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def _tenant(text: str) -> str:
@@ -71,6 +74,17 @@ def _uuid(text: str) -> str:
     return ascii_lower(text)
 
 
+def _of_text(read: Callable[[str], str]) -> BeforeValidator:
+    """Reads texts; another JSON value is left to the check of types, which refuses it."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+
+
+def _instant_text(value: object) -> object:
+    if isinstance(value, datetime) or (isinstance(value, str) and _INSTANT.match(value)):
+        return value
+    raise RequestInvalidError(f"{shown(str(value))} is no instant such as 2026-06-24T10:15:30Z")
+
+
 def _path(pattern: str) -> params.Path:
     return params.Path(json_schema_extra={"pattern": f"^{pattern}$"})
 
@@ -101,7 +115,7 @@ Alias = Annotated[str, _path(r"(?!\.{1,2}$)[-._a-zA-Z0-9]{1,255}")]
 Scheme = Annotated[str, _path(r"CORDA\.[-.A-Z0-9]{3,30}")]
 Usage = Annotated[str, BeforeValidator(_usage), _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]
 """Usage of a certificate, in any letter case and with spaces around it, as Corda takes it."""
-MemberName = BeforeValidator(_member_name)
+MemberName = _of_text(_member_name)
 """Of a text: it is an X.500 name as members have; canonical order and spaces."""
 CertificateSubject = Annotated[str, MemberName, params.Path()]
 Uuid = Annotated[str, BeforeValidator(_uuid), _path(_UUID_PATTERN)]
@@ -114,6 +128,12 @@ NodeHashQuery = Annotated[
     BeforeValidator(_optional_node),
     params.Query(json_schema_extra={"pattern": f"^{_HASH}$"}),
 ]
-IsUuid = BeforeValidator(_uuid)
-UpperCase = BeforeValidator(ascii_upper)
+IsUuid = _of_text(_uuid)
+UpperCase = _of_text(ascii_upper)
 """Part of a name that is compared without letter case."""
+Instant = Annotated[datetime, BeforeValidator(_instant_text)]
+"""An instant as ISO 8601 has it; a number of seconds, which might be one of milliseconds, is none."""
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""A number of things, as Corda's clients send it."""
+Number = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+"""A whole number of 32 bits, as Corda's clients send it."""

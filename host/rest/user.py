@@ -9,7 +9,7 @@ from fastapi import Body
 from host.access import Effect, User
 from host.access.errors import UserInvalidError
 from host.rest.operation import resource
-from host.rest.parameters import LoginName, Uuid
+from host.rest.parameters import Instant, LoginName, Uuid
 from host.rest.services import Caller, Services
 from host.rest.wire import instant, millis, wire
 
@@ -37,7 +37,7 @@ class CreateUserType:
     enabled: bool
     initial_password: str | None = None
     parent_group: str | None = None
-    password_expiry: datetime | None = None
+    password_expiry: Instant | None = None
 
 
 @wire

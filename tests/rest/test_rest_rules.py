@@ -326,3 +326,18 @@ def test_the_document_has_the_errors_that_are_answered_and_patterns_of_its_param
                     ("shorthash", "shortid")
                 ):
                     assert parameter["schema"]["pattern"] == "^[0-9A-Fa-f]{12}$"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "mgm/0123456789AB/suspend", {"x500Name": {}}),
+        ("POST", "mgm/0123456789AB/preauthtoken", {"ownerX500Name": [], "ttl": "P1D"}),
+        ("POST", "permission/bulk", {"permissionsToCreate": [], "roleIds": [{}]}),
+        ("GET", f"key/p2p?skip={2**70}", None),
+        ("GET", "administrativelog?until=0.5", None),
+    ],
+)
+def test_values_of_other_types_and_sizes_are_refused(api, method, path, body):
+    reply = api.request(method, f"/api/v5_2/{path}", json=body)
+    assert (reply.status_code, reply.json()["details"]["code"]) == (400, "request-invalid")

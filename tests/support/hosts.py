@@ -1,5 +1,6 @@
 """Whole hosts without their server, and asking them until they have done what they were asked."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import uvicorn
+from starlette.types import ASGIApp
 
 from host.adapters.files.data_directory import DataDirectory
 from host.adapters.os.system import SystemClock, SystemEntropy
@@ -57,6 +60,24 @@ def running_host(
             yield host
     finally:
         directory.release()
+
+
+@contextmanager
+def listening(asgi: ASGIApp) -> Iterator[str]:
+    """The address of a server with an application."""
+    config = uvicorn.Config(asgi, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def polled(client: httpx2.Client, path: str, until: Callable[[Any], bool]) -> Any:
