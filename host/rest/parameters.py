@@ -132,7 +132,7 @@ IsUuid = _of_text(_uuid)
 UpperCase = _of_text(ascii_upper)
 """Part of a name that is compared without letter case."""
 Instant = Annotated[datetime, BeforeValidator(_instant_text)]
-"""An instant as ISO 8601 has it; a number of seconds, which might be one of milliseconds, is none."""
+"""An instant as ISO 8601 has it; a number is none, since it might be of seconds or milliseconds."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """A number of things, as Corda's clients send it."""
 Number = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
