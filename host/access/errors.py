@@ -73,3 +73,15 @@ class AccessLimitError(ConflictError):
     """There are as many roles, permissions or associations as a cluster may have."""
 
     code = "access-limit"
+
+
+class GroupNotEmptyError(ConflictError):
+    """Users or other groups are in the group."""
+
+    code = "group-not-empty"
+
+
+class GroupNestingError(InvalidInputError):
+    """The group would be in itself, or in too many others."""
+
+    code = "group-nesting"

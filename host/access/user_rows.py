@@ -17,6 +17,8 @@ from host.access.errors import (
 )
 from host.access.permissions import Effect, Permission
 from host.access.tables import (
+    GROUP_ROLES,
+    GROUPS,
     PERMISSIONS,
     PROPERTIES,
     ROLE_PERMISSIONS,
@@ -30,6 +32,8 @@ from host.domain.refused import shown
 from host.ports.clock import Entropy
 
 USER_ROLES_MAX = 100
+GROUPS_DEEP_MAX = 16
+"""Groups in each other."""
 _PROPERTIES_MAX = 100
 _FOUND_MAX = 1_000
 """Users of one answer."""
@@ -161,14 +165,22 @@ def properties_of_user(connection: sql.Connection, login: str) -> tuple[UserProp
     )
 
 
-def granted_by_roles(connection: sql.Connection, login: str) -> tuple[GrantedPermission, ...]:
-    """The permissions that a user's roles hold, each once."""
+def granted_by_roles(
+    connection: sql.Connection, login: str, group_id: str | None
+) -> tuple[GrantedPermission, ...]:
+    """The permissions that the roles of a user and of the groups above hold, each once."""
+    own = sql.select(USER_ROLES.c.role_id).where(USER_ROLES.c.login_name == login)
+    above = groups_above(connection, group_id)
+    if above:
+        theirs = sql.select(GROUP_ROLES.c.role_id).where(GROUP_ROLES.c.group_id.in_(above))
+        roles = sql.union(own, theirs).subquery()
+    else:
+        roles = own.subquery()
     query = (
         sql.select(PERMISSIONS)
         .distinct()
         .join(ROLE_PERMISSIONS, ROLE_PERMISSIONS.c.permission_id == PERMISSIONS.c.id)
-        .join(USER_ROLES, USER_ROLES.c.role_id == ROLE_PERMISSIONS.c.role_id)
-        .where(USER_ROLES.c.login_name == login)
+        .where(ROLE_PERMISSIONS.c.role_id.in_(sql.select(roles.c.role_id)))
         .order_by(PERMISSIONS.c.id)
     )
     return tuple(
@@ -177,6 +189,38 @@ def granted_by_roles(connection: sql.Connection, login: str) -> tuple[GrantedPer
         )
         for row in connection.execute(query)
     )
+
+
+def set_group(connection: sql.Connection, login: str, group_id: str, now: EpochMs) -> None:
+    """Put a user into a group.
+
+    Raises:
+        NotFoundError: there is no such group.
+    """
+    check_group(connection, group_id)
+    values = {"parent_group": group_id, **changed(now, USERS)}
+    connection.execute(USERS.update().where(USERS.c.login_name == login).values(values))
+
+
+def groups_above(connection: sql.Connection, group_id: str | None) -> list[str]:
+    """A group, the group that it is in, and so on; at most `GROUPS_DEEP_MAX`."""
+    found: list[str] = []
+    while group_id is not None and len(found) < GROUPS_DEEP_MAX:
+        found.append(group_id)
+        query = sql.select(GROUPS.c.parent_group).where(GROUPS.c.id == group_id)
+        group_id = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def check_group(connection: sql.Connection, group_id: str) -> None:
+    """Refuse an identifier that no group has.
+
+    Raises:
+        NotFoundError: there is no such group.
+    """
+    found = connection.execute(sql.select(GROUPS.c.id).where(GROUPS.c.id == group_id)).first()
+    if found is None:
+        raise NotFoundError(f"group {shown(group_id)} does not exist", kind="group", named=group_id)
 
 
 def rows_having(key: str, value: str) -> sql.Select[tuple[object, ...]]:

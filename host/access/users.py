@@ -26,6 +26,7 @@ from host.access.user_rows import (
     UserProperty,
     assign_role,
     changed,
+    check_group,
     delete_user,
     granted_by_roles,
     new_id,
@@ -34,6 +35,7 @@ from host.access.user_rows import (
     remove_role,
     roles_of_user,
     rows_having,
+    set_group,
     set_properties,
 )
 from host.domain.ascii_case import ascii_lower
@@ -45,7 +47,8 @@ from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 
 _LOGIN = re.compile(r"[-._@a-z0-9]{3,255}")
-_PASSWORD_CHARACTERS_MAX = 255
+PASSWORD_CHARACTERS_MAX = 1_000
+"""The longest that `corda.rbac` may allow."""
 _REMEMBERED_MAX = 1024
 _DAY_MS = 24 * 3600 * 1000
 
@@ -60,7 +63,7 @@ class User:
 
     Attributes:
         granted: permissions given without a role, as the first administrator has them, and those
-            of the user's roles.
+            of the user's roles and of those of the groups above.
         password_expiry: from when on the password only serves to set another one; None for never.
     """
 
@@ -74,6 +77,7 @@ class User:
     password_expiry: EpochMs | None
     version: int
     updated_at: EpochMs
+    parent_group: str | None = None
 
     def may(self, action: Action) -> bool:
         """Whether the user's permissions allow `action`."""
@@ -83,13 +87,26 @@ class User:
         """Whether the password has to be changed before anything else is done."""
         return self.password_expiry is not None and self.password_expiry <= now
 
+    def expires_within(self, days: int, now: EpochMs) -> bool:
+        """Whether the password has to be changed in so many days, or before."""
+        return self.password_expiry is not None and self.password_expiry <= now + days * _DAY_MS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PasswordDays:
-    """Days for which a new password is valid, by who set it."""
+class PasswordRules:
+    """What holds for passwords.
+
+    Attributes:
+        by_user: days for which a password is valid that its user has set.
+        by_other: days for which one is valid that another user has set.
+        warning_days: days before the end of a password in which its user is warned.
+        characters_max: of a new password.
+    """
 
     by_user: int
     by_other: int
+    warning_days: int
+    characters_max: int
 
 
 class Users:
@@ -114,11 +131,13 @@ class Users:
         permissions: tuple[Permission, ...] = (),
         enabled: bool = True,
         password_expiry: EpochMs | None = None,
+        parent_group: str | None = None,
     ) -> User:
         """Add a user.
 
         Raises:
             UserInvalidError: login name, full name or password.
+            NotFoundError: there is no such group.
             UserExistsError: the login name is in use.
         """
         login = canonical_login_name(login_name)
@@ -140,11 +159,16 @@ class Users:
             "permissions": msgspec.json.encode(permissions).decode(),
             "version": 0,
             "updated_at": self._clock.now_ms(),
+            "parent_group": parent_group,
         }
+
+        def add(connection: sql.Connection) -> None:
+            if parent_group is not None:
+                check_group(connection, parent_group)
+            connection.execute(USERS.insert().values(row))
+
         try:
-            self._database.transact(
-                lambda connection: connection.execute(USERS.insert().values(row))
-            )
+            self._database.transact(add)
         except sql.exc.IntegrityError as error:
             raise UserExistsError(f"user {login!r} exists already") from error
         return self.get(login)
@@ -261,6 +285,14 @@ class Users:
         """
         return self._changed(login_name, lambda c, login, now: remove_role(c, login, role_id, now))
 
+    def change_group(self, login_name: str, group_id: str) -> User:
+        """Put a user into a group; the roles of it and of those above it count from now on.
+
+        Raises:
+            NotFoundError: there is no such user or group.
+        """
+        return self._changed(login_name, lambda c, login, now: set_group(c, login, group_id, now))
+
     def set_properties(self, login_name: str, values: Mapping[str, str]) -> User:
         """Add properties to a user, or replace their values.
 
@@ -325,15 +357,24 @@ class Users:
             return connection.execute(_row_of(canonical_login_name(login_name))).one_or_none()
 
     def _hashed(self, password: str) -> str:
-        if not 0 < len(password) <= _PASSWORD_CHARACTERS_MAX:
-            raise UserInvalidError(
-                f"a password has 1 to {_PASSWORD_CHARACTERS_MAX} characters, found {len(password)}"
-            )
+        check_length(password, PASSWORD_CHARACTERS_MAX)
         return hash_password(password, self._entropy)
 
     def _digest(self, login_name: str, password: str) -> bytes:
         text = f"{canonical_login_name(login_name)}\0{password}".encode()
         return hmac.digest(self._digest_key, text, hashlib.sha256)
+
+
+def check_length(password: str, characters_max: int) -> None:
+    """Refuse an empty password, and one that is too long.
+
+    Raises:
+        UserInvalidError: tells how long it may be.
+    """
+    if not 0 < len(password) <= characters_max:
+        raise UserInvalidError(
+            f"a password has 1 to {characters_max} characters, found {len(password)}"
+        )
 
 
 def canonical_login_name(text: str) -> str:
@@ -356,10 +397,11 @@ def _user_of(connection: sql.Connection, row: sql.Row[tuple[object, ...]]) -> Us
             GrantedPermission(id=f"{row.id}-{number}", permission=each)
             for number, each in enumerate(own)
         )
-        + granted_by_roles(connection, row.login_name),
+        + granted_by_roles(connection, row.login_name, row.parent_group),
         roles=roles_of_user(connection, row.login_name),
         properties=properties_of_user(connection, row.login_name),
         password_expiry=row.password_expiry,
         version=row.version,
         updated_at=row.updated_at,
+        parent_group=row.parent_group,
     )

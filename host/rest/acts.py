@@ -41,6 +41,7 @@ NAMED: Mapping[tuple[str, str], Sequence[str]] = {
     ("POST", f"{_MGM}/suspend"): _MEMBER,
     ("PUT", "/config"): ("section", "version"),
     ("PUT", f"{_MGM}/preauthtoken/revoke/{{preauthtokenid}}"): ("remarks",),
+    ("POST", "/group"): WHOLE,
     ("POST", "/permission"): WHOLE,
     ("POST", "/permission/bulk"): WHOLE,
     ("POST", "/role"): WHOLE,

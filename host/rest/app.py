@@ -30,6 +30,7 @@ from host.rest import (
     flow,
     flow_glances,
     flow_history,
+    group,
     hello,
     key,
     ledger,
@@ -110,6 +111,8 @@ _GROUPS = (
     _Group(router=permission.router),
     _Group(router=role.router),
     _Group(router=search.router),
+    _Group(router=group.router, first="v5_3"),
+    _Group(router=group.user_router, first="v5_3"),
     _Group(router=user.password_router, first="v5_2"),
     # Before the users: `findbyproperty` must not be parsed as a login name.
     _Group(router=user_property.router, first="v5_3"),
@@ -184,10 +187,10 @@ def openapi_document(version: str) -> dict[str, Any]:
 def _version_app(version: str, services: RestServices | None, ui: list[BaseRoute]) -> FastAPI:
     app = _base_app(version, services)
     number = VERSIONS.index(version)
-    for group in _GROUPS:
-        if VERSIONS.index(group.first) <= number <= VERSIONS.index(group.last):
+    for each in _GROUPS:
+        if VERSIONS.index(each.first) <= number <= VERSIONS.index(each.last):
             # Routes are the same objects in each version: making one takes a millisecond.
-            app.router.routes.extend(group.router.routes)
+            app.router.routes.extend(each.router.routes)
     app.router.routes.extend(ui)
     return app
 

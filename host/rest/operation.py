@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 
 from host.access import PasswordExpiredError
 from host.domain.ascii_case import ascii_lower
-from host.domain.errors import InvalidInputError
+from host.domain.errors import ForbiddenError, InvalidInputError
 from host.domain.json import JsonValue
 from host.rest.acts import ActRecorder, is_act
 from host.rest.authentication import authenticated, authorized
@@ -34,6 +34,7 @@ JSON_BYTES_MAX = 6 * 1024 * 1024
 _PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
 """Longer texts are parsed on another thread, so that other requests are not delayed."""
 
+_EXPIRES_SOON = "199 - PasswordExpiryStatus is CLOSE_TO_EXPIRY"
 _NO_LETTER = re.compile("[^A-Za-z0-9]")
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -58,16 +59,19 @@ class Operation(LateRoute):
 
         async def operation(request: Request) -> Response:
             services: RestServices = request.app.state.services
-            if not is_act(request.method, self.path_format):
-                return await answered((await checked(request))[0])
             act = ActRecorder(services.administrative_log, request, self.path_format)
+            changes = is_act(request.method, self.path_format)
             try:
                 ready, canonical = await checked(request)
             except Exception as error:
-                act.refused(request, error)
+                # Of what only reads, the decisions on who may do it.
+                if changes or isinstance(error, ForbiddenError):
+                    act.refused(request, error)
                 raise
+            if not changes:
+                return _warned(request, await answered(ready))
             body = ready.value if isinstance(ready, _ParsedRequest) else None
-            return await act.done(ready, canonical, body, answered)
+            return _warned(request, await act.done(ready, canonical, body, answered))
 
         async def answered(request: Request) -> Response:
             return _as_accepted(await handle(request), request)
@@ -172,6 +176,15 @@ class RawText(Response):
     """
 
     media_type = "application/json"
+
+
+def _warned(request: Request, response: Response) -> Response:
+    """The answer; near the end of the caller's password, with Corda's warning."""
+    services: RestServices = request.app.state.services
+    days = services.password_rules.get().warning_days
+    if request.state.user.expires_within(days, services.clock.now_ms()):
+        response.headers["Warning"] = _EXPIRES_SOON
+    return response
 
 
 def _as_accepted(reply: Response, request: Request) -> Response:

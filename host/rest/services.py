@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from host.access import PasswordDays, Roles, User, Users
+from host.access import Groups, PasswordRules, Roles, User, Users
 from host.domain.accounts import Account
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash, parse_short_hash
@@ -47,7 +47,8 @@ class RestServices:
     mgm: MgmOperations
     users: Users
     roles: Roles
-    password_days: Live[PasswordDays]
+    groups: Groups
+    password_rules: Live[PasswordRules]
     keys: KeyStore
     hosted: HostedIdentities
     network_health: NetworkHealthReports

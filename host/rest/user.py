@@ -8,8 +8,9 @@ from fastapi import Body
 
 from host.access import Effect, User
 from host.access.errors import UserInvalidError
+from host.access.users import check_length
 from host.rest.operation import resource
-from host.rest.parameters import Instant, LoginName, Uuid
+from host.rest.parameters import Instant, IsUuid, LoginName, Uuid
 from host.rest.services import Caller, Services
 from host.rest.wire import instant, millis, wire
 
@@ -36,7 +37,7 @@ class CreateUserType:
     full_name: str
     enabled: bool
     initial_password: str | None = None
-    parent_group: str | None = None
+    parent_group: Annotated[str, IsUuid] | None = None
     password_expiry: Instant | None = None
 
 
@@ -90,8 +91,11 @@ def post_own_password(
     request: Annotated[NewPassword, Body()], caller: Caller, services: Services
 ) -> UserResponseType:
     """Change the caller's own password."""
-    days = services.password_days.get().by_user
-    changed = services.users.change_password(caller.login_name, request.password, valid_days=days)
+    rules = services.password_rules.get()
+    check_length(request.password, rules.characters_max)
+    changed = services.users.change_password(
+        caller.login_name, request.password, valid_days=rules.by_user
+    )
     return user_response(changed)
 
 
@@ -100,8 +104,11 @@ def post_others_password(
     request: Annotated[OtherUsersNewPassword, Body()], services: Services
 ) -> UserResponseType:
     """Change another user's password."""
-    days = services.password_days.get().by_other
-    changed = services.users.change_password(request.username, request.password, valid_days=days)
+    rules = services.password_rules.get()
+    check_length(request.password, rules.characters_max)
+    changed = services.users.change_password(
+        request.username, request.password, valid_days=rules.by_other
+    )
     return user_response(changed)
 
 
@@ -110,10 +117,9 @@ def post_user(
     request: Annotated[CreateUserType, Body(alias="request")], services: Services
 ) -> UserResponseType:
     """Create a user, who may do nothing until roles are assigned."""
-    if request.parent_group is not None:
-        raise UserInvalidError("parentGroup is not supported: users belong to no groups")
     if request.initial_password is None:
         raise UserInvalidError("initialPassword is missing: users sign in by password alone")
+    check_length(request.initial_password, services.password_rules.get().characters_max)
     return user_response(
         services.users.create(
             request.login_name,
@@ -121,6 +127,7 @@ def post_user(
             full_name=request.full_name,
             enabled=request.enabled,
             password_expiry=millis(request.password_expiry),
+            parent_group=request.parent_group,
         )
     )
 
@@ -174,6 +181,7 @@ def user_response(user: User) -> UserResponseType:
         login_name=user.login_name,
         enabled=user.enabled,
         sso_auth=False,
+        parent_group=user.parent_group,
         password_expiry=None if user.password_expiry is None else instant(user.password_expiry),
         properties=[
             PropertyResponseType(

@@ -1,7 +1,6 @@
 """Corda's section of users' passwords, with the keys that apply here. Pure.
 
-Defaults and limits are Corda's. `passwordExpiryWarningWindow` is missing, since nothing warns, and
-`lengthLimit`, since passwords have at most 255 characters.
+Defaults and limits are Corda's.
 """
 
 from dataclasses import dataclass
@@ -37,3 +36,18 @@ class CordaRbac:
             " as an administrator, has set.",
         ),
     ] = 7
+    password_expiry_warning_window: Annotated[
+        int,
+        CordaKey("password.passwordExpiryWarningWindow"),
+        Meta(
+            ge=1,
+            le=_DAYS_MAX,
+            description="Days before the end of a password in which answers to its user have the"
+            " header `Warning`.",
+        ),
+    ] = 30
+    length_limit: Annotated[
+        int,
+        CordaKey("password.lengthLimit"),
+        Meta(ge=10, le=1000, description="Characters of a new password at most."),
+    ] = 255

@@ -176,10 +176,19 @@ def test_refusals_before_an_act_are_entries_without_an_intent(
     assert [v.code for v in views][:3] == ["forbidden", "not-authenticated", "query-key-unknown"]
 
 
-def test_refused_reads_leave_nothing(api, log, since):
+def test_of_reads_the_refused_decisions_alone_leave_an_entry(api, since, somebody, services):
+    services.users.create("looks-on", "pw", full_name="")
     assert api.get("/api/v5_2/cpi", auth=("nobody-at-all", "x")).status_code == 401
     assert api.get("/api/v5_2/nothing").status_code == 404
     assert since() == []
+    assert api.get("/api/v5_2/cpi", auth=("looks-on", "pw")).status_code == 403
+    (view,) = since()
+    assert (view.act.user, view.act.path, view.status, view.code) == (
+        "looks-on",
+        "/api/v5_2/cpi",
+        403,
+        "forbidden",
+    )
 
 
 def test_a_stranger_who_varies_all_leaves_few_entries(api, log):

@@ -32,6 +32,9 @@ REMEDIES: Mapping[str, str] = {
     "association-exists": "Nothing: the user has the role already, or the role the permission.",
     "association-missing": "Check the identifiers: `GET /user/{loginname}` shows those of roles,"
     " `GET /role/{id}` those of permissions.",
+    "group-not-empty": "Put its users and groups elsewhere first: `GET /group/{groupid}` names"
+    " them.",
+    "group-nesting": "Choose another parent: `GET /group/{groupid}` shows what is in a group.",
     "access-limit": "Use the roles and permissions that there are; give several users one role.",
     "user-invalid": "Choose a login name and password by the rules in the message.",
     # Networks of several clusters

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from host.access import Roles, Users
+from host.access import Groups, Roles, Users
 from host.access.administrator import ensure_administrator
 from host.access.delays import SignInDelays
 from host.access.sessions import BrowserSessions
@@ -49,7 +49,7 @@ from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
 from host.runtime.wiring.host_metrics import HostCollector, NodesCollector
 from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.schemas import NOTARY_SCHEMAS, VAULT_SCHEMAS
-from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max, password_days
+from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max, password_rules
 from host.settings import HostSettings
 from host.settings.live import LiveConfig
 from host.settings.rest import RestValues
@@ -177,7 +177,8 @@ def _services(
         mgm=parts.mgm,
         users=users,
         roles=Roles(parts.database, clock=base.clock, entropy=base.entropy),
-        password_days=password_days(parts.config),
+        groups=Groups(parts.database, clock=base.clock, entropy=base.entropy),
+        password_rules=password_rules(parts.config),
         keys=parts.keys,
         hosted=parts.hosted,
         network_health=parts.network_health,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from host.access import PasswordDays
+from host.access import PasswordRules
 from host.domain.ids import EpochMs, ShortHash
 from host.flow.engine.sticky_cache import StickyCache
 from host.ledger.core.answers import ChainLimits, RepairTimes
@@ -48,11 +48,14 @@ def body_bytes_max(config: LiveConfig) -> Live[int]:
     return Derived(lambda rest: rest.max_content_length, config.section(CORDA_REST))
 
 
-def password_days(config: LiveConfig) -> Live[PasswordDays]:
-    """For how long new passwords are valid."""
+def password_rules(config: LiveConfig) -> Live[PasswordRules]:
+    """What holds for passwords."""
     return Derived(
-        lambda rbac: PasswordDays(
-            by_user=rbac.user_password_change_expiry, by_other=rbac.admin_password_change_expiry
+        lambda rbac: PasswordRules(
+            by_user=rbac.user_password_change_expiry,
+            by_other=rbac.admin_password_change_expiry,
+            warning_days=rbac.password_expiry_warning_window,
+            characters_max=rbac.length_limit,
         ),
         config.section(CORDA_RBAC),
     )
