@@ -3,10 +3,11 @@
 from host.access.actions import Action, http_action, start_flow_action
 from host.access.errors import NotAuthenticatedError, PasswordExpiredError, SignInDelayedError
 from host.access.groups import Groups
+from host.access.passwords import PasswordRules
 from host.access.permissions import Effect, Permission, is_allowed
 from host.access.roles import Roles
 from host.access.tables import RBAC_SCHEMA
-from host.access.users import PasswordRules, User, Users, canonical_login_name
+from host.access.users import User, Users, canonical_login_name
 
 __all__ = [
     "RBAC_SCHEMA",

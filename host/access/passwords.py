@@ -1,11 +1,19 @@
-"""Password hashes: scrypt, self-describing text, constant-time comparison."""
+"""Passwords: what holds for them, and their hashes.
+
+Hashes are scrypt's, as self-describing text, compared in constant time.
+"""
 
 import hashlib
 import hmac
 import threading
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
 
+from host.access.errors import UserInvalidError
 from host.ports.clock import Entropy
+
+PASSWORD_CHARACTERS_MAX = 1_000
+"""The longest that `corda.rbac` may allow."""
 
 _LOG2_N, _R, _P = 15, 8, 1
 _SALT_BYTES = 16
@@ -14,6 +22,35 @@ _MEMORY_BYTES_MAX = 64 * 1024 * 1024
 
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Each hash needs 32 MiB: guesses must not exhaust the host's memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordRules:
+    """What holds for passwords.
+
+    Attributes:
+        by_user: days for which a password is valid that its user has set.
+        by_other: days for which one is valid that another user has set.
+        warning_days: days before the end of a password in which its user is warned.
+        characters_max: of a new password.
+    """
+
+    by_user: int
+    by_other: int
+    warning_days: int
+    characters_max: int
+
+
+def check_length(password: str, characters_max: int) -> None:
+    """Refuse an empty password, and one that is too long.
+
+    Raises:
+        UserInvalidError: tells how long it may be.
+    """
+    if not 0 < len(password) <= characters_max:
+        raise UserInvalidError(
+            f"a password has 1 to {characters_max} characters, found {len(password)}"
+        )
 
 
 def hash_password(password: str, entropy: Entropy) -> str:

@@ -17,7 +17,13 @@ import sqlalchemy as sql
 
 from host.access.actions import Action
 from host.access.errors import NotAuthenticatedError, UserExistsError, UserInvalidError
-from host.access.passwords import hash_password, matches, nobodys_hash
+from host.access.passwords import (
+    PASSWORD_CHARACTERS_MAX,
+    check_length,
+    hash_password,
+    matches,
+    nobodys_hash,
+)
 from host.access.permissions import Permission, is_allowed
 from host.access.tables import USERS
 from host.access.user_rows import (
@@ -47,8 +53,6 @@ from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 
 _LOGIN = re.compile(r"[-._@a-z0-9]{3,255}")
-PASSWORD_CHARACTERS_MAX = 1_000
-"""The longest that `corda.rbac` may allow."""
 _REMEMBERED_MAX = 1024
 _DAY_MS = 24 * 3600 * 1000
 
@@ -90,23 +94,6 @@ class User:
     def expires_within(self, days: int, now: EpochMs) -> bool:
         """Whether the password has to be changed in so many days, or before."""
         return self.password_expiry is not None and self.password_expiry <= now + days * _DAY_MS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PasswordRules:
-    """What holds for passwords.
-
-    Attributes:
-        by_user: days for which a password is valid that its user has set.
-        by_other: days for which one is valid that another user has set.
-        warning_days: days before the end of a password in which its user is warned.
-        characters_max: of a new password.
-    """
-
-    by_user: int
-    by_other: int
-    warning_days: int
-    characters_max: int
 
 
 class Users:
@@ -363,18 +350,6 @@ class Users:
     def _digest(self, login_name: str, password: str) -> bytes:
         text = f"{canonical_login_name(login_name)}\0{password}".encode()
         return hmac.digest(self._digest_key, text, hashlib.sha256)
-
-
-def check_length(password: str, characters_max: int) -> None:
-    """Refuse an empty password, and one that is too long.
-
-    Raises:
-        UserInvalidError: tells how long it may be.
-    """
-    if not 0 < len(password) <= characters_max:
-        raise UserInvalidError(
-            f"a password has 1 to {characters_max} characters, found {len(password)}"
-        )
 
 
 def canonical_login_name(text: str) -> str:

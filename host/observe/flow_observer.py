@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from host.domain.flow import FlowError
+from host.domain.flow import FlowError, FlowStatusName
 from host.flow.core.events import (
     FlowEnded,
     FlowEngineEvent,
@@ -19,9 +19,11 @@ from host.flow.core.events import (
     RecordDeadLettered,
     RecordRetried,
     RecordsExpired,
+    StepCommitted,
 )
 
 _CHARACTERS_MAX = 2000
+_COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _NUMBERS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -34,6 +36,7 @@ LOGGED: Mapping[type[FlowEngineEvent], tuple[str, str]] = {
     FlowStarted: ("flow-started", "info"),
     FlowEnded: ("flow-ended", "info"),
     GuestRan: ("guest-ran", "debug"),
+    StepCommitted: ("step-committed", "debug"),
     GuestLogged: ("guest-logged", "info"),
     RecordRetried: ("record-retried", "warning"),
     RecordDeadLettered: ("record-dead-lettered", "error"),
@@ -59,8 +62,16 @@ class FlowObserver:
         self._ended = Counter(
             "cordbox_flows_ended", "Flows that ended, by status.", ("status",), registry=registry
         )
+        for status in (s for s in FlowStatusName if s.is_final):
+            self._ended.labels(status.value)
         self._seconds = Histogram(
             "cordbox_guest_run_seconds", "Duration of guest runs of flows.", registry=registry
+        )
+        self._commits = Histogram(
+            "cordbox_step_commit_seconds",
+            "Duration of the commits of flows' steps, with the wait for other writers.",
+            buckets=_COMMIT_SECONDS,
+            registry=registry,
         )
 
     def __call__(self, event: FlowEngineEvent) -> None:
@@ -72,6 +83,8 @@ class FlowObserver:
                 self._ended.labels(status.value).inc()
             case GuestRan(duration_ms=duration):
                 self._seconds.observe(duration / 1000)
+            case StepCommitted(seconds=seconds):
+                self._commits.observe(seconds)
             case GuestLogged(level=wanted):
                 level = _LEVELS.get(wanted, level)
             case _:

@@ -82,6 +82,12 @@ class _Finality:
             registry=registry,
         )
 
+        for side in ("initiator", "receiver"):
+            for outcome in ("final", "refused", "rejected"):
+                self.ended.labels(side, outcome)
+        for of in ("outcome", "run"):
+            self.differing.labels(of)
+
     def count(
         self,
         event: FinalityEnded
@@ -121,6 +127,7 @@ class _Notaries:
             buckets=_BATCHES,
             registry=registry,
         )
+        self.results.labels("accepted")
 
     def count(self, event: Notarised | BatchDecided) -> None:
         match event:
@@ -148,6 +155,9 @@ class _Vaults:
             "Functions of contract packages that failed while a state was recorded.",
             registry=registry,
         )
+
+        for result in ("claimed", "not-enough"):
+            self.claims.labels(result)
 
     def count(self, event: TokensClaimed | VaultFunctionFailed) -> None:
         match event:

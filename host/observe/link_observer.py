@@ -6,6 +6,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from host.network.link.channel_out import DeliveryCode
+from host.network.link.handshake import Failure
 from host.network.link.handshakes import HandshakeFailed, SessionMade
 from host.network.link.outbox import MessagesGivenUp
 from host.network.link.sending import PeerFailed
@@ -50,6 +51,13 @@ class LinkObserver:
             "Requests to other clusters without a useful answer.",
             registry=registry,
         )
+
+        for failure in Failure:
+            self._handshakes.labels(failure.value)
+        for side in ("initiator", "responder"):
+            self._made.labels(side)
+        for code in (*sorted(_CODES), "refused"):
+            self._given_up.labels(code)
 
     def __call__(self, event: LinkEvent) -> None:
         match event:

@@ -7,6 +7,7 @@ EVENTS: Mapping[str, str] = {
     "flow-started": "A flow has begun.",
     "flow-ended": "A flow has its final status; `error` has type, code and message.",
     "guest-ran": "A run of a guest is over: calls replayed and made, and its duration.",
+    "step-committed": "A step of a flow is on the disk; `seconds` is how long its commit took.",
     "guest-logged": "A guest has logged a line, at the level that it chose.",
     "record-retried": "A step failed and will be repeated.",
     "record-dead-lettered": "A record could not be processed and went to the dead letters.",

@@ -23,6 +23,8 @@ class MembershipObserver:
             ("result",),
             registry=registry,
         )
+        for result in ("handled", "dropped"):
+            self._records.labels(result)
 
     def handled(self, *, is_dropped: bool) -> None:
         """A record was handled, or dropped because it cannot be."""

@@ -20,6 +20,9 @@ from host.rest.requester import requester_of
 _log = structlog.get_logger("cordbox.rest")
 _PATH_CHARACTERS_MAX = 512
 """Maximum length of a path in a log line, since clients choose its length."""
+_OTHER = "other"
+_STATUSES_SHOWN = ("200", "500", "503")
+"""Series that are there before the first such request, so that rules find them."""
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -33,10 +36,19 @@ class RequestLog:
         self._app = app
         self._requests = Counter(
             "cordbox_rest_requests",
-            "REST requests by method and status.",
-            ("method", "status"),
+            "REST requests by method, path of the operation (`other` for all else) and status.",
+            ("method", "route", "status"),
             registry=registry,
         )
+        for status in _STATUSES_SHOWN:
+            self._requests.labels("GET", _OTHER, status)
+        self._route_seconds = Counter(
+            "cordbox_rest_route_seconds",
+            "Duration of REST requests by method and path of the operation, in all.",
+            ("method", "route"),
+            registry=registry,
+        )
+        self._route_seconds.labels("GET", _OTHER)
         self._seconds = Histogram(
             "cordbox_rest_request_seconds", "Duration of REST requests.", registry=registry
         )
@@ -61,7 +73,9 @@ class RequestLog:
         finally:
             structlog.contextvars.reset_contextvars(**bound)
             seconds = time.perf_counter() - started
-            self._requests.labels(_known(scope["method"]), str(status)).inc()
+            method, route = _known(scope["method"]), who.route or _OTHER
+            self._requests.labels(method, route, str(status)).inc()
+            self._route_seconds.labels(method, route).inc(seconds)
             self._seconds.observe(seconds)
             log = _log.info if status >= 400 else _log.debug
             log(

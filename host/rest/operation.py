@@ -59,6 +59,7 @@ class Operation(LateRoute):
 
         async def operation(request: Request) -> Response:
             services: RestServices = request.app.state.services
+            requester_of(request.scope).route = self.path_format
             act = ActRecorder(services.administrative_log, request, self.path_format)
             changes = is_act(request.method, self.path_format)
             try:

@@ -18,11 +18,19 @@ _STATE = "requester"
 
 @dataclass(slots=True, kw_only=True)
 class Requester:
-    """`address` is the peer's, or the one that a trusted proxy reports; `user` is a login name."""
+    """The sender of a request, and what is known of it so far.
+
+    Attributes:
+        request_id: given by the client, or new.
+        address: the peer's, or the one that a trusted proxy reports.
+        user: a login name.
+        route: the path of the operation, with names for its parameters.
+    """
 
     request_id: str
     address: str
     user: str | None = None
+    route: str | None = None
 
 
 def requester_of(scope: Scope) -> Requester:

@@ -51,6 +51,8 @@ class SignIn:
             ("reason",),
             registry=registry,
         )
+        for reason in ("wrong", "delayed", "busy"):
+            self._refused.labels(reason)
 
     async def user(self, users: Users, login_name: str, password: str, who: Requester) -> User:
         """The user of a credential.

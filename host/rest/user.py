@@ -8,7 +8,7 @@ from fastapi import Body
 
 from host.access import Effect, User
 from host.access.errors import UserInvalidError
-from host.access.users import check_length
+from host.access.passwords import check_length
 from host.rest.operation import resource
 from host.rest.parameters import Instant, IsUuid, LoginName, Uuid
 from host.rest.services import Caller, Services

@@ -17,6 +17,7 @@ from host.settings.pins import Pins, pinned_values
 from host.settings.schema import flat, nested
 from host.settings.section import Key, SchemaVersion, Section
 from host.settings.store import ConfigVersionConflictError, SectionStore
+from host.settings.without_effect import WITHOUT_EFFECT
 
 CONFIG_CHARACTERS_MAX = 65_536
 """Maximum length of the JSON text of one section."""
@@ -228,8 +229,11 @@ class ConfigService:
     def _section(self, name: str) -> Section[Any]:
         found = self._live.sections.get(name)
         if found is None:
+            why = WITHOUT_EFFECT.get(name)
             raise NotFoundError(
-                f"there is no section {name!r:.80} of settings",
+                f"there is no section {name!r:.80} of settings"
+                if why is None
+                else f"section {name} has no effect on this platform: {why}",
                 kind="section of settings",
                 named=name,
             )

@@ -189,7 +189,7 @@ def test_an_expired_password_serves_to_set_another_one_alone(api, made, services
         json={"username": login, "password": "new"},
     )
     assert code(reply) == (403, "password-expired")
-    days = services.password_days.get()
+    days = services.password_rules.get()
     for by, who, word, valid in (
         ("selfpassword", (login, "pw"), "new", days.by_user),
         ("otheruserpassword", ("admin", PASSWORD), "newer", days.by_other),

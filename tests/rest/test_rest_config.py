@@ -6,6 +6,7 @@ import pytest
 
 from host.access.permissions import Effect, Permission
 from host.nodes.audit_log.administrative import ActQuery
+from host.settings.without_effect import WITHOUT_EFFECT
 
 PATH = "/api/v5_2/config"
 GATEWAY = "corda.p2p.gateway"
@@ -100,6 +101,13 @@ def test_unknown_sections_other_versions_and_pinned_keys_are_refused(api, change
     assert (reply.status_code, reply.json()["details"]["code"]) == (400, "config-schema-version")
     reply = changed("corda.rest", {"maxContentLength": 5000})
     assert (reply.status_code, reply.json()["details"]["code"]) == (409, "config-key-pinned")
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
+def test_cordas_sections_without_effect_are_named_as_such(api, changed, name):
+    for reply in (api.get(f"{PATH}/{name}"), changed(name, {}, version=0)):
+        assert (reply.status_code, reply.json()["details"]["code"]) == (404, "not-found")
+        assert f"section {name} has no effect on this platform: " in reply.json()["title"]
 
 
 def test_each_change_is_recorded_with_its_user_and_without_its_values(api, changed, services):

@@ -71,6 +71,8 @@ def test_no_generated_request_meets_a_fault(host, alice, tmp_path):
                 f"--exclude-path={CHANGES_ITS_OWN_PASSWORD}",
                 f"--seed={SEED}",
                 "--continue-on-failure",
+                "--wait-for-schema=60",
+                "--request-timeout=60",
                 "--no-shrink",
                 "--report=json",
                 f"--report-json-path={report}",

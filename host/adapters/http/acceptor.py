@@ -35,6 +35,21 @@ _PLAIN_ANSWER = (
 _log = structlog.get_logger("cordbox.rest")
 
 
+_REFUSALS = ("no-room", *Refusal)
+_ENDS = (
+    "crowded",
+    "handshake",
+    "no-tls",
+    "head-too-long",
+    "head-too-slow",
+    "body-too-slow",
+    "body-unread",
+    "reader-too-slow",
+    "idle",
+)
+"""Series that are there before the first such connection, so that rules find them."""
+
+
 class DoorMetrics:
     """Counts connections: open ones, and refused or ended ones by reason.
 
@@ -58,6 +73,10 @@ class DoorMetrics:
             ("reason",),
             registry=registry,
         )
+        for reason in _REFUSALS:
+            self._refused.labels(reason)
+        for reason in _ENDS:
+            self._ended.labels(reason)
 
     def refused(self, reason: str) -> None:
         self._refused.labels(reason).inc()

@@ -49,6 +49,15 @@ class GuestRan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepCommitted:
+    """A step of a flow is on the disk; `seconds` is how long its commit took, with its waits."""
+
+    flow_id: FlowId
+    holding_id: ShortHash
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuestLogged:
     flow_id: FlowId
     holding_id: ShortHash
@@ -108,6 +117,7 @@ FlowEngineEvent: TypeAlias = (
     FlowStarted
     | FlowEnded
     | GuestRan
+    | StepCommitted
     | GuestLogged
     | RecordRetried
     | RecordDeadLettered

@@ -5,6 +5,7 @@ one transaction; messages are only sent with it. A step that is interrupted at a
 again.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from host.flow.core import machine
 from host.flow.core.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.core.endings import ORPHAN_REASON
 from host.flow.core.errors import FlowRecordDamagedError
-from host.flow.core.events import EventSink, FlowEnded
+from host.flow.core.events import EventSink, FlowEnded, StepCommitted
 from host.flow.core.machine import (
     Arrived,
     Broken,
@@ -123,11 +124,16 @@ class FlowSteps:
             taken.commit(self._store, Unit(records=tuple(outgoing)))
             return
         flow.records += outgoing
+        started = time.perf_counter()
         flow.write(self._store, self._services.clock.now_ms(), taken)
+        seconds = time.perf_counter() - started
         self._runs.settle(flow)
         self._programs.settle(flow)
         for event in flow.events:
             self._events(event)
+        self._events(
+            StepCommitted(flow_id=flow.flow_id, holding_id=flow.holding_id, seconds=seconds)
+        )
 
     def _loaded(
         self, flow_id: FlowId, known: Mapping[str, StateRecord], fence: Fence | None

@@ -72,6 +72,12 @@ class GatewayMetrics:
             ("direction",),
             registry=registry,
         )
+        self._served.labels("200")
+        for status in ("200", "none"):
+            self._posts.labels(status)
+        for direction in ("sent", "received"):
+            self._bytes.labels(direction)
+            self._served_bytes.labels(direction)
 
     def read(self, received: int) -> None:
         """Bytes of a request's body have come, whatever becomes of the request."""

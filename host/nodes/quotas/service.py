@@ -246,6 +246,8 @@ class _Totals:
         self._hits = Counter(
             "cordbox_quota_hits", "Quotas that nodes hit.", ("quota",), registry=registry
         )
+        for code in (*sorted(QUOTA_CODES), "other"):
+            self._hits.labels(code)
 
     def add(self, spent: RunCharge) -> None:
         self._runs.inc()
