@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("host", "sandbox", "plugins")
@@ -128,38 +130,27 @@ def metrics_page() -> str:
         "",
         "## Alerts",
         "",
-        "Rules for Prometheus; the numbers are to be adapted:",
+        "The rules of [`deploy/monitoring/alerts.yaml`](../../deploy/monitoring/alerts.yaml):",
         "",
-        "```yaml",
-        *ALERTS.strip().splitlines(),
-        "```",
+        "| alert | fires if | for | severity | what to do |",
+        "|---|---|---|---|---|",
+        *(_alert(rule) for rule in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"][0]["rules"]),
+        "",
+        "`dashboard.json` beside it is a dashboard for Grafana.",
     ]
     return "\n".join(lines) + "\n"
 
 
-ALERTS = """
-groups:
-  - name: cordbox
-    rules:
-      - alert: CordboxRequestsFail
-        expr: sum(rate(cordbox_rest_requests_total{status=~"5.."}[5m])) > 0.1
-        for: 10m
-      - alert: CordboxFlowsFail
-        expr: sum(rate(cordbox_flows_ended_total{status="FAILED"}[15m])) > 1
-        for: 15m
-      - alert: CordboxQueueStands
-        expr: max(cordbox_queue_oldest_seconds) > 300
-        for: 5m
-      - alert: CordboxDiskFull
-        expr: min(cordbox_disk_free_bytes / cordbox_disk_size_bytes) < 0.1
-        for: 5m
-      - alert: CordboxCertificateExpires
-        expr: min(cordbox_certificate_expiry_seconds) < 14 * 86400
-      - alert: CordboxQuotasHit
-        expr: sum by (quota) (rate(cordbox_quota_hits_total[15m])) > 1
-        for: 15m
-"""
-"""Rules of the page's example."""
+ALERTS = ROOT / "deploy" / "monitoring" / "alerts.yaml"
+"""Rules for Prometheus."""
+
+
+def _alert(rule: dict[str, Any]) -> str:
+    expression = rule["expr"].replace("|", "\\|")
+    return (
+        f"| `{rule['alert']}` | `{expression}` | {rule.get('for', 'at once')} |"
+        f" {rule['labels']['severity']} | {rule['annotations']['description']} |"
+    )
 
 
 def events() -> dict[str, set[str]]:

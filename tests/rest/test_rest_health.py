@@ -124,3 +124,21 @@ def test_the_time_until_the_certificate_ends_is_a_metric(tmp_path, clock):
     before = left()
     clock.advance(1000)
     assert before - left() == 1
+
+
+def test_counters_have_series_before_their_first_event(api):
+    families = list(text_string_to_metric_families(api.get("/metrics").text))
+    counters = [family for family in families if family.type == "counter"]
+    assert len(counters) > 10
+    assert [family.name for family in counters if not family.samples] == []
+
+
+def test_requests_are_counted_by_the_path_of_their_operation(api):
+    api.get("/api/v5_2/flow/0123456789AB")
+    api.get("/api/v5_2/nothing/that/there/is")
+    text = api.get("/metrics").text
+    assert (
+        'cordbox_rest_requests_total{method="GET",route="/flow/{holdingidentityshorthash}",'
+        'status="404"}' in text
+    )
+    assert "that/there" not in text
