@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 
 from host.adapters.files.data_directory import DataDirectory, DataDirectoryUnusableError
 from host.adapters.sqlite.database import Database
