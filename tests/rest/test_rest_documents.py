@@ -24,6 +24,7 @@ DEVIATIONS = {
     r"\w+ /flow/.* answer.*\.flowError\.code: absent -> string": "the stable code of a failure",
     r"\w+ .* codes: 200 -> 20[24]": _ANSWERED,
     r"GET /virtualnode.* answer.*\.externalMessagingRouteConfiguration.*": _ROUTES,
+    r"GET /virtualnode\S* answer\S*\.state: absent -> string": "the state in one word, PAUSED too",
     r"GET /wrappingkey/rotation/\{tenantid\} answer\.rotatedKeyStatus\[\]\..*": "never null here",
     r"POST /\S+ body\.upload: string\? -> string": "an upload without a file is refused",
     r"PUT /certificate/\S+ body\.(alias|certificate): .*": "a chain has an alias and certificates",
@@ -32,10 +33,18 @@ DEVIATIONS = {
 """What may differ from Corda's document, as patterns of whole lines, and why."""
 
 PATHS_BEYOND_CORDA = (
-    {"/administrativelog", "/deadletter"}
+    {
+        "/administrativelog",
+        "/attention",
+        "/deadletter",
+        "/flow",
+        "/glance/virtualnode",
+        "/live",
+        "/search",
+    }
     | {
         f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
-        for part in ("export", "history", "kill")
+        for part in ("export", "history", "kill", "standing")
     }
     | {
         f"/ledger/{{holdingidentityshorthash}}/{part}"
