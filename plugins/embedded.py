@@ -27,11 +27,13 @@ _log = structlog.get_logger("cordbox.host")
 @hookimpl
 def register_storage(directory: DataDirectory) -> Storage:
     """The registers in `cluster.sqlite`, a vault for each node, and CPIs in files."""
+    identity = directory.identity
     return EmbeddedStorage(
         cluster_database=directory.cluster_database,
         virtual_nodes=directory.virtual_nodes,
         packages=directory.packages,
-        cluster_id=directory.identity.cluster_id,
+        cluster_id=identity.cluster_id,
+        store_id=identity.store_id,
         marks=directory.marks,
     )
 

@@ -37,6 +37,14 @@ class OpenVaults(VaultAccess, Protocol):
 class Storage(Protocol):
     """Opens a host's stores. Used by the thread that assembles a process."""
 
+    def store_id(self) -> str:
+        """The id of what is stored, new after each restore: other systems know by it which it is.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        ...
+
     def open_database(self, schemas: Sequence[Schema]) -> OpenDatabase:
         """The cluster's database, with its tables migrated.
 

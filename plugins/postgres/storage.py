@@ -113,6 +113,13 @@ class PostgresStorage:
         check_host_role(self._access)
         check_tables(self._access, FUNCTIONS, (FUNCTIONS_SCHEMA,))
 
+    def store_id(self) -> str:
+        sessions = Sessions(self._access.within(FLOW))
+        try:
+            return sessions.read(lambda s: str(s.run("SELECT store_id::text FROM meta")[0][0]))
+        finally:
+            sessions.close()
+
     def open_database(self, schemas: Sequence[Schema]) -> PostgresDatabase:
         check_tables(self._access, CLUSTER, (*schemas, REVISION_SCHEMA))
         return PostgresDatabase(self._access)

@@ -29,6 +29,7 @@ PLACES: Mapping[str, str] = {
     "sample_cordapps": "processes",
     "tests/archives": "servers",
     "tests/e2e": "kills",
+    "tests/kafka": "servers",
     "tests/models": "network",
     "tests/network/test_bad_network.py": "network",
     "tests/network/test_dynamic_network.py": "network",

@@ -30,13 +30,18 @@ class EmbeddedStorage:
         virtual_nodes: Path,
         packages: Path,
         cluster_id: str,
+        store_id: str,
         marks: Marks,
     ) -> None:
         self._cluster_database = cluster_database
         self._virtual_nodes = virtual_nodes
         self._packages = packages
         self._cluster_id = cluster_id
+        self._store_id = store_id
         self._marks = marks
+
+    def store_id(self) -> str:
+        return self._store_id
 
     def open_database(self, schemas: Sequence[Schema]) -> Database:
         file = self._cluster_database

@@ -1,19 +1,14 @@
 """The relay in the process that has it, and what other processes know of it."""
 
-import uuid
-
 from host.domain.errors import HostError
 from host.network.outward.relay import Relay, outward_topics
 from host.network.outward.troubles import GROUP, troubles
 from host.network.outward.workers import RelayWorkers
 from host.observe.relay_observer import RelayObserver, UnsentCollector
 from host.ports.outward import OutwardBroker
-from host.ports.state import StateConflictError, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.units import FlowStore
 from host.runtime.wiring.base import PluginMissingError, own_host_name
 from host.runtime.wiring.storage_parts import StorageParts
-
-_STORE_ID = "relay/store-id"
 
 
 def start_relay(parts: StorageParts, member: str) -> None:
@@ -29,7 +24,7 @@ def start_relay(parts: StorageParts, member: str) -> None:
     """
     base, store = parts.base, parts.store
     broker: OutwardBroker | None = base.plugins.hook.register_broker(
-        settings=base.settings, store_id=_store_id(parts)
+        settings=base.settings, store_id=parts.storage.store_id()
     )
     if broker is None:
         raise PluginMissingError("no plugin gives a broker (hook register_broker)")
@@ -55,20 +50,3 @@ def relay_warning(store: FlowStore) -> str:
     return "; ".join(
         f"{each.message} ({each.code}); {', '.join(each.places)} wait" for each in found[:3]
     )
-
-
-def _store_id(parts: StorageParts) -> str:
-    """The id of the store: of the data directory, or of the database that hosts share."""
-    if parts.base.settings.database_url is None:
-        return parts.base.directory.identity.store_id
-    store = parts.store
-    for _ in range(2):
-        found = store.get(_STORE_ID)
-        if found is not None:
-            return found.value.decode()
-        made = StateWrite(key=_STORE_ID, value=str(uuid.uuid4()).encode(), expected=0)
-        try:
-            store.commit(Unit(states=(made,)))
-        except StateConflictError:
-            continue  # another host has made it meanwhile
-    return store.get_many((_STORE_ID,))[_STORE_ID].value.decode()
