@@ -171,6 +171,10 @@ def test_compose_has_three_hosts_on_one_database_with_names_of_their_own() -> No
     used = [volume for name in hosts for volume in COMPOSE["services"][name]["volumes"]]
     assert len(set(used)) == len(used), "each has its own volumes"
     assert {each.partition(":")[2] for each in used} == {"/var/lib/cordbox", "/var/cache/cordbox"}
+    (words,) = COMPOSE["services"]["postgres"]["command"]
+    (connections,) = re.findall(r"max_connections=(\d+)", words)
+    processes = sum(sum(each.worker_plan.counts.values()) for each in found)
+    assert 4 * processes * found[0].database_pool_max < int(connections)
     kafka = found[0].plugin(KafkaSettings)
     listener = COMPOSE["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert listener == f"PLAINTEXT://{kafka.kafka_bootstrap_servers}"
