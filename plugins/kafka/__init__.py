@@ -40,9 +40,7 @@ def register_broker(settings: HostSettings, store_id: str) -> OutwardBroker:
 @hookimpl
 def register_broker_topics(settings: HostSettings) -> BrokerTopics:
     """Their topics."""
-    from plugins.kafka.client import client_of  # noqa: PLC0415  # see above
     from plugins.kafka.settings import KafkaSettings  # noqa: PLC0415  # see above
     from plugins.kafka.topics import KafkaTopics  # noqa: PLC0415  # see above
 
-    own = settings.plugin(KafkaSettings)
-    return KafkaTopics(client_of(own), prefix=own.kafka_topic_prefix)
+    return KafkaTopics(settings.plugin(KafkaSettings))

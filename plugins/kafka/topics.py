@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -13,9 +14,10 @@ from host.ports.outward import EXTERNAL_PREFIX, STATUS_TOPIC, FoundTopic, Wanted
 from plugins.kafka.client import (
     ANSWER_SECONDS_MAX,
     BrokerUnavailableError,
-    ClientSettings,
+    client_of,
     error_of,
 )
+from plugins.kafka.settings import KafkaSettings
 
 RECORD_BYTES_MAX = 9 * 1024 * 1024
 """The largest message on the bus (`corda.messaging.maxAllowedMessageSize`) and its envelope."""
@@ -31,11 +33,15 @@ class TopicNameError(InvalidInputError):
 
 
 class KafkaTopics:
-    """The topics of the brokers that the settings name."""
+    """The topics of the brokers that the settings name; secrets are read when they are asked."""
 
-    def __init__(self, client: ClientSettings, *, prefix: str) -> None:
-        self._admin = AdminClient({**client})
-        self._prefix = prefix
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._prefix = settings.kafka_topic_prefix
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient({**client_of(self._settings)})
 
     def wanted(
         self, external: Sequence[str], *, partitions: int, replicas: int

@@ -38,7 +38,7 @@ def settings_of(server: KafkaServer, prefix: str = "") -> KafkaSettings:
 
 
 def make_topics(server: KafkaServer, prefix: str, *external: str) -> None:
-    topics = KafkaTopics(client_of(settings_of(server)), prefix=prefix)
+    topics = KafkaTopics(settings_of(server, prefix))
     topics.create(topics.wanted(external, partitions=3, replicas=1))
 
 
