@@ -141,6 +141,16 @@ def _register_metrics(parts: Wiring, certificates: Certificates | None) -> None:
     base.registry.register(NodesCollector(parts.nodes.states))
 
 
+def _flows(parts: Wiring) -> FlowService:
+    return FlowService(
+        units=parts.store,
+        clock=parts.store.time,
+        entropy=parts.base.entropy,
+        quotas=parts.quotas,
+        publishes_statuses=parts.base.settings.has_relay,
+    )
+
+
 def _services(
     parts: Wiring,
     users: Users,
@@ -152,13 +162,7 @@ def _services(
     starts = SystemStarts(
         units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
     )
-    flows = FlowService(
-        units=parts.store,
-        clock=parts.store.time,
-        entropy=base.entropy,
-        quotas=parts.quotas,
-        publishes_statuses=base.settings.has_relay,
-    )
+    flows = _flows(parts)
     return RestServices(
         packages=parts.packages,
         certificates=parts.packages.certificates,
