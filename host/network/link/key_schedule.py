@@ -1,10 +1,11 @@
 """Keys of handshakes and sessions: HKDF-SHA-256 over the shared secret and the transcript. Pure."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
 _LABEL = b"cordbox link v1 "
@@ -93,5 +94,7 @@ def session_keys(derived: bytes, m1: bytes, m2: bytes, p3: bytes, p4: bytes) -> 
 
 
 def expand(prk: bytes, label: str, length: int) -> bytes:
-    """HKDF-Expand with one of the protocol's labels."""
-    return HKDFExpand(SHA256(), length, _LABEL + label.encode()).derive(prk)
+    """HKDF-Expand with one of the protocol's labels; up to 32 bytes are its first block."""
+    assert length <= KEY_BYTES  # noqa: S101  # no key of the protocol is longer
+    block = hmac.digest(prk, _LABEL + label.encode() + b"\x01", "sha256")
+    return block[:length]

@@ -49,7 +49,10 @@ class Flight:
 
 @dataclass(slots=True, kw_only=True)
 class Pair:
-    """Mutable: a pair with something to send. `version` is that of its stored head."""
+    """Mutable: a pair with something to send.
+
+    `version` is that of its stored head, `node` the source's: it is looked at in every round.
+    """
 
     name: str
     partition: int
@@ -76,10 +79,10 @@ class Pair:
     unanswered_since: int | None = None
     """Monotonic time of the first request of a session since the last answer."""
     hint_believed_at: int | None = None
+    node: ShortHash = field(init=False)
 
-    @property
-    def node(self) -> ShortHash:
-        return self.source.short_hash
+    def __post_init__(self) -> None:
+        self.node = self.source.short_hash
 
     @property
     def is_wanted(self) -> bool:

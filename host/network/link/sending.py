@@ -80,7 +80,8 @@ class Sender:
         for pair in self.outbox.pairs.values():
             if pair.flight is not None and pair.flight.until <= now:
                 self._lost(pair, "no answer in time")
-            self._forget_pings(pair, now)
+            if pair.pings:
+                _forget_pings(pair, now)
             if pair.is_wanted and pair.flight is None and self._may_at(pair) <= now:
                 self.queue.offer(pair.node, pair.name)
 
@@ -125,10 +126,6 @@ class Sender:
             raise
         except HostError as exc:  # the store or the key store is not there: tried again later
             self._tried(pair, url, exc.message)
-
-    def _forget_pings(self, pair: Pair, now: int) -> None:
-        for each in [ping for ping, until in pair.pings.items() if until <= now]:
-            del pair.pings[each]
 
     def _process(self, pair: Pair, flight: Flight, result: PostResult, url: str) -> None:
         if result.status != 200:  # HTTP
@@ -359,6 +356,11 @@ class Sender:
             with suppress(StorageError):  # nobody can be told
                 self.outbox.answer_pings(pair, PingAnswer(failure=text))
         self.failed(PeerFailed(pair=pair.name, url=url, reason=reason))
+
+
+def _forget_pings(pair: Pair, now: int) -> None:
+    for each in [ping for ping, until in pair.pings.items() if until <= now]:
+        del pair.pings[each]
 
 
 def _hint(frames: Sequence[Frame]) -> str | None:
