@@ -49,7 +49,12 @@ class CordaP2pGateway:
     connection_config_max_client_connections: Annotated[
         int,
         CordaKey("connectionConfig.maxClientConnections"),
-        Meta(ge=1, le=10_000, description="Connections to other gateways, at most."),
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Connections to other gateways, at most; one peer's requests have at most a"
+            " fifth of them under way, one node's a third, one group's half.",
+        ),
     ] = 100
     connection_config_acquire_timeout: Annotated[
         int,
