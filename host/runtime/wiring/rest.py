@@ -168,14 +168,7 @@ def _services(
         certificates=parts.packages.certificates,
         virtual_nodes=parts.nodes,
         flows=flows,
-        board=Board(
-            clock=base.clock,
-            host=facts,
-            nodes=parts.nodes,
-            flows=parts.store,
-            dead_letters=flows.dead_letters,
-            hits=parts.quotas.recent_hits,
-        ),
+        board=_board(parts, flows, facts),
         membership=parts.registrations,
         members=parts.members,
         mgm=parts.mgm,
@@ -205,6 +198,17 @@ def _services(
         ),
         vault_sql=lambda: parts.storage.vault_sql(VAULT_SCHEMAS),
         uniqueness_sql=lambda: parts.storage.uniqueness_sql(NOTARY_SCHEMAS),
+    )
+
+
+def _board(parts: Wiring, flows: FlowService, facts: Callable[[], Facts]) -> Board:
+    return Board(
+        clock=parts.base.clock,
+        host=facts,
+        nodes=parts.nodes,
+        flows=parts.store,
+        dead_letters=flows.dead_letters,
+        hits=parts.quotas.recent_hits,
     )
 
 
