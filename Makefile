@@ -77,8 +77,10 @@ prove-sandbox: setup-dev
 prove-deaths: setup-dev
 	CORDBOX_DEATHS=all $(BIN)/python -m pytest $(XDIST) -q --timeout=3600 tests/flow
 
-# Every attack of the gauntlet as often as the command tries it, where `test` tries each once.
+# Every attack of the gauntlet as often as the command tries it, where `test` tries each once, and every
+# spelling of every operation of REST.
 prove-walls: setup-dev
+	CORDBOX_SPELLINGS=all $(BIN)/python -m pytest -q -n 0 tests/rest/test_rest_permissions.py
 	CORDBOX_GAUNTLET=whole $(BIN)/python -m pytest -q -n 0 tests/audit/test_audit_gauntlet.py $(ARGS)
 
 # 20,000 requests that schemathesis makes from the OpenAPI document, to a running host; the seed is printed.

@@ -6,6 +6,7 @@ The operations come from the application itself, so that a new one is tried as w
 import base64
 import itertools
 import json
+import os
 import re
 import socket
 import threading
@@ -79,6 +80,9 @@ def filled(template, node):
 def as_pattern(template):
     """The template as operators write it in a permission."""
     return re.sub(r"\{\w+\}", "[^/]+", template.replace(".", r"\."))
+
+
+ALL_SPELLINGS = os.environ.get("CORDBOX_SPELLINGS") == "all"
 
 
 def escaped(path):
@@ -193,6 +197,12 @@ def flat_routes(app):
         yield from inner.routes if inner is not None else (route,)
 
 
+def some_of(number, tries):
+    """The plain spelling, and a quarter of the others, another one for each operation."""
+    plain, *others = tries
+    return (plain, *(others if ALL_SPELLINGS else others[number % 4 :: 4]))
+
+
 def ask_all(api, tries, template):
     """Every spelling is refused; the statuses by spelling."""
     seen = {}
@@ -201,7 +211,7 @@ def ask_all(api, tries, template):
         reply = api.request(method, target, headers=headers, content=body)
         assert reply.status_code in REFUSALS, (method, target, reply.status_code, reply.text)
         seen[method, target] = reply.status_code
-    assert len(seen) > 20
+    assert len(seen) > (20 if ALL_SPELLINGS else 7)
     return seen
 
 
@@ -213,9 +223,10 @@ def test_without_rights_no_spelling_of_any_operation_does_anything(
     before = state_of_all()
     api.auth = nobody
     newest = {(method, template): (base, keys) for base, method, template, keys in everything}
-    for (method, template), (base, keys) in list(newest.items())[part::2]:
+    for number, ((method, template), (base, keys)) in list(enumerate(newest.items()))[part::2]:
         path = filled(template, alice)
-        seen = ask_all(api, spellings(base, method, path, keys, METHODS - {method}), template)
+        tries = spellings(base, method, path, keys, METHODS - {method})
+        seen = ask_all(api, some_of(number // 2, tries), template)
         assert seen[method, base + path] == 403, (method, base + path)
     for base, method, template, _ in everything:
         reply = api.request(method, base + filled(template, alice), content=bodies_of(template))
@@ -229,7 +240,7 @@ def test_a_deny_holds_in_every_spelling_and_version(
 ):
     by_operation = {(method, template): keys for _, method, template, keys in everything}
     before = state_of_all()
-    for (method, template), keys in list(by_operation.items())[part::4]:
+    for number, ((method, template), keys) in list(enumerate(by_operation.items()))[part::4]:
         bases = bases_with(everything, method, template)
         # Written for one version and without a tail.
         written = "/api/v5_2" if "/api/v5_2" in bases else bases[0]
@@ -238,7 +249,8 @@ def test_a_deny_holds_in_every_spelling_and_version(
         path = filled(template, alice)
         others = METHODS - methods_of(everything, path)
         # Tried in full in the newest version, for which it was not written.
-        seen = ask_all(api, spellings(bases[-1], method, path, keys, others), template)
+        tries = spellings(bases[-1], method, path, keys, others)
+        seen = ask_all(api, some_of(number // 4, tries), template)
         for version in bases:
             for target in (version + path, f"{version}{path}?x=1"):
                 reply = api.request(method, target, content=bodies_of(template))
