@@ -1,5 +1,9 @@
-"""Every command that asks a host, and hosts that answer what no host answers."""
+"""Every command that asks a host, and hosts that answer what no host answers.
 
+`CORDBOX_BROKEN_INPUTS=all` gives each command each answer; otherwise a third of them.
+"""
+
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +15,8 @@ from tests.cli.broken.hosts import ANSWERS, broken_host
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ASKING = [c for c in all_commands() if {"url", "target"} & {p.name for p in c.command.params}]
+SOME = 1 if os.environ.get("CORDBOX_BROKEN_INPUTS") == "all" else 3
+"""Each command is given one of so many answers."""
 ALICE = "O=Alice, L=London, C=GB"
 
 
@@ -58,6 +64,8 @@ def test_no_answer_of_a_host_breaks_a_command(answer: str, workspace: Workspace)
     faults: list[str] = []
     with broken_host(ANSWERS[answer]) as url:
         for number, command in enumerate(ASKING, start=list(ANSWERS).index(answer)):
+            if number % SOME:
+                continue
             names = {p.name for p in command.command.params}
             asked = "url" if "url" in names else "target"
             values = named if number % 2 else workspace

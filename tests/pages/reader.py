@@ -128,6 +128,8 @@ class Reader:
             "CORDBOX_LISTEN": f"127.0.0.1:{self._port}",
             "CORDBOX_URL": f"https://127.0.0.1:{self._port}",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # Readers have pytest alone, without the plugins that Cordbox's own tests use.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "NO_COLOR": "1",
             "COLUMNS": "120",
         }
