@@ -11,4 +11,5 @@ pytest_plugins = [
     "tests.support.properties",
     "tests.support.skips",
     "tests.support.stages",
+    "tests.support.rewriting",
 ]

@@ -21,7 +21,7 @@ from tests.cli.broken.workspace import make_workspace
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 ALL = os.environ.get("CORDBOX_BROKEN_INPUTS") == "all"
 SEED = os.environ.get("CORDBOX_SEED", "2026")
-EACH = 3
+EACH = 2
 """Values of a parameter, if not all are tried."""
 STARTS = {
     *("host run", "worker", "dev", "audit gauntlet", "runtime build", "flow debug"),

@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
-from host.nodes.quotas.defaults import quota_of_settings
 from host.runtime.wiring.flows import flow_config
 from host.settings import load_settings
+from host.settings.default_quota import quota_of_settings
 from host.settings.live import LiveConfig
 from host.settings.sections import (
     CORDA_EXTERNAL_MESSAGING,

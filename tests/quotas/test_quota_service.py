@@ -12,11 +12,11 @@ from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, RunCharge, quota_range
 from host.nodes.quotas import QuotaService
-from host.nodes.quotas.defaults import quota_of_settings
 from host.nodes.quotas.flushing import PeriodicFlush
 from host.nodes.quotas.service import FRESH_MS
 from host.ports.live import Fixed
 from host.settings import SettingsInvalidError, load_settings
+from host.settings.default_quota import quota_of_settings
 from host.settings.sections import CORDA_FLOW, QUOTA
 from sandbox.limits import Usage
 

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from host.adapters.http.acceptor import DoorMetrics
-from host.nodes.quotas.defaults import live_quota
 from host.runtime.wiring.flows import flow_config
 from host.runtime.wiring.rest import live_door
+from host.settings.default_quota import live_quota
 from host.settings.live import LiveConfig, StoredSection
 from host.settings.section import SchemaVersion
 from host.settings.sections import SECTIONS

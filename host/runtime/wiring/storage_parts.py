@@ -6,7 +6,6 @@ from host.domain.workers import WorkerKind
 from host.ledger.notary.register import MadeNotaries
 from host.nodes import vnode
 from host.nodes.quotas import QuotaService
-from host.nodes.quotas.defaults import live_quota
 from host.ports.cpi_files import CpiFiles
 from host.ports.database import SqlDatabase
 from host.ports.storage import Storage
@@ -17,6 +16,7 @@ from host.runtime.wiring.process_parts import ProcessParts
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.runtime.wiring.sections import open_sections
 from host.settings.changes import ConfigService
+from host.settings.default_quota import live_quota
 from host.settings.following import REFRESH_SECONDS, Following
 from host.settings.live import LiveConfig
 from host.settings.store import SectionStore

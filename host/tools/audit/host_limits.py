@@ -1,8 +1,8 @@
 """The limits that a host with given settings allows one run."""
 
 from host.guests.limits import limits_of_quota
-from host.nodes.quotas.defaults import quota_of_settings
 from host.settings import HostSettings
+from host.settings.default_quota import quota_of_settings
 from sandbox.limits import Limits
 
 
