@@ -23,10 +23,10 @@ def watched(database: Database, tell: Callable[[str, object], None]) -> Iterator
         is_write = connection.get_execution_options().get(_IMMEDIATE, False)
         tell(BEGIN_WRITE if is_write else BEGIN_READ, ())
 
-    def by_the_driver(connection, compiled, how, values):
+    def by_the_driver(connection, text, how, values):
         if connection.engine is engine:
-            tell(compiled.text, values)
-        return execute(connection, compiled, how, values)
+            tell(text, values)
+        return execute(connection, text, how, values)
 
     event.listen(engine, "before_cursor_execute", by_sqlalchemy)
     event.listen(engine, "begin", begins)

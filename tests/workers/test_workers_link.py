@@ -10,6 +10,8 @@ POST = Post(
     post_id="p/1",
     pair="ab" * 16,
     realm="cd" * 32,
+    node="0123456789AB",
+    peer="O=Bob, L=London, C=GB",
     url="https://b.test:8080",
     tls=TlsIdentity(tls_tenant="cluster", tls_alias=None, trust_roots=(b"\x30\x00",)),
     body=FRAMES,
