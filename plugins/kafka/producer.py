@@ -9,6 +9,7 @@ from host.domain.errors import HostError
 from host.ports.bus import Record, TopicPartition
 from plugins.kafka.client import (
     ANSWER_SECONDS_MAX,
+    BrokerRefusedError,
     BrokerUnavailableError,
     ClientSettings,
     error_of,
@@ -26,6 +27,14 @@ _PRODUCER: ClientSettings = {
     "queue.buffering.max.kbytes": 64 * 1024,
     "compression.type": "lz4",
 }
+
+
+_CAUSES = {
+    KafkaError._AUTHENTICATION: "the user or its password is refused",  # noqa: SLF001  # public
+    KafkaError._RESOLVE: "a broker's name is unknown",  # noqa: SLF001
+    KafkaError._SSL: "TLS fails: see the brokers' names, and kafka_ca_file",  # noqa: SLF001
+}
+"""What an operator has to mend, by the client's code."""
 
 
 @dataclass(slots=True)
@@ -56,6 +65,7 @@ class KafkaBroker:
         self._store_id = store_id
         self._producer: Producer | None = None
         self._partitions: dict[str, int] = {}
+        self._causes: set[str] = set()
 
     def deliver(self, batches: Sequence[Sequence[Record]]) -> Mapping[TopicPartition, HostError]:
         """See `OutwardBroker.deliver`; it takes some seconds if no broker answers."""
@@ -123,13 +133,21 @@ class KafkaBroker:
         self, batches: Sequence[Sequence[Record]], sending: _Sending
     ) -> Mapping[TopicPartition, HostError]:
         """No broker answers: nothing is known of any of the batches."""
+        self._made().poll(0)  # hears why connections failed
+        cause = ", ".join(sorted(self._causes)) or "no broker answers"
         self._forget()
-        away = next(e for e in sending.failed.values() if isinstance(e, BrokerUnavailableError))
-        return {batch[0].source: sending.failed.get(batch[0].source, away) for batch in batches}
+        away = BrokerUnavailableError(f"Kafka cannot be reached: {cause}")
+        refused = {s: e for s, e in sending.failed.items() if isinstance(e, BrokerRefusedError)}
+        return {batch[0].source: refused.get(batch[0].source, away) for batch in batches}
+
+    def _heard(self, failed: KafkaError) -> None:
+        """A connection failed; without a cause below, brokers are only away."""
+        if failed.code() in _CAUSES:
+            self._causes.add(_CAUSES[failed.code()])
 
     def _made(self) -> Producer:
         if self._producer is None:
-            self._producer = Producer(self._client)
+            self._producer = Producer({**self._client, "error_cb": self._heard})
         return self._producer
 
     def _forget(self) -> None:
@@ -139,3 +157,4 @@ class KafkaBroker:
             self._producer.flush(0)
         self._producer = None
         self._partitions.clear()
+        self._causes.clear()

@@ -4,19 +4,21 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from host.adapters.os.system import SystemClock
 from host.adapters.sqlite.store import SqliteStore
 from host.cli import root
-from host.domain.ids import ShortHash
+from host.domain.ids import EpochMs, ShortHash
 from host.network.outward.relay import Relay, outward_topics
 from host.network.outward.troubles import GROUP
-from host.ports.bus import NewRecord
+from host.ports.bus import NewRecord, Record, TopicPartition
 from host.ports.units import FlowStore, Unit
 from plugins.kafka.client import client_of
 from plugins.kafka.producer import KafkaBroker
@@ -24,7 +26,7 @@ from plugins.kafka.settings import KafkaSettings
 from plugins.kafka.topics import KafkaTopics
 from tests.kafka.reading import Read, read_all, taken
 from tests.kafka.relaying_process import Silent, replace_members
-from tests.support.kafka import KafkaServer
+from tests.support.kafka import USER, KafkaServer
 
 ALICE = ShortHash("A1B2C3D4E5F6")
 ORDERS = f"ext.{ALICE}.orders.receive"
@@ -224,3 +226,56 @@ def test_topics_are_listed_made_and_checked(kafka_server: KafkaServer, tmp_path:
     faults = told("check", "--replicas", "3", fails=True)
     assert "it has 1 replicas, expected 3" in faults[0]
     assert "min.insync.replicas is 1" in faults[0]
+
+
+@pytest.fixture
+def secure(kafka_server: KafkaServer, tmp_path: Path) -> KafkaSettings:
+    """How to reach the broker as a user, over TLS."""
+    (tmp_path / "password").write_text(kafka_server.password)
+    return KafkaSettings(
+        kafka_bootstrap_servers=f"localhost:{kafka_server.secure_port}",
+        kafka_topic_prefix="secure.",
+        kafka_ca_file=kafka_server.ca_file,
+        kafka_sasl_mechanism="SCRAM-SHA-512",
+        kafka_user=USER,
+        kafka_password_file=tmp_path / "password",
+    )
+
+
+def sent(settings: KafkaSettings) -> list[str]:
+    """Codes and messages of what fails if a record is sent."""
+    broker = KafkaBroker(client_of(settings), prefix="secure.", store_id="store")
+    source = TopicPartition(topic="flow.status", partition=0)
+    record = Record(source=source, offset=0, key="k", value=b"{}", written_at=EpochMs(0))
+    failed = broker.deliver([[record]])
+    broker.close()
+    return [f"{error.code}: {error.message}" for error in failed.values()]
+
+
+def test_brokers_are_reached_over_tls_by_a_password(
+    kafka_server: KafkaServer, secure: KafkaSettings, tmp_path: Path
+) -> None:
+    topics = KafkaTopics(secure)
+    wanted = topics.wanted((), partitions=1, replicas=1)
+    topics.create(wanted)
+    assert all(each.exists and not each.faults for each in topics.check(wanted))
+    assert sent(secure) == []
+    assert len(read_all(kafka_server.address, "secure.flow.status")) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"), [("name", "TLS fails"), ("authority", "TLS fails"), ("password", "refused")]
+)
+def test_wrong_names_authorities_and_passwords_send_nothing(
+    wrong: str, cause: str, kafka_server: KafkaServer, secure: KafkaSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "other").write_text("another")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    changed = {
+        "name": {"kafka_bootstrap_servers": f"127.0.0.1:{kafka_server.secure_port}"},
+        "authority": {"kafka_ca_file": tmp_path / "other.pem"},
+        "password": {"kafka_password_file": tmp_path / "other"},
+    }
+    (failed,) = sent(replace(secure, **changed[wrong]))
+    assert failed.startswith("broker-unavailable: Kafka cannot be reached: ")
+    assert cause in failed

@@ -15,17 +15,32 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+USER = "cordbox"
 LIBS = Path(os.environ.get("CORDBOX_KAFKA_LIBS", "build/kafka/libs"))
 _READY_SECONDS_MAX = 60
 _PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secure},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{secure}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+  org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/server.pem
 log.dirs={folder}/logs
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -50,16 +65,25 @@ class KafkaServer:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cordbox-kafka-"))
-        self.port, controller = _free_port(), _free_port()
+        self.port, self.secure_port, controller = _free_port(), _free_port(), _free_port()
+        self.password = token_hex(8)
+        self._make_certificate()
         self._properties = self.folder / "server.properties"
         self._properties.write_text(
-            _PROPERTIES.format(port=self.port, controller=controller, folder=self.folder)
+            _PROPERTIES.format(
+                port=self.port,
+                secure=self.secure_port,
+                controller=controller,
+                folder=self.folder,
+            )
         )
         self._process: subprocess.Popen[bytes] | None = None
         # A leading "-" would be an option of the formatting program.
         cluster = "c" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         try:
-            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c").wait()
+            user = f"SCRAM-SHA-512=[name={USER},password={self.password}]"
+            words = ("format", "--add-scram", user, "-t", cluster, "-c")
+            self._java("kafka.tools.StorageTool", *words).wait()
             self.start()
         except BaseException:
             self.close()
@@ -68,6 +92,17 @@ class KafkaServer:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    def _make_certificate(self) -> None:
+        """The broker's certificate, for the name `localhost`, and that of its authority."""
+        authority = trustme.CA()
+        own = authority.issue_cert("localhost")
+        key = load_pem_private_key(own.private_key_pem.bytes(), None)
+        form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()  # the only one that Kafka reads
+        chain = b"".join(each.bytes() for each in own.cert_chain_pems)
+        (self.folder / "server.pem").write_bytes(key.private_bytes(*form) + chain)
+        self.ca_file = self.folder / "ca.pem"
+        authority.cert_pem.write_to_path(self.ca_file)
 
     def start(self) -> None:
         """Start the broker, and wait until it listens."""
