@@ -7,7 +7,7 @@ import threading
 
 import httpx2
 
-from tests.support.killable_host import ALICE, BOB, ENDED
+from tests.support.killable_host import ALICE, BOB, DRAIN_SECONDS_MAX, ENDED
 
 CLIENTS = 3
 
@@ -17,13 +17,17 @@ class Borrowers:
 
     def __init__(self, host, seed):
         self._host = host
-        self._over = threading.Event()
+        self._over, self._is_taken = threading.Event(), threading.Event()
         self._seed = seed
         self._threads = [threading.Thread(target=self._run, args=(k,)) for k in range(CLIENTS)]
         self.accepted = []
         self.refused = []
         for thread in self._threads:
             thread.start()
+
+    def await_one(self):
+        """Wait until the host has taken a flow: a busy machine may give it no time between kills."""
+        assert self._is_taken.wait(DRAIN_SECONDS_MAX)
 
     def stop(self):
         self._over.set()
@@ -51,6 +55,7 @@ class Borrowers:
                 continue
             if reply.status_code in (202, 409):  # 409: taken before the kill, the answer was lost
                 self.accepted.append((borrower, request_id, body["amount"]))
+                self._is_taken.set()
             elif reply.status_code == 503 or _no_room(reply):  # not now: a worker is away
                 self._over.wait(0.05)
                 continue
