@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls prove-rest check docs bench setup lock clean format wheel
+.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls prove-rest check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -109,6 +109,12 @@ prove-ledger-hosts: setup-dev
 	CORDBOX_RACED_STATES=$(or $(COUNT),1000) CORDBOX_RACE_KILLS=$(or $(KILLS),300) \
 		CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/python -m pytest -q -s -n 0 --timeout=14400 tests/network/test_two_hosts_race.py $(ARGS)
+
+# Hosts on one PostgreSQL database: 200 kills, 10 restarts of the server, 1,000 double spends; the seed is printed.
+prove-scale: setup-dev
+	CORDBOX_HOST_KILLS=$(or $(COUNT),200) CORDBOX_DATABASE_RESTARTS=$(or $(RESTARTS),10) \
+		CORDBOX_DOUBLE_SPENDS=$(or $(SPENDS),1000) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=14400 tests/postgres $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff format --check .

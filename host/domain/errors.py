@@ -103,6 +103,12 @@ class StorageError(HostError):
     code = "storage"
 
 
+class DatabaseAwayError(StorageError):
+    """The database server cannot be reached, or has ended the connection."""
+
+    code = "database-away"
+
+
 class DiskFullError(StorageError):
     """The disk is full; operations that need space are delayed until space has been freed."""
 

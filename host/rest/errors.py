@@ -20,6 +20,7 @@ from host.domain.accounts import QuotaExceededError
 from host.domain.error_codes import routing
 from host.domain.errors import (
     ConflictError,
+    DatabaseAwayError,
     DiskFullError,
     ForbiddenError,
     HostError,
@@ -46,6 +47,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     SignInDelayedError: HTTPStatus.TOO_MANY_REQUESTS,
     QuotaExceededError: HTTPStatus.INSUFFICIENT_STORAGE,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INTERNAL_SERVER_ERROR,
     HostError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

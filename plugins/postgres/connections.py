@@ -27,6 +27,13 @@ POOL_MAX = 32
 POOL_WAIT_SECONDS = 10.0
 """How long a call waits for a connection that others use."""
 APPLICATION = "cordbox"
+_SILENCE: dict[int, int] = {
+    socket.TCP_KEEPIDLE: 5,
+    socket.TCP_KEEPINTVL: 2,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 11_000,
+}
+"""A server that is silent for 11 seconds is taken for gone: packets may be lost without a word."""
 SESSION: dict[str, str] = {
     # A process that is stopped within a transaction must not keep its locks.
     "idle_in_transaction_session_timeout": "5000",
@@ -49,6 +56,7 @@ class Access:
         tls: how the server is checked; None on the own machine.
         session: further parameters of the session.
         pool_max: connections of each pool of a process.
+        answer_seconds: how long a statement's answer may take; None for ever.
     """
 
     address: DatabaseAddress
@@ -56,6 +64,7 @@ class Access:
     tls: ssl.SSLContext | None = None
     session: dict[str, str] = field(default_factory=dict)
     pool_max: int = POOL_MAX
+    answer_seconds: float | None = None
 
     def within(self, search_path: str) -> "Access":
         """The same for statements that see the tables of these schemas."""
@@ -63,7 +72,8 @@ class Access:
 
     def as_user(self, name: str, password: str | None) -> "Access":
         """The same as another user."""
-        return replace(self, address=replace(self.address, user=name), password=password)
+        address = replace(self.address, user=name)
+        return replace(self, address=address, password=password, answer_seconds=None)
 
     def in_role(self, role: str) -> "Access":
         """The same for statements with the rights of a role that the user may take on."""
@@ -98,7 +108,9 @@ class Access:
             connected = socket.create_connection(place, CONNECT_SECONDS)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connected.settimeout(None)
+            for option, value in _SILENCE.items():
+                connected.setsockopt(socket.IPPROTO_TCP, option, value)
+        connected.settimeout(self.answer_seconds)
         return connected
 
 

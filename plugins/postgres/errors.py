@@ -7,7 +7,7 @@ from pg8000.exceptions import DatabaseError, InterfaceError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from host.domain.errors import DiskFullError, StorageBusyError, StorageError
+from host.domain.errors import DatabaseAwayError, DiskFullError, StorageBusyError, StorageError
 from host.ports.groups import FencedError
 from host.ports.state import StateConflictError
 
@@ -80,7 +80,8 @@ def storage_error(place: str, error: BaseException) -> Exception:
         reason = f"{reason}: {message}"
     if not state:
         reason = f"the connection failed: {message}"
-    return StorageError(f"database {place} cannot be used: {reason}", database=place)
+    kind = DatabaseAwayError if is_lost(error) else StorageError
+    return kind(f"database {place} cannot be used: {reason}", database=place)
 
 
 def _message(error: BaseException | None) -> str:

@@ -31,6 +31,8 @@ from plugins.postgres.tables import FUNCTIONS, check_tables
 from plugins.postgres.vaults import UNIQUENESS, VAULT, NodeSchemas
 
 _MAJOR_MIN = 15
+ANSWER_SECONDS = 60.0
+"""Statements of hosts take milliseconds, and wait for locks for at most 10 seconds."""
 _DEMANDS = (
     ("server_encoding", ("UTF8",), "texts of all languages are stored"),
     ("fsync", ("on",), "a commit must survive a crash"),
@@ -63,6 +65,7 @@ def access_of(settings: HostSettings) -> Access:
         password=None if file is None else read_secret(file),
         tls=_tls(settings, address),
         pool_max=settings.database_pool_max,
+        answer_seconds=ANSWER_SECONDS,
     )
 
 

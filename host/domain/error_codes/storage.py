@@ -21,6 +21,8 @@ REMEDIES: Mapping[str, str] = {
     "data-file-foreign": "Put back the file that belongs to this cluster.",
     "data-file-missing": _RESTORE,
     "data-file-older": "Restore all files of one backup together.",
+    "database-away": "Start the database server, or mend the network to it; hosts go on by"
+    " themselves.",
     "database-import-differs": "Drop the database, make it anew, and report the message: the data"
     " directory is as it was.",
     "database-import-refused": "Make an empty database (`cordbox database init`), or mend what"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from host.domain.errors import StorageError
+from host.domain.errors import DatabaseAwayError, StorageError
 from host.flow.core.aside import WorkKey
 from host.flow.core.dispatch import Job
 from host.flow.engine.engine import FlowEngine
@@ -98,7 +98,8 @@ class PoolTurns:
         raised by a step; they must not stop the pool.
         """
         try:
-            if key is None or not isinstance(failure, StorageError):
+            expected = DatabaseAwayError if key is None else StorageError
+            if not isinstance(failure, expected):
                 report_failure()
             if key is None:
                 with self._pool.lock:
