@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls prove-rest check docs bench setup lock clean format wheel
+.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -141,6 +141,10 @@ format: setup-dev
 
 docs: setup-dev
 	$(BIN)/python docs/make_reference.py
+
+# Needs node, Chromium, and npm's playwright-core on the PATH (as .ci/run has it).
+console-pictures: setup-dev
+	$(BIN)/python -m tests.console.pictures docs/pictures
 
 # A Kafka broker for tests/kafka, from Maven Central (43 MB): nothing of it is shipped.
 kafka-jars: build/kafka/libs/.done

@@ -30,6 +30,7 @@ SUITES = {
         "replay",
     ),
     "store_commits": ("crowds",),
+    "console": ("pages",),
     "idle_nodes": ("nodes",),
     "links": ("messages", "latency", "handshakes", "dead_peers"),
     "host_start": ("ready",),

@@ -40,6 +40,14 @@ class Report(TypedDict):
     message: str
 
 
+class Finding(TypedDict):
+    """How many things need an operator for one reason: `GET /attention` names them."""
+
+    code: str
+    severity: str
+    count: int
+
+
 class StatusFacts(TypedDict):
     """What `/status` and `/overview` answer, and the URL that was asked."""
 
@@ -53,6 +61,7 @@ class StatusFacts(TypedDict):
     queues: list[Queue]
     set_aside: list[SetAside]
     open_flows: int
+    findings: NotRequired[list[Finding]]
 
 
 def status_lines(facts: StatusFacts) -> Sequence[str]:
@@ -82,11 +91,17 @@ def status_lines(facts: StatusFacts) -> Sequence[str]:
     return [
         f"{facts['url']}: {facts['status']}{problem}",
         *(f"{report['code']}: {report['message']}" for report in _reports(facts)),
+        *(_finding(found) for found in facts.get("findings", ())),
         *_table(_WORKER_HEADS, workers),
         *(_table(_QUEUE_HEADS, queues) if queues else ()),
         *(_table(_ASIDE_HEADS, set_aside) if set_aside else ()),
         f"{facts['open_flows']} open flows{waits}",
     ]
+
+
+def _finding(found: Finding) -> str:
+    times = f", {found['count']} times" if found["count"] > 1 else ""
+    return f"needs you: {found['code']} ({found['severity']}{times})"
 
 
 def _reports(facts: StatusFacts) -> Sequence[Report]:

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from host.access import NotAuthenticatedError, PasswordExpiredError, SignInDelayedError
 from host.console.actions import ACTIONS
-from host.console.forms import Form
+from host.console.forms import UPLOAD_BYTES_MAX, Form
 from host.console.pages import PAGES
 from host.console.questions import Done, Result
 from host.console.static_files import PREFIX, STATIC_FILES
@@ -153,7 +153,7 @@ async def _form(data: FormData) -> Form:
     """The texts of a form, and the first file."""
     texts = {name: value for name, value in data.items() if isinstance(value, str)}
     file = next((v for v in data.values() if isinstance(v, UploadFile)), None)
-    content = None if file is None else await file.read()
+    content = None if file is None else await file.read(UPLOAD_BYTES_MAX + 1)
     await data.close()
     return Form(texts=texts, file=content, file_name="" if file is None else file.filename or "")
 

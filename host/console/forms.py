@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+UPLOAD_BYTES_MAX = 64 * 1024 * 1024
+"""Longest file that a form takes: it is in memory. The command line sends longer ones."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:

@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from host.console.forms import Field, Form, Question
+from host.console.forms import UPLOAD_BYTES_MAX, Field, Form, Question
 from host.console.questions import Done, Result, answered, asked, kept
 from host.console.view import View, items, one, text
 from host.domain.json import JsonObject
+from host.domain.wording import size
 
 NODES = "/console/nodes"
 
@@ -162,6 +163,9 @@ async def upload(view: View, form: Form) -> Result:
     question = await upload_question(view)
     if not form.file:
         problem = "No file was chosen."
+        return asked(view, replace(question, problem=problem), status=400)
+    if len(form.file) > UPLOAD_BYTES_MAX:
+        problem = f"The file is longer than {size(UPLOAD_BYTES_MAX)}: use `cordbox cpi upload`."
         return asked(view, replace(question, problem=problem), status=400)
     answer = await view.call("POST", ("cpi",), raw=_multipart(form))
     return answered(view, answer, question, Done(page=question.back, flash="uploading"))

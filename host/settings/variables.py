@@ -29,6 +29,8 @@ _OF_THE_TESTS = frozenset(
         "DEATHS",
         "EXAMPLES",
         "GAUNTLET",
+        "CONSOLE_FLOWS",
+        "CONSOLE_NODES",
         "IDLE_NODES",
         "IMAGE_BUILDS",
         "KILLS",

@@ -95,7 +95,7 @@ def test_names_of_a_package_are_no_markup(hostile):
 def test_text_names_every_import_and_finding(hostile):
     text = text_of(hostile, judge(hostile, STRICT))
     assert "signing.sign  REFUSED" in text
-    assert "log.write  always granted; 10 000 calls a run, 4 MiB a text, 64 KiB of log" in text
+    assert "log.write  always granted; 10,000 calls a run, 4 MiB a text, 64 KiB of log" in text
     assert "[audit-capability-not-allowed]" in text
     assert "3 findings" in text
 

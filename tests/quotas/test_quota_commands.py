@@ -106,7 +106,7 @@ def test_a_node_is_audited_with_its_quota_and_usage(run):
     assert code == 0, out
     assert re.search(r"Quota fuelMax +123,456 \(set for this node\)", out)
     assert re.search(r"Granted +sessions", out)
-    assert "  limit      fuelMax 123 456" in out
+    assert "  limit      fuelMax 123,456" in out
     document = json.loads(run("audit", "--node", ALICE, "--output", "json")[1])
     assert document["node"]["x500Name"] == ALICE
     assert document["node"]["usage"]["runs"] == 1

@@ -38,6 +38,7 @@ PATHS_BEYOND_CORDA = (
         "/attention",
         "/deadletter",
         "/flow",
+        "/glance/flow/{holdingidentityshorthash}",
         "/glance/virtualnode",
         "/live",
         "/search",

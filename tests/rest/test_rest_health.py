@@ -91,6 +91,7 @@ def test_what_a_check_does_not_foresee_is_told_too(clock):
 def test_the_overview_of_one_process_has_its_line(tmp_path, host_on, client_of):
     with host_on(tmp_path / "data") as host, client_of(host) as client:
         seen = client.get("/overview").json()
+        assert all(set(found) == {"code", "severity", "count"} for found in seen["findings"])
     (worker,) = seen["workers"]
     assert (worker["name"], worker["state"], worker["restarts"]) == ("host", "ready", 0)
     assert worker["resident_bytes"] > 1 << 20

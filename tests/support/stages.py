@@ -3,7 +3,7 @@
 | stage | tests |
 |---|---|
 | `core` | of the cores, whose lines are counted (`tests/support/cores.py`) |
-| `servers` | that need PostgreSQL, a JDK, Maven, npm or a compiler of another language |
+| `servers` | that need PostgreSQL, a JDK, Maven, npm, a browser or a compiler of another language |
 | `network` | of simulated networks, of networks of whole hosts, and of the model of links |
 | `kills` | that kill real processes, or trouble a whole host |
 | `processes` | that run whole hosts and commands, or compile components |
@@ -28,6 +28,7 @@ _ROOT = Path(__file__).parents[2]
 PLACES: Mapping[str, str] = {
     "sample_cordapps": "processes",
     "tests/archives": "servers",
+    "tests/console": "servers",
     "tests/e2e": "kills",
     "tests/kafka": "servers",
     "tests/models": "network",

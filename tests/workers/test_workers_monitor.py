@@ -195,6 +195,10 @@ def test_the_overview_fits_one_screen():
     assert list(status_lines({**facts, "warnings": told}))[1] == (
         "vault-unusable: 29EB9804AEE6 (vault-missing)"
     )
+    found = [{"code": "node-fails", "severity": "critical", "count": 2}]
+    assert list(status_lines({**facts, "findings": found}))[1] == (
+        "needs you: node-fails (critical, 2 times)"
+    )
     nothing = {**facts, "queues": []}
     assert list(status_lines(nothing))[-1] == "41 open flows, nothing waits"
     line = {"topic": "flow.event", "cause": "outage", "keys": 2, "records": 9, "lag_ms": 65_000}

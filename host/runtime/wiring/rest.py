@@ -1,11 +1,13 @@
 """The REST application over the host's services, and its certificate."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -114,6 +116,7 @@ def make_rest(
     )
     sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry)
     gate = _gate(parts, users, sign_in)
+    told = partial(_told, overview, services.board)
     asgi = create_app(
         services,
         sign_in=sign_in,
@@ -122,7 +125,7 @@ def make_rest(
         registry=base.registry,
         exposed=exposed,
         readiness=readiness,
-        extra_routes=(overview_route(overview), *_plugged_routes(base, parts.config, gate)),
+        extra_routes=(overview_route(told), *_plugged_routes(base, parts.config, gate)),
         gate=gate,
     )
     return Rest(
@@ -324,6 +327,17 @@ def _missing_packages(catalogue: PackageCatalogue) -> str:
     named = ", ".join(names[:_PACKAGES_NAMED_MAX])
     more = f" and {len(names) - _PACKAGES_NAMED_MAX} more"
     return named + (more if len(names) > _PACKAGES_NAMED_MAX else "")
+
+
+def _told(overview: Callable[[], Overview], board: Board) -> Mapping[str, object]:
+    """The overview for callers without a user: findings by code, without what they name."""
+    counts = Counter((found.name, found.severity.value) for found in board.look().findings)
+    findings = [
+        {"code": name, "severity": severity, "count": count}
+        for (name, severity), count in counts.items()
+    ]
+    shown: dict[str, object] = msgspec.to_builtins(overview())
+    return {**shown, "findings": findings}
 
 
 def _gate(parts: Wiring, users: Users, sign_in: SignIn) -> Gate:
