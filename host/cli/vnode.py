@@ -1,4 +1,4 @@
-"""`cordbox vnode`: make, list and register virtual nodes of a running host."""
+"""`cordbox vnode`: make, list, register and move virtual nodes of a running host."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from host.cli.host_options import Connect, host_options
 from host.cli.lines import tell, tell_json, tell_table
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.vnode_move import COMMANDS
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
@@ -41,7 +42,7 @@ def _registering(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("vnode", cls=PrettyGroup)
 def command() -> None:
-    """Make, list and register virtual nodes.
+    """Make, list, register and move virtual nodes.
 
     NODE is a virtual node's short hash or X.500 name.
     """
@@ -222,3 +223,7 @@ def _register(client: "HostClient", node: str, context: dict[str, str], *, waits
     if waits:
         operations.until_approved(client, node, request)
     return request
+
+
+for _each in COMMANDS:
+    command.add_command(_each)

@@ -39,9 +39,11 @@ from host.network.values.contexts import Context
 from host.ports.certificates import CertificateChains
 from host.ports.hosted import HostedIdentities, HostedIdentity
 from host.ports.keys import KeyQuery
+from host.ports.locations import ALL_HERE, Locations, Place
 from host.ports.public_keys import PublicKeys
 
 _log = structlog.get_logger("cordbox.membership")
+_ABSENT = (Place.MOVED, Place.IMPORTING)
 _CLIENT_MS = 60_000
 """A client certificate is judged again after this time, for it may have expired."""
 _LOCAL_KEYS = Prepared(
@@ -70,6 +72,7 @@ class NetworkMembers:
         certificates: CertificateChains,
         viewers: Viewers,
         views: MemberViews,
+        locations: Locations = ALL_HERE,
         session_revoked: Revoked = never_revoked,
         client_revoked: Revoked = never_revoked,
     ) -> None:
@@ -77,6 +80,7 @@ class NetworkMembers:
         self._hosted = hosted
         self._certificates = certificates
         self._views = views
+        self._locations = locations
         self._session_revoked = session_revoked
         self._client_revoked = client_revoked
         database = access.database
@@ -157,7 +161,7 @@ class NetworkMembers:
 
     def _read_identity(self, short_hash: ShortHash) -> LinkIdentity | None:
         viewer, setup = self._viewers.of_hash(short_hash), self._hosted.hosted(short_hash)
-        if viewer is None or setup is None:
+        if viewer is None or setup is None or self._locations.place(short_hash) in _ABSENT:
             return None
         group = viewer.group
         keys = self._own_keys(short_hash, setup, group.signer.realm)
@@ -181,7 +185,10 @@ class NetworkMembers:
             else SessionCertificates(
                 roots, self._access.public_keys, self._access.clock, self._session_revoked
             ),
-            location_epoch=0 if own is None else _epoch(own.member),
+            location_epoch=max(
+                self._locations.claimed_epoch(short_hash),
+                0 if own is None else _epoch(own.member),
+            ),
             is_mgm=group.is_mgm,
         )
 

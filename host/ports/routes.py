@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
+from host.domain.ids import HoldingIdentity, ShortHash
 
 
 class RouteCode(StrEnum):
@@ -31,10 +31,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The member's node is moving or has requested a pause: the link manager holds messages."""
+    """The member's node leaves this cluster: its messages wait until it is back, or elsewhere."""
 
     pair: str
-    until: EpochMs
 
 
 @dataclass(frozen=True, slots=True)

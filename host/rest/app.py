@@ -34,6 +34,7 @@ from host.rest import (
     hello,
     key,
     ledger,
+    location,
     members,
     membership,
     mgm,
@@ -122,6 +123,7 @@ _GROUPS = (
     _Group(router=virtual_node.router),
     _Group(router=node_database.router, first="v5_2"),
     _Group(router=virtual_node.maintenance_router),
+    _Group(router=location.router),
 )
 
 

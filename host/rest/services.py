@@ -16,6 +16,7 @@ from host.flow.engine.service import FlowService
 from host.ledger.rebuilds import VaultRebuilds
 from host.ledger.recorded import RecordedTransactions
 from host.ledger.repairs import Repairs
+from host.network.location.service import NodeMoves
 from host.network.membership import Registrations
 from host.nodes.audit_log.administrative import AdministrativeLog
 from host.nodes.packages.service import PackageService
@@ -61,6 +62,8 @@ class RestServices:
     transactions: RecordedTransactions
     repairs: Repairs
     rebuilds: VaultRebuilds
+    moves: NodeMoves
+    transfer_key: Callable[[], str]
     vault_sql: Callable[[], str | None]
     uniqueness_sql: Callable[[], str | None]
     board: Board

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from host.adapters.memory.store import MemoryStore
-from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.ids import HoldingIdentity
 from host.flow.core.events import MessageRefused
 from host.flow.core.messages import P2P_OUT_TOPIC, decode_message
 from host.ports.routes import Here, Hold, Link, Refused, Route
@@ -72,7 +72,7 @@ def leaving(made: Network, pair: str) -> list[bytes]:
     return found
 
 
-@pytest.mark.parametrize("route", [Link("a-c"), Hold("a-c", EpochMs(5))])
+@pytest.mark.parametrize("route", [Link("a-c"), Hold("a-c")])
 def test_a_message_to_a_member_elsewhere_leaves_by_its_pair(route: Route) -> None:
     """Nobody of that name has a node here: the engine does not look for one."""
     table = Table(to={CAROL: route})

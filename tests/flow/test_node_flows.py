@@ -10,6 +10,7 @@ from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.x500 import MemberX500Name
+from host.flow.core.aside import Aside, WorkKey
 from host.flow.core.checkpoint import Checkpoint, Scope
 from host.flow.core.mapper import MapperState, encode_state
 from host.flow.core.messages import (
@@ -40,6 +41,7 @@ from host.ports.glances import GlanceQuery
 from host.ports.node_contents import NodeItemInvalidError
 from host.ports.state import StateWrite
 from host.ports.units import JournalRow, Unit
+from host.ports.work import Done
 
 ALICE, BOB = (
     HoldingIdentity(x500_name=MemberX500Name.parse(f"O={name}, L=London, C=GB"), group_id="g")
@@ -100,7 +102,7 @@ def _store(shift_ms=0):
 
 
 def _flows(store):
-    return NodeFlows(store, lambda _holding: [PAIR])
+    return NodeFlows(store, lambda _holding: [PAIR], lambda value: value if value != b"m" else None)
 
 
 def _fill(store):
@@ -130,9 +132,7 @@ def _fill(store):
             key=f"p2p/tx/{PAIR}",
             value=b"head",
             expected=0,
-            place=Placement(group="link", key=PAIR),
         ),
-        StateWrite(key=f"p2p/tx/{PAIR}/1", value=b"m", expected=0, charge=_charge(Account.BUS)),
         StateWrite(
             key="flow/other", value=_checkpoint(BOB), expected=0, charge=_charge(node=OTHER)
         ),
@@ -181,6 +181,34 @@ def test_flows_are_in_another_store_as_they_were():
     assert (glance.started_at, glance.updated_at) == (NOW, NOW + 7)
     assert two.balances(ME) == one.balances(ME)
     assert two.recount() == []
+
+
+def test_messages_that_links_have_and_what_is_set_aside_are_records_again():
+    one, two = _store(), _store()
+    _fill(one)
+    waiting = one.work_of_node(ME, -1, 10)
+    wake = next(each.record for each in waiting if each.record.queue.topic == EVENT_TOPIC)
+    aside = Aside(key=WorkKey(wake.queue, FLOW))
+    head = one.get(f"p2p/tx/{PAIR}")
+    sent = (
+        StateWrite(
+            key=head.key,
+            value=b"head",
+            expected=head.version,
+            place=Placement(group="link", key=PAIR),
+        ),
+        StateWrite(key=f"{head.key}/1", value=_message(), expected=0, charge=_charge(Account.BUS)),
+        StateWrite(key=f"{head.key}/2", value=b"m", expected=0, charge=_charge(Account.BUS)),
+    )
+    done = Done(queue=wake.queue, positions=(wake.position,))
+    states = (*aside.behind([wake], None, None), *sent)
+    one.commit(Unit(states=states, done=(done,)))
+    _flows(two).load(ALICE, _flows(one).dump(ALICE), 1)
+    works = [(e.record.queue.topic, e.record.value) for e in two.work_of_node(ME, -1, 10)]
+    outgoing = (P2P_OUT_TOPIC, _message())
+    assert works == [(EVENT_TOPIC, encode(Wake())), outgoing, outgoing]
+    assert two.get(head.key).place is None
+    assert two.scan("aside/") == two.scan(f"{head.key}/") == []
 
 
 def test_due_times_of_flows_follow_the_clock_of_their_new_store():

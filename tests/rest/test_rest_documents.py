@@ -59,6 +59,21 @@ PATHS_BEYOND_CORDA = (
     }
     | {f"/network/{{holdingidentityshorthash}}/{part}" for part in ("health", "peers", "ping")}
     | {
+        f"/maintenance/{part}"
+        for part in (
+            "import",
+            "import/{requestid}/part",
+            "import/{requestid}/start",
+            "transfer/{requestid}",
+            "transfer/{requestid}/file",
+            "transferkey",
+        )
+    }
+    | {
+        f"/maintenance/virtualnode/{{virtualnodeshortid}}/{part}"
+        for part in ("activate", "export", "export/cancel", "import", "location", "moved")
+    }
+    | {
         f"/virtualnode/{{holdingidentityshorthash}}/{part}"
         for part in ("cpi", "quota", "usage", "vault/rebuild", "vault/rebuild/{requestid}")
     }

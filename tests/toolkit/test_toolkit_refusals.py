@@ -26,6 +26,7 @@ REFUSED = {
     },
 }
 WITHOUT_JSON = {("certificate", "get"), ("certificate", "upload")}
+_SHORT = str(Path(__file__).parents[1] / "steps.py")
 COMMANDS = {
     ("audit", "admin"): (),
     ("audit", "node"): ("0123456789AB",),
@@ -80,9 +81,18 @@ COMMANDS = {
     ("node", "usage"): ("0123456789AB",),
     ("vault", "rebuild"): ("0123456789AB",),
     ("vault", "rebuilds"): ("0123456789AB",),
+    ("vnode", "activate"): ("0123456789AB",),
+    ("vnode", "cancel-export"): ("0123456789AB",),
     ("vnode", "create"): ("O=Alice, L=London, C=GB", "--cpi", "0123456789AB"),
+    ("vnode", "export"): ("0123456789AB", "alice.cbxnode", "--recipient", "age1"),
     ("vnode", "get"): ("0123456789AB",),
+    ("vnode", "import"): (__file__,),
     ("vnode", "list"): (),
+    ("vnode", "location"): ("0123456789AB",),
+    ("vnode", "move"): (
+        *("0123456789AB", "--to", "http://127.0.0.1:9", "--to-password-file", _SHORT),
+        *("--file", "alice.cbxnode"),
+    ),
     ("vnode", "pause"): ("0123456789AB",),
     ("vnode", "register"): ("0123456789AB",),
     ("vnode", "resume"): ("0123456789AB",),

@@ -110,6 +110,13 @@ REMEDIES: Mapping[str, str] = {
     "quota-invalid": "Use a name and range that `GET /virtualnode/<node>/quota` shows.",
     "upload-interrupted": "Upload the package again.",
     "upload-unknown": "Upload the package again, and ask with the id of the answer.",
+    "transfer-part-misplaced": "Send the part that begins at the size that the message names.",
+    "transfer-part-too-large": "Send the file in parts of at most 8 MiB.",
+    "location-claim-invalid": "Give what the message names; see docs/how-to/move-a-node.md.",
+    "virtual-node-location": "See `cordbox vnode location NODE`, and docs/how-to/move-a-node.md.",
+    "virtual-node-cannot-leave": "Mend what the message names, then export the node again.",
+    "virtual-node-elsewhere": "Use the node's new host, or take it back with"
+    " `cordbox vnode cancel-export`.",
     "node-file-item-invalid": "Export the node again with this release, and import that file.",
     "virtual-node-exists": "Use the node that is there, or another name or group.",
     "virtual-node-paused": "Resume the node with `cordbox vnode resume` first.",

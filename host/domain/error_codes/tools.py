@@ -35,6 +35,7 @@ REMEDIES: Mapping[str, str] = {
     "certificate-untrusted": "Give the host's certificate by `--ca-file`.",
     "cluster-answer": "Check the URL: the server is no host of this release.",
     "cluster-snapshot-invalid": "Write the snapshot again with this release.",
+    "node-transfer-failed": "Mend what the message names, then run the command again.",
     "host-conflict": "See the reason in the message: the host answered without a code.",
     "host-refused": "See the reason in the message: the host answered without a code.",
     "node-answer": "Use the release of the host.",

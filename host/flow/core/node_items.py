@@ -13,7 +13,6 @@ from msgspec import Struct
 from host.domain.accounts import Account
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.x500 import InvalidX500NameError
-from host.flow.core.aside import ASIDE, ASIDE_GROUP
 from host.flow.core.checkpoint import decode_checkpoint
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.mapper import decode_state
@@ -112,8 +111,6 @@ def placement_of(key: str) -> Placement:
     kind, _, rest = key.partition("/")
     if kind == "timer":
         return Placement(group=GROUP, key=rest)
-    if kind == ASIDE:
-        return Placement(group=ASIDE_GROUP, key=rest.partition(":")[2])
     if kind == "p2p":
         return Placement(group=LINK_GROUP, key=key.rpartition("/")[2])
     return Placement(group=GROUP, key=key)
@@ -167,7 +164,7 @@ class Owner:
                 checkpoint = decode_checkpoint(item.value)
                 self._flows.add(rest)
                 return checkpoint.flow_id == rest and self._is(checkpoint.holding)
-            case "status" | "responder" | "body" | "killed" | "aside" | "later":
+            case "status" | "responder" | "body" | "killed" | "later":
                 return rest.startswith(f"{self._node}/")
             case "history":
                 self._flows.add(rest.partition("/")[2])

@@ -4,10 +4,12 @@ The node's flows stand still meanwhile: it is paused at both ends.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity, ShortHash
+from host.flow.core.aside import ASIDE, read_head, read_set_aside
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.messages import (
     EVENT_TOPIC,
@@ -52,20 +54,30 @@ PairsOf = Callable[[HoldingIdentity], Sequence[str]]
 """The names of the channels that a node may have with members, in both directions."""
 
 
+Unsent = Callable[[bytes], bytes | None]
+
+
 class NodeFlows:
     """`NodeContents` of flows: checkpoints, journals, statuses, histories, records and channels.
+
+    What links have stored of the node's messages is sent again under new numbers: flows drop what
+    they have had, and the numbers of a channel go on.
 
     Args:
         store: the flow store.
         pairs_of: names channels.
+        unsent: the session message of a state of a channel, if it is one of a flow.
     """
 
     name = "flows"
     version = 1
 
-    def __init__(self, store: FlowStore, pairs_of: PairsOf) -> None:
+    def __init__(
+        self, store: FlowStore, pairs_of: PairsOf, unsent: Unsent = lambda _value: None
+    ) -> None:
         self._store = store
         self._pairs_of = pairs_of
+        self._unsent = unsent
 
     def dump(self, holding: HoldingIdentity) -> Iterator[bytes]:
         """Items in the order in which they are loaded: flows before what names them."""
@@ -124,6 +136,8 @@ class NodeFlows:
             "",
         ):
             yield from self._rows(journal)
+        yield from self._aside(node)
+        yield from self._sent(node)
         for work in _pages(
             lambda after: self._store.work_of_node(node, after, _PAGE),
             lambda last: last.record.position,
@@ -143,7 +157,7 @@ class NodeFlows:
             "",
         ):
             key = found.state.key
-            if key.startswith(_NAMING) is not is_flow:
+            if key.startswith(_NAMING) is not is_flow or key.startswith((_ASIDE, _SENT)):
                 continue
             yield _state(found.state, found)
             flow = _flow_of(key)
@@ -151,12 +165,48 @@ class NodeFlows:
             if timer is not None and node_of_timer(timer) == node:
                 yield _state(timer)
 
+    def _aside(self, node: ShortHash) -> Iterator[Item]:
+        """What is set aside, as the waiting records that it was: its new owner sets it aside."""
+        for found in _pages(
+            lambda after: self._store.states_of_node(node, after, _PAGE),
+            lambda last: last.state.key,
+            _ASIDE,
+        ):
+            record = found.state
+            if not record.key.startswith(_ASIDE):
+                return
+            if record.place is None:
+                continue  # one of the records of a head
+            aside = read_head(record)
+            queue = aside.key.queue
+            for number in range(aside.head.first, aside.head.after):
+                stored = self._store.get(aside.key.record_key(number))
+                if stored is not None and queue.topic in _TOPICS:
+                    waiting = read_set_aside(aside.key, stored)
+                    yield Work(queue.topic, waiting.key, waiting.value, found.charge.peer)
+
+    def _sent(self, node: ShortHash) -> Iterator[Item]:
+        """Messages of flows that were not acknowledged, as records that are to be sent."""
+        for found in _pages(
+            lambda after: self._store.states_of_node(node, after, _PAGE),
+            lambda last: last.state.key,
+            _SENT,
+        ):
+            key = found.state.key
+            if not key.startswith(_SENT):
+                return
+            value = self._unsent(found.state.value)
+            if value is not None:
+                yield Work(P2P_OUT_TOPIC, key.removeprefix(_SENT).partition("/")[0], value, None)
+
     def _channels(self, holding: HoldingIdentity) -> Iterator[Item]:
         """Heads of channels, which are charged to nobody."""
         for pair in self._pairs_of(holding):
             found = self._store.get_many([f"p2p/{kind}/{pair}" for kind in _ENDS])
             for record in found.values():
-                yield _state(record)
+                # Nothing is left to send of it here, so that its new owner need not look for it.
+                is_head = record.key.startswith(_SENT)
+                yield _state(replace(record, place=None) if is_head else record)
 
     def _rows(self, journal: NodeJournal) -> Iterator[Item]:
         charge, first = journal.charge, 0
@@ -178,6 +228,8 @@ class NodeFlows:
 _Found = TypeVar("_Found")
 _Place = TypeVar("_Place")
 _ENDS = ("tx", "rx")
+_SENT = "p2p/tx/"
+_ASIDE = f"{ASIDE}/"
 _NAMING = ("flow/", "history/")
 
 

@@ -33,7 +33,7 @@ from host.network.link.frames import (
 )
 from host.network.link.members import LinkIdentity, LinkMembers
 from host.network.link.protection import FrameForgedError, acknowledge, unprotect
-from host.network.link.routes import NetworkRoutes
+from host.network.link.routes import HOLD_MS, NetworkRoutes
 from host.network.link.sessions import GROUP, Session, SessionStore, inbound_key
 from host.network.values.p2p_out import Subsystem
 from host.network.values.pair import pair_of
@@ -50,6 +50,7 @@ _CREDIT_SHARE = 4
 """A pair may have a quarter of what its receiver has free."""
 _TRIES = 5
 REFUSED = "refused"
+_OF_FLOWS = Subsystem.FLOW.value
 
 Heard = Callable[[HoldingIdentity, HoldingIdentity], None]
 """Called with an identity here and a peer that has just sent it a valid frame."""
@@ -118,11 +119,17 @@ class Inbox:
         except (FrameForgedError, FramesUnreadableError):
             return refusal(session_id, RefusalHint.REFUSED)
         self.heard(target, source)
-        messages = [body for body in bodies if isinstance(body, Data)]
+        is_held = self.routes.holds(target)
+        messages = [
+            body
+            for body in bodies
+            if isinstance(body, Data) and not (is_held and body.subsystem == _OF_FLOWS)
+        ]
         taken = self._take(session, messages) if messages else _Taken(RxState())
         if any(isinstance(body, Close) for body in bodies):
             self._end(session)
-        ack = self._ack(own, taken, credit=self._credit(target))
+        held_ms = HOLD_MS if is_held else 0
+        ack = self._ack(own, taken, credit=self._credit(target), held_ms=held_ms)
         return acknowledge(session.keys, last, ack)
 
     def _current(self, session: Session) -> LinkIdentity | None:
@@ -204,7 +211,7 @@ class Inbox:
             return refused.code
         return flow_record(source, target, message.payload) or REFUSED
 
-    def _ack(self, own: LinkIdentity, taken: _Taken, *, credit: int) -> Ack:
+    def _ack(self, own: LinkIdentity, taken: _Taken, *, credit: int, held_ms: int = 0) -> Ack:
         version, head_hash = self.members.list_version(own.holding)
         channel = taken.channel
         return Ack(
@@ -214,7 +221,7 @@ class Inbox:
             refused=taken.refused,
             credit_messages=CREDIT_MESSAGES if credit else 0,
             credit_bytes=credit,
-            hold_until_ms=0,
+            hold_until_ms=held_ms,
             list_version=version,
             head_hash=head_hash,
         )

@@ -158,7 +158,8 @@ class Outbox:
     def waiting(self) -> Sequence[WorkQueue]:
         """Queues with messages that this process takes."""
         found = self.queues.waiting([P2P_OUT_TOPIC])
-        return [queue for queue in found if queue.partition in self._epochs]
+        owned = [queue for queue in found if queue.partition in self._epochs]
+        return [queue for queue in owned if not self.routes.is_frozen(queue.node)]
 
     def take(self, queue: WorkQueue) -> None:
         """Store the next messages of a queue, of one pair.
@@ -244,6 +245,8 @@ class Outbox:
             self.pairs = busy
         with self.together():
             for pair in list(self.pairs.values()):
+                if self.routes.holds(pair.source):
+                    continue  # what it has sent does not age while it is on its way
                 over = expired(pair.head, pair.pending, now)
                 if over:
                     failed = dict.fromkeys(over, DeliveryCode.UNREACHABLE)

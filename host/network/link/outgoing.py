@@ -195,3 +195,9 @@ def _message(record: StateRecord) -> TxMessage:
 
 def _holding(name: str, group_id: str) -> HoldingIdentity:
     return HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
+
+
+def unsent_of_flow(value: bytes) -> bytes | None:
+    """The session message of a stored message; None for another one, or one for the MGM."""
+    found = read_stored(_message_decoder, value, "an outgoing message")
+    return found.payload if found.subsystem is Subsystem.FLOW else None

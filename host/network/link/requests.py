@@ -19,16 +19,26 @@ _BODY_BYTES = UNACKNOWLEDGED_BYTES_MAX - FRAMES_MAX * _FRAME_BYTES
 
 
 def messages(
-    store: StateStore, pair: Pair, session: Session, now: EpochMs, most: int
+    store: StateStore,
+    pair: Pair,
+    session: Session,
+    now: EpochMs,
+    most: int,
+    *,
+    flows_wait: bool = False,
 ) -> list[Frame]:
     """Frames with the pair's next messages: `most`, or as many as its peer has room for.
+
+    `flows_wait` leaves out those of flows: their sender is not at its place yet.
 
     Raises:
         StorageError: the store cannot be read.
     """
     base = base_of(pair.head, pair.pending)
     frames = []
-    for number, message in payloads(store, pair.name, _chosen(pair, base, now, most)):
+    for number, message in payloads(
+        store, pair.name, _chosen(pair, base, now, most, flows_wait=flows_wait)
+    ):
         body = Data(
             channel=pair.head.channel,
             n=number,
@@ -49,9 +59,12 @@ def probe(pair: Pair, session: Session) -> Frame:
     return _frame(pair, session, Kind.HEARTBEAT, Heartbeat())
 
 
-def _chosen(pair: Pair, base: int, now: EpochMs, unacknowledged: int) -> list[int]:
+def _chosen(
+    pair: Pair, base: int, now: EpochMs, unacknowledged: int, *, flows_wait: bool
+) -> list[int]:
     """Numbers that are sent next: of flows, none while the peer holds them."""
-    skipped = flow_numbers(pair.pending) if pair.head.hold_until > now else set[int]()
+    is_held = flows_wait or pair.head.hold_until > now
+    skipped = flow_numbers(pair.pending) if is_held else set[int]()
     most = min(FRAMES_MAX - 1, unacknowledged, pair.credit_messages)
     room = min(_BODY_BYTES, pair.credit_bytes)
     chosen: list[int] = []

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from host.domain.ids import HoldingIdentity
+from host.domain.ids import HoldingIdentity, ShortHash
 from host.domain.membership import MemberStatus
 from host.network.link.members import LinkMembers, LinkPeer, admits
 from host.network.values.p2p_out import Filter
 from host.network.values.pair import pair_of
-from host.ports.routes import Here, Link, Refused, Route, RouteCode, Routes
+from host.ports.locations import ALL_HERE, Locations, Place
+from host.ports.routes import Here, Hold, Link, Refused, Route, RouteCode, Routes
+
+HOLD_MS = 3_000
+"""For how long a sender waits before it asks again whether a node takes messages of flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class NetworkRoutes:
 
     members: LinkMembers
     local: Routes
+    locations: Locations = ALL_HERE
 
     def route(self, source: HoldingIdentity, target: HoldingIdentity) -> Route:
         return self.route_of(source, target, Filter.ACTIVE)
@@ -29,10 +34,23 @@ class NetworkRoutes:
         refused = _refused(peer, target, wanted, is_with_mgm=own.is_mgm)
         if refused is not None or peer is None:
             return refused or _unknown(target)
+        pair = pair_of(source, target)
         here = self.members.identity(target)
-        if here is not None and _is_same(here.keys, peer):
+        if here is None or not _is_same(here.keys, peer):
+            return Link(pair)
+        place = self.locations.place(target.short_hash)
+        if not place.is_held:
             return Here(target.short_hash)
-        return Link(pair_of(source, target))
+        is_left = place in {Place.EXPORTED, Place.RECLAIMING}
+        return Hold(pair) if is_left else Link(pair)
+
+    def holds(self, target: HoldingIdentity) -> bool:
+        """Whether a node here takes no messages of flows now, because it leaves or arrives."""
+        return self.locations.place(target.short_hash).is_held
+
+    def is_frozen(self, node: ShortHash) -> bool:
+        """Whether nothing that a node here has sent may be touched: its file is being written."""
+        return self.locations.place(node).is_frozen
 
     def accepts(self, source: HoldingIdentity, target: HoldingIdentity) -> Refused | None:
         refused = self.admits(source, target) or self._not_yet(source, target)

@@ -82,7 +82,8 @@ class Sender:
                 self._lost(pair, "no answer in time")
             if pair.pings:
                 _forget_pings(pair, now)
-            if pair.is_wanted and pair.flight is None and self._may_at(pair) <= now:
+            may = pair.is_wanted and pair.flight is None and self._may_at(pair) <= now
+            if may and not self._waits(pair):
                 self.queue.offer(pair.node, pair.name)
 
     def next_at(self) -> int | None:
@@ -90,7 +91,7 @@ class Sender:
         times = [
             pair.flight.until if pair.flight is not None else self._may_at(pair)
             for pair in self.outbox.pairs.values()
-            if pair.is_wanted or pair.flight is not None
+            if pair.flight is not None or (pair.is_wanted and not self._waits(pair))
         ]
         return min(times, default=None)
 
@@ -168,6 +169,15 @@ class Sender:
             self._tried(pair, "", exc.message)
             return None
 
+    def _waits(self, pair: Pair) -> bool:
+        """Whether a pair sends nothing since its source leaves this cluster, or arrives."""
+        routes = self.outbox.routes
+        if not routes.holds(pair.source):
+            return False
+        is_frozen = routes.is_frozen(pair.source.short_hash)
+        has_flows_alone = flow_numbers(pair.pending) == pair.pending.keys() and not pair.pings
+        return is_frozen or has_flows_alone
+
     def _may_at(self, pair: Pair) -> int:
         at = pair.peer.next_at
         held = pair.head.hold_until - self.clock.now_ms()
@@ -222,6 +232,7 @@ class Sender:
                 session,
                 self.clock.now_ms(),
                 self.limits().unacknowledged_max,
+                flows_wait=self.outbox.routes.holds(pair.source),
             )
         )
         if not frames:

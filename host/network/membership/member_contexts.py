@@ -82,6 +82,28 @@ def platform_entries(access: NetworkAccess, node: VirtualNode, registration_id: 
     }
 
 
+def relocated(
+    access: NetworkAccess, node: VirtualNode, told: Context, given: Context, registration_id: str
+) -> Context:
+    """What a node says of itself at another place.
+
+    Args:
+        access: the host's parts.
+        node: the node.
+        told: what it said last.
+        given: its location, and endpoints if they change.
+        registration_id: of the request.
+    """
+    endpoints = contexts.ENDPOINTS + "."
+    moves = any(key.startswith(endpoints) for key in given)
+    kept = {k: v for k, v in told.items() if not (moves and k.startswith(endpoints))}
+    member = {**kept, **given, **platform_entries(access, node, registration_id)}
+    subject = access.tls_subject(node.holding.short_hash)
+    if contexts.TLS_SUBJECT in told and subject is not None:
+        return {**member, contexts.TLS_SUBJECT: subject}
+    return member
+
+
 def _specs(given: Context, prefix: str, count: int) -> Sequence[str]:
     return [given.get(f"{prefix}.{n}.signature.spec", "") for n in range(count)]
 

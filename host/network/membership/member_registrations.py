@@ -14,7 +14,7 @@ from host.network.membership.checks import endpoints_fault, keys_fault, notary_f
 from host.network.membership.diff import changed_entries
 from host.network.membership.dynamic_context import OF_REGISTRATION, check_member_context
 from host.network.membership.errors import RegistrationInvalidError
-from host.network.membership.member_contexts import platform_context, platform_entries
+from host.network.membership.member_contexts import platform_context, platform_entries, relocated
 from host.network.membership.member_side import MemberInput
 from host.network.membership.network_access import GroupOfMember, NetworkAccess, group_of_member
 from host.network.membership.network_policy import read_network_policy
@@ -86,6 +86,24 @@ class MemberRegistrations:
             self._refuse(node, given, registration_id, exc.reason)
         except (InvalidInputError, NotFoundError) as exc:
             self._refuse(node, given, registration_id, exc.message)
+        return registration_id
+
+    def relocate(self, node: VirtualNode, given: Context, token: str | None = None) -> str:
+        """Register a member again that is at another place, `given`; returns the request's id.
+
+        Raises:
+            RegistrationInvalidError: it never registered, or the endpoints cannot be used.
+            HostError: the key store or the database cannot be used.
+        """
+        told = self._last_told(node)
+        if told is None:
+            raise RegistrationInvalidError(f"{node.holding.short_hash} has not registered.")
+        registration_id = self._access.new_id()
+        member = relocated(self._access, node, told, given, registration_id)
+        fault = endpoints_fault(member)
+        if fault is not None:
+            raise RegistrationInvalidError(fault)
+        self._submit(node, member, {} if token is None else {contexts.AUTH_TOKEN: token})
         return registration_id
 
     def delivered(self, outcome: MembershipOutcome, source: HoldingIdentity) -> None:

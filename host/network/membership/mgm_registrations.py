@@ -256,8 +256,12 @@ class MgmRegistrations:
         version = group_store.newest_version(connection, group.signer.realm)
         before = group_store.member_at(connection, group.signer.realm, request.name, version)
         changed = changed_entries({} if before is None else before.member, request.member)
+        # Whoever has a node's file can claim its place: its MGM's operators, or a token, decide.
+        is_claim = token_id is None and contexts.LOCATION_EPOCH in changed and before is not None
         happened = (
-            MgmInput.VERIFIED_MANUAL if is_manual(expressions, changed) else MgmInput.VERIFIED_AUTO
+            MgmInput.VERIFIED_MANUAL
+            if is_claim or is_manual(expressions, changed)
+            else MgmInput.VERIFIED_AUTO
         )
         judged = self._step(connection, request, happened)
         if happened is MgmInput.VERIFIED_MANUAL:

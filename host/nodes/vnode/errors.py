@@ -43,3 +43,9 @@ class OperationInProgressError(ConflictError):
     """Another operation on the virtual node has not ended."""
 
     code = "virtual-node-operation-in-progress"
+
+
+class NodeElsewhereError(ConflictError):
+    """The virtual node is on its way to or from another cluster, or on another one."""
+
+    code = "virtual-node-elsewhere"

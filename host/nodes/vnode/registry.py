@@ -15,10 +15,11 @@ from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash
 from host.domain.refused import shown
 from host.domain.vnode import NodeState, OperationalStatus, Pauses, VirtualNode, state_of
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
-from host.nodes.vnode.errors import VirtualNodeStateError
+from host.nodes.vnode.errors import NodeElsewhereError, VirtualNodeStateError
 from host.nodes.vnode.tables import VIRTUAL_NODE
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
+from host.ports.locations import ALL_HERE, Locations, Place
 
 _SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
 
@@ -26,15 +27,19 @@ _SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL
 class NodeRegistry:
     """The `VirtualNodes` port over the rows of the cluster's database. Thread-safe."""
 
-    def __init__(self, database: SqlDatabase, flow_time: Clock) -> None:
+    def __init__(
+        self, database: SqlDatabase, flow_time: Clock, locations: Locations = ALL_HERE
+    ) -> None:
         """Open the registry.
 
         Args:
             database: opened with this package's `SCHEMA`.
             flow_time: the clock of flows' timeouts, by which pauses are measured.
+            locations: tell which nodes are on their way to or from another cluster.
         """
         self._database = database
         self._flow_time = flow_time
+        self._locations = locations
         self._nodes = RevisionCache(database, self._read_node)
 
     def get(self, short_hash: ShortHash) -> VirtualNode | None:
@@ -109,7 +114,13 @@ class NodeRegistry:
         Raises:
             VirtualNodeStateError: another state.
             NotFoundError: no such node.
+            NodeElsewhereError: it leaves this cluster, arrives, or is on another one.
         """
+        place = self._locations.place(short_hash)
+        if place is not Place.HERE:
+            raise NodeElsewhereError(
+                f"Virtual node {short_hash} is {place}: its state cannot be changed here."
+            )
         if state not in NodeState.__members__:
             raise VirtualNodeStateError(
                 f"{shown(state)} is no state of a virtual node; states are {', '.join(NodeState)}"

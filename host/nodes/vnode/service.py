@@ -34,6 +34,7 @@ from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages
 from host.ports.live import Live
+from host.ports.locations import ALL_HERE, Locations
 from host.ports.schemas import NodeSchemas
 
 _log = structlog.get_logger("cordbox.nodes")
@@ -74,6 +75,7 @@ class VirtualNodeService(NodeRegistry):
         allowed_capabilities: Live[Collection[str]],
         upgraded: Callable[[Connection, ShortHash], None] = lambda _connection, _node: None,
         flow_time: Clock | None = None,
+        locations: Locations = ALL_HERE,
     ) -> None:
         """Open the registry.
 
@@ -88,8 +90,9 @@ class VirtualNodeService(NodeRegistry):
             allowed_capabilities: the most that this host grants.
             upgraded: called in the transaction that gives a node another CPI.
             flow_time: the clock of flows' timeouts, if not `clock`.
+            locations: tell which nodes leave or arrive; see `NodeRegistry`.
         """
-        super().__init__(database, flow_time or clock)
+        super().__init__(database, flow_time or clock, locations)
         self._schemas = schemas
         self._packages = packages
         self._clock = clock

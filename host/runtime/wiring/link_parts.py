@@ -46,7 +46,7 @@ class LinkWiring(NetworkParts):
     def network_routes(self) -> "NetworkRoutes":
         from host.network.link.routes import NetworkRoutes  # noqa: PLC0415  # see above
 
-        return NetworkRoutes(self.link_members, self._local_routes)
+        return NetworkRoutes(self.link_members, self._local_routes, self.places)
 
     @property
     def _local_routes(self) -> Routes:

@@ -19,6 +19,7 @@ from host.network.client_certificates import TlsSubjects
 from host.network.health import NetworkHealthOf
 from host.network.hosted import HostedIdentityRegister
 from host.network.link.members import LinkMembers
+from host.network.location.places import NodePlaces
 from host.network.membership.changes import Changes, ToldDatabase
 from host.network.membership.group_directory import GroupDirectory, ViewDirectory
 from host.network.membership.member_registrations import MemberRegistrations, note_upgraded
@@ -81,12 +82,18 @@ class NetworkParts(CodeParts):
             ),
             upgraded=note_upgraded,
             flow_time=StoredFlowTime(self.store, self.store.time),
+            locations=self.places,
         )
 
     def go_on_with_nodes(self) -> None:
         """Resume unfinished operations on nodes, now and periodically."""
         self.nodes.resume_interrupted()
         self._flush(self.nodes.renew, RENEW_SECONDS)
+
+    @cached_property
+    def places(self) -> NodePlaces:
+        """Where the nodes of this cluster are."""
+        return NodePlaces(self.database, self.base.clock)
 
     @cached_property
     def members(self) -> Members:
@@ -168,6 +175,7 @@ class NetworkParts(CodeParts):
             certificates=self.certificates,
             viewers=self.viewers,
             views=MemberViews(self.told_access),
+            locations=self.places,
             session_revoked=self._session_revoked,
             client_revoked=self.tls_revoked,
         )

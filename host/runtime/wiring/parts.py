@@ -12,10 +12,10 @@ from host.ports.capability import Capability
 from host.runtime.wiring.audit_parts import AuditParts
 from host.runtime.wiring.capabilities import make_capabilities
 from host.runtime.wiring.ledger_parts import LedgerParts
-from host.runtime.wiring.link_parts import LinkWiring
+from host.runtime.wiring.location_parts import LocationParts
 
 
-class Wiring(AuditParts, LinkWiring, LedgerParts):
+class Wiring(AuditParts, LocationParts, LedgerParts):
     """The parts of a process. Used only by the thread that starts the process."""
 
     @cached_property

@@ -196,6 +196,8 @@ def _services(
         administrative_log=parts.administrative_log,
         transactions=recorded,
         repairs=Repairs(recorded, starts),
+        moves=parts.moves,
+        transfer_key=parts.transfer_key,
         rebuilds=VaultRebuilds(
             vaults=parts.vaults, starts=starts, clock=base.clock, entropy=base.entropy
         ),

@@ -9,6 +9,7 @@ from host.ledger.notary import register as notary
 from host.ledger.notary import tables as uniqueness
 from host.ledger.vault import tables as ledger
 from host.network import hosted, membership
+from host.network.location import tables as location
 from host.network.membership import network_tables
 from host.nodes import quotas, vnode
 from host.nodes.audit_log import administrative
@@ -24,6 +25,7 @@ CLUSTER_SCHEMAS = (
     membership.SCHEMA,
     network_tables.SCHEMA,
     hosted.SCHEMA,
+    location.SCHEMA,
     vnode.SCHEMA,
     notary.SCHEMA,
     quotas.SCHEMA,

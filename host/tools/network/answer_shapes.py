@@ -118,3 +118,31 @@ class Pong(TypedDict):
     milliseconds: int
     listVersion: int
     softwareVersion: str
+
+
+class TransferKey(TypedDict):
+    recipient: str
+
+
+class ImportedSize(TypedDict):
+    size: int
+
+
+class TransferStatus(TypedDict):
+    requestId: str
+    kind: str
+    holdingIdentityShortHash: str | None
+    status: str
+    stage: str
+    bytesDone: int
+    bytesTotal: int
+    errorReason: str | None
+
+
+class NodeLocation(TypedDict):
+    holdingIdentityShortHash: str
+    place: str
+    epoch: int
+    listedEpoch: int | None
+    proof: str | None
+    errorReason: str | None

@@ -6,8 +6,19 @@ from host.adapters.files.container.errors import (
     ContainerKeyError,
 )
 from host.adapters.files.container.format import Manifest, Section
-from host.adapters.files.container.keys import Opener, Sealer
-from host.adapters.files.container.reader import Target, read_container, read_header
+from host.adapters.files.container.keys import (
+    Opener,
+    Sealer,
+    cluster_identity,
+    recipient_of,
+    sealed_identity,
+)
+from host.adapters.files.container.reader import (
+    Target,
+    identity_of_file,
+    read_container,
+    read_header,
+)
 from host.adapters.files.container.writer import write_container
 
 __all__ = [
@@ -19,7 +30,11 @@ __all__ = [
     "Sealer",
     "Section",
     "Target",
+    "cluster_identity",
+    "identity_of_file",
     "read_container",
     "read_header",
+    "recipient_of",
+    "sealed_identity",
     "write_container",
 ]

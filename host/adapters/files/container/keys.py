@@ -7,11 +7,13 @@ passphrase's owner can create a container that it opens.
 
 import base64
 import binascii
+from pathlib import Path
 
 import pyrage
 
 from host.adapters.files.container.errors import ContainerDamagedError, ContainerKeyError
 from host.adapters.files.container.format import VERSION, Header
+from host.adapters.files.secret_files import read_or_create
 from host.domain.ids import EpochMs
 
 _IDENTITY_PREFIX = "AGE-SECRET-KEY-1"
@@ -38,8 +40,12 @@ class Sealer:
         return Sealer(identity.to_public(), {"identity": base64.b64encode(sealed).decode()})
 
     @staticmethod
-    def to_recipient(text: str) -> "Sealer":
+    def to_recipient(text: str, identity: str | None = None) -> "Sealer":
         """Encrypt to an age public key (`age1…`).
+
+        Args:
+            text: the key.
+            identity: its private key, encrypted with a passphrase and in base64, for the header.
 
         Raises:
             ContainerKeyError: it is not a public key.
@@ -48,7 +54,14 @@ class Sealer:
             recipient = pyrage.x25519.Recipient.from_str(text)
         except pyrage.RecipientError as exc:
             raise ContainerKeyError(f"{text[:80]!r} is no age public key: {exc}") from exc
+        if identity is not None:
+            return Sealer(recipient, {"identity": identity})
         return Sealer(recipient, {"recipient": text})
+
+    @property
+    def sealed(self) -> str:
+        """What the passphrase opens; empty if there is none."""
+        return self._header.get("identity", "")
 
     def header(self, created_at: EpochMs) -> Header:
         """The header of a new container."""
@@ -103,3 +116,29 @@ def _parse(text: str) -> list[pyrage.x25519.Identity]:
     if not found:
         raise ContainerKeyError(f"expected a line that begins with {_IDENTITY_PREFIX}, found none")
     return found
+
+
+def cluster_identity(secrets: Path) -> str:
+    """The private key of a cluster for files that are sent to it; made at its first use.
+
+    Raises:
+        StorageError: it cannot be read or made.
+    """
+    fresh = str(pyrage.x25519.Identity.generate()).encode() + b"\n"
+    return read_or_create(secrets / "transfer-key", fresh).decode().strip()
+
+
+def recipient_of(identity: str) -> str:
+    """The public key of a private key."""
+    (found,) = _parse(identity)
+    return str(found.to_public())
+
+
+def sealed_identity(passphrase: str) -> tuple[str, str]:
+    """A new public key, and base64 of its private key, which the passphrase opens.
+
+    Raises:
+        ContainerKeyError: the passphrase is empty.
+    """
+    sealer = Sealer.by_passphrase(passphrase)
+    return str(sealer.recipient), sealer.sealed

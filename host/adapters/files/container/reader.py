@@ -6,6 +6,7 @@ known that nothing was truncated or changed.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import pyrage
@@ -13,6 +14,7 @@ import zstandard
 
 from host.adapters.files.container.errors import ContainerDamagedError, ContainerKeyError
 from host.adapters.files.container.format import (
+    MAGIC_BYTES,
     MANIFEST,
     MANIFEST_BYTES_MAX,
     Header,
@@ -195,3 +197,19 @@ class _Unpacking:
                 f"section {section.name}: expected digest {section.digest},"
                 f" found {self._digest.hexdigest()}"
             )
+
+
+def identity_of_file(file: Path, passphrase: str) -> str:
+    """The private key that a passphrase opens in the header of a container of any kind.
+
+    Raises:
+        ContainerInvalidError, ContainerDamagedError: another file.
+        ContainerKeyError: the passphrase does not open it.
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as stream:
+        magic = stream.read(MAGIC_BYTES)
+        stream.seek(0)
+        header = read_header(stream, magic)
+    (found,) = Opener(passphrase=passphrase).identities(header)
+    return str(found)

@@ -1,0 +1,253 @@
+"""`cordbox vnode export | import | activate | cancel-export | location | move`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from host.cli.host_options import Connect, host_options
+from host.cli.lines import tell, tell_json
+from host.cli.package_options import EXISTING_FILE, output_option, resolve_password
+from host.cli.pretty import PrettyCommand
+
+if TYPE_CHECKING:
+    from host.tools.network.answer_shapes import NodeLocation
+
+_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+endpoint_option = click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    metavar="URL",
+    help="Of the gateway of the node's new host, for a network with an MGM; repeatable.",
+)
+tls_option = click.option(
+    "--tls-alias", help="Of the new host's TLS certificate, for a network with an MGM."
+)
+token_option = click.option(
+    "--token", help="A pre-auth token; without one the MGM's operators approve the move."
+)
+
+
+@click.command("export", cls=PrettyCommand)
+@click.argument("node")
+@click.argument("file", type=_NEW_FILE)
+@click.option("--recipient", metavar="KEY", help="Public key of age that opens the file.")
+@click.option(
+    "--passphrase-file", type=EXISTING_FILE, help="File whose first line is a passphrase."
+)
+@host_options
+@output_option
+def export(
+    *,
+    connect: Connect,
+    node: str,
+    file: Path,
+    recipient: str | None,
+    passphrase_file: Path | None,
+    output: str,
+) -> None:
+    """Pause NODE and write all of it, with its flows and keys, to FILE, encrypted.
+
+    It does nothing on its host any more. If FILE is not used after all, `cordbox vnode
+    cancel-export` takes the node back.
+    """
+    from host.tools.named_nodes import node_named
+    from host.tools.network import moving
+
+    if (recipient is None) is (passphrase_file is None):
+        raise click.UsageError("Give --recipient or --passphrase-file.")
+    identity = None
+    if passphrase_file is not None:
+        from host.adapters.files.container import sealed_identity
+        from host.adapters.files.secret_files import read_secret
+
+        recipient, identity = sealed_identity(read_secret(passphrase_file))
+    with connect() as client:
+        found = node_named(client, node)
+        request = moving.begin_export(client, found, recipient or "", identity)
+        size = moving.until_ended(client, request, _told)["bytesTotal"]
+        moving.fetch(client, request, file, size, _told)
+    if output == "json":
+        tell_json({"requestId": request, "file": str(file), "bytes": size})
+    else:
+        tell((str(file), f"{size} bytes"))
+
+
+@click.command("import", cls=PrettyCommand)
+@click.argument("file", type=EXISTING_FILE)
+@click.option("--identity-file", type=EXISTING_FILE, help="Private keys of age that open FILE.")
+@click.option(
+    "--passphrase-file", type=EXISTING_FILE, help="File whose first line is a passphrase."
+)
+@host_options
+@output_option
+def import_(
+    *,
+    connect: Connect,
+    file: Path,
+    identity_file: Path | None,
+    passphrase_file: Path | None,
+    output: str,
+) -> None:
+    """Load a virtual node from FILE. It works once `cordbox vnode activate` was called.
+
+    Without a key the host opens FILE with its own (`GET /maintenance/transferkey`).
+    """
+    from host.adapters.files.container import identity_of_file
+    from host.adapters.files.secret_files import read_secret, read_secret_text
+    from host.tools.network import moving
+
+    identity = None
+    if identity_file is not None:
+        identity = read_secret_text(identity_file)
+    elif passphrase_file is not None:
+        identity = identity_of_file(file, read_secret(passphrase_file))
+    with connect() as client:
+        request = moving.send(client, file, identity, _told)
+        node = moving.until_ended(client, request, _told)["holdingIdentityShortHash"]
+    if output == "json":
+        tell_json({"requestId": request, "holdingIdentityShortHash": node})
+    else:
+        click.echo(node)
+
+
+@click.command("activate", cls=PrettyCommand)
+@click.argument("node")
+@endpoint_option
+@tls_option
+@token_option
+@click.option("--no-wait", is_flag=True, help="Do not wait until the MGM has approved it.")
+@host_options
+@output_option
+def activate(
+    *,
+    connect: Connect,
+    node: str,
+    endpoints: tuple[str, ...],
+    tls_alias: str | None,
+    token: str | None,
+    no_wait: bool,
+    output: str,
+) -> None:
+    """Let the imported NODE work on its new host; its MGM, if it has one, decides."""
+    from host.tools.named_nodes import node_named
+    from host.tools.network import moving
+
+    with connect() as client:
+        found = node_named(client, node)
+        secret = None if token is None else resolve_password(token)
+        place = moving.activate(
+            client, found, endpoints=endpoints, tls_alias=tls_alias, token=secret
+        )
+        if not no_wait:
+            place = moving.until_here(client, found, _told)
+    _tell_place(place, output)
+
+
+@click.command("cancel-export", cls=PrettyCommand)
+@click.argument("node")
+@click.option(
+    "--unfenced", is_flag=True, help="In a static network: no copy of the node is used anywhere."
+)
+@token_option
+@host_options
+@output_option
+def cancel_export(
+    *, connect: Connect, node: str, unfenced: bool, token: str | None, output: str
+) -> None:
+    """Take the exported NODE back, unless its MGM has let a copy of it work elsewhere."""
+    from host.tools.answers import shaped
+    from host.tools.named_nodes import node_named
+    from host.tools.network.answer_shapes import NodeLocation
+
+    with connect() as client:
+        path = f"/maintenance/virtualnode/{node_named(client, node)}/export/cancel"
+        body: dict[str, str | bool] = {"unfenced": unfenced}
+        if token is not None:
+            body["preAuthToken"] = resolve_password(token)
+        found = shaped(client.post(path, dict(body)), NodeLocation, path)
+    _tell_place(found, output)
+
+
+@click.command("location", cls=PrettyCommand)
+@click.argument("node")
+@host_options
+@output_option
+def location(*, connect: Connect, node: str, output: str) -> None:
+    """Show where NODE is, as its host and its network's list know it."""
+    from host.tools.named_nodes import node_named
+    from host.tools.network import moving
+
+    with connect() as client:
+        found = moving.location(client, node_named(client, node))
+    _tell_place(found, output)
+
+
+@click.command("move", cls=PrettyCommand)
+@click.argument("node")
+@click.option("--to", "target_url", required=True, metavar="URL", help="The new host's URL.")
+@click.option("--to-user", default="admin", show_default=True, help="User of the new host.")
+@click.option("--to-password-file", type=EXISTING_FILE, required=True, help="Its password.")
+@click.option("--to-ca-file", type=EXISTING_FILE, help="Certificate of the new host to trust.")
+@click.option(
+    "--file", type=_NEW_FILE, help="Where the node's file is kept on its way.", required=True
+)
+@endpoint_option
+@tls_option
+@token_option
+@host_options
+@output_option
+def move(
+    *,
+    connect: Connect,
+    node: str,
+    target_url: str,
+    to_user: str,
+    to_password_file: Path,
+    to_ca_file: Path | None,
+    file: Path,
+    endpoints: tuple[str, ...],
+    tls_alias: str | None,
+    token: str | None,
+    output: str,
+) -> None:
+    """Move NODE, with its flows, to another host. Run it again after an interruption."""
+    from host.adapters.files.secret_files import read_secret
+    from host.tools.host_client import HostClient
+    from host.tools.named_nodes import node_named
+    from host.tools.network import moves
+
+    password = read_secret(to_password_file)
+    secret = None if token is None else resolve_password(token)
+    with (
+        connect() as source,
+        HostClient(target_url, user=to_user, password=password, ca_file=to_ca_file) as target,
+    ):
+        found = moves.move(
+            source,
+            target,
+            node_named(source, node),
+            file,
+            place=moves.NewPlace(endpoints=endpoints, tls_alias=tls_alias, token=secret),
+            report=_told,
+        )
+    _tell_place(found, output)
+
+
+def _told(stage: str, done: int, total: int) -> None:
+    """Progress on standard error."""
+    click.echo(f"{stage} {done}/{total}" if total else f"{stage} ...", err=True)
+
+
+def _tell_place(found: "NodeLocation", output: str) -> None:
+    if output == "json":
+        tell_json(found)
+        return
+    epoch = found["listedEpoch"]
+    words = "" if epoch is None else f"place {epoch} of the member list"
+    tell((found["holdingIdentityShortHash"], found["place"], words))
+
+
+COMMANDS = (export, import_, activate, cancel_export, location, move)

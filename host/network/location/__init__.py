@@ -1,0 +1,1 @@
+"""Virtual nodes that leave a cluster and arrive at another one."""

@@ -1,0 +1,124 @@
+"""Nodes that arrive: their files are received, loaded, and the nodes let work here."""
+
+from host.domain.errors import NotFoundError
+from host.domain.ids import ShortHash
+from host.network.location.claims import ClaimInvalidError
+from host.network.location.export import FILE_NAME
+from host.network.location.machine import Happened
+from host.network.location.parts import MoveParts
+from host.network.location.runs import TransferRuns
+from host.network.location.transfers import IMPORT, WAITING
+from host.network.location.uploads import PartialFile
+from host.ports.locations import Place
+
+
+class ArrivingNodes:
+    """Thread-safe."""
+
+    def __init__(self, parts: MoveParts, runs: TransferRuns) -> None:
+        self._parts = parts
+        self._runs = runs
+
+    def begin_import(self) -> str:
+        """Make room for a file; returns the request's id. Parts follow, then `start`."""
+        request_id = self._parts.new_id()
+        parts = self._parts
+        parts.database.transact(
+            lambda connection: parts.transfers.add(connection, request_id, IMPORT, stage=WAITING)
+        )
+        (parts.folder / request_id).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return request_id
+
+    def add_part(self, request_id: str, offset: int, data: bytes) -> int:
+        """Append a part of a file; returns the file's size then. A part may be repeated.
+
+        Raises:
+            NotFoundError: no such import waits for parts.
+            PartMisplacedError: the file has another size; the error names it.
+            DiskFullError: there is no room.
+        """
+        return self._awaited(request_id).add(offset, data)
+
+    def start(self, request_id: str, *, identity: str | None = None) -> None:
+        """Begin to read a file that has come whole.
+
+        Args:
+            request_id: of the import.
+            identity: the private key of age that opens it; by default this cluster's.
+
+        Raises:
+            NotFoundError: no such import waits.
+        """
+        self._awaited(request_id)
+        parts = self._parts
+        parts.transfers.set(
+            request_id,
+            stage="read",
+            identity=None if identity is None else self._runs.sealed(request_id, identity),
+            **parts.transfers.claims.values(),
+        )
+        self._runs.begin(request_id)
+
+    def activate(
+        self,
+        short_hash: ShortHash,
+        *,
+        urls: tuple[str, ...] = (),
+        tls_alias: str | None = None,
+        token: str | None = None,
+    ) -> Place:
+        """Let an imported node work here; in a dynamic network, once its MGM says so.
+
+        Args:
+            short_hash: the node.
+            urls: the endpoints of this cluster's gateway, for a dynamic network.
+            tls_alias: of this cluster's TLS certificate, for a dynamic network.
+            token: a pre-auth token, without which the MGM's operators approve the move.
+
+        Raises:
+            LocationConflictError: it was not imported.
+            ClaimInvalidError: the endpoints or certificate are missing, or cannot be used.
+        """
+        parts = self._parts
+        self._parts.node(short_hash)
+        location = parts.places.location(short_hash)
+        if location is None or location.place is not Place.IMPORTED:
+            return parts.places.change(short_hash, Happened.GRANTED)
+        if not parts.claims.is_dynamic(short_hash):
+            place = parts.places.change(short_hash, Happened.FORCED)
+            self._parts.resume(short_hash)
+            return place
+        if not urls or tls_alias is None:
+            raise ClaimInvalidError(
+                "the network has an MGM: give the endpoints of this cluster's gateway, and the"
+                " alias of its TLS certificate"
+            )
+        parts.claims.set_up(short_hash, tls_alias)
+        listed = parts.claims.listed(short_hash)
+        epoch = 1 + (0 if listed is None else listed.epoch)
+        location_id = location.location_id or self._parts.new_id()
+        parts.places.note_claim(short_hash, epoch=epoch, location_id=location_id)
+        parts.claims.send(short_hash, epoch=epoch, location_id=location_id, urls=urls, token=token)
+        return Place.IMPORTED
+
+    def give_up(self, short_hash: ShortHash) -> None:
+        """Delete an imported node that has not begun to work here.
+
+        Raises:
+            LocationConflictError: it is not being imported.
+        """
+        location = self._parts.places.location(short_hash)
+        if location is None or location.place not in {Place.IMPORTING, Place.IMPORTED}:
+            self._parts.places.change(short_hash, Happened.LOADED)  # refuses
+            return
+        node = self._parts.node(short_hash)
+        self._parts.importer.erase(node.holding)
+        self._parts.places.forget(short_hash)
+
+    def _awaited(self, request_id: str) -> PartialFile:
+        found = self._parts.transfers.get(request_id)
+        if found.kind != IMPORT or found.stage != WAITING:
+            raise NotFoundError(
+                f"No import {request_id} waits for a file.", kind="transfer", named=request_id
+            )
+        return PartialFile(self._parts.folder / request_id / FILE_NAME)

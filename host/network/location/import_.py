@@ -1,0 +1,160 @@
+"""Reads the file of a node: whole and checked before anything of it is stored, then part by part.
+
+An import that was interrupted is erased and begun anew from its file.
+"""
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from host.adapters.files.container import Manifest, Opener, Section, Target, read_container
+from host.domain.ids import HoldingIdentity
+from host.network.location.export import SECRET, Report
+from host.network.location.node_file import MAGIC, SIGNATURE, holding_of, read_items
+from host.network.location.signing import check_signature
+from host.ports.node_contents import NodeContents
+from host.ports.public_keys import PublicKeys
+
+Admit = Callable[[HoldingIdentity, Manifest], None]
+"""Refuses a node that may not come here, before anything of its file is unpacked."""
+
+
+class Importer:
+    """Reads files of nodes.
+
+    Args:
+        contents: what each feature keeps of a node, in the order in which it is loaded.
+        public_keys: check signatures.
+    """
+
+    def __init__(self, contents: Sequence[NodeContents], public_keys: PublicKeys) -> None:
+        self._contents = contents
+        self._public_keys = public_keys
+
+    def read(
+        self, file: Path, folder: Path, *, opener: Opener, admit: Admit, report: Report
+    ) -> "Unpacked":
+        """Unpack and check a file; nothing is stored.
+
+        Raises:
+            ContainerInvalidError, ContainerDamagedError, ContainerKeyError: it cannot be read.
+            HostError: `admit` refuses its node.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        known = {each.name: each.version for each in self._contents}
+        memory = dict[str, _Kept]()
+        total, done = file.stat().st_size, 0
+
+        def accept(manifest: Manifest) -> None:
+            nonlocal total
+            total = sum(section.bytes for section in manifest.sections)
+            admit(holding_of(manifest, known), manifest)
+
+        def target(section: Section) -> Target:
+            if section.name in SECRET or section.name == SIGNATURE:
+                memory[section.name] = _Kept()
+                return memory[section.name]
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            return os.fdopen(os.open(folder / section.name, flags, 0o600), "wb")
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            report("unpack", done, total)
+
+        with file.open("rb") as stream:
+            manifest = read_container(
+                stream,
+                magic=MAGIC,
+                opener=opener,
+                accept=accept,
+                open_target=target,
+                progress=progress,
+            )
+        kept = {name: each.content for name, each in memory.items()}
+        owned = [_public_key(item) for item in read_items(io.BytesIO(kept.get("keys", b"")))]
+        check_signature(manifest, kept[SIGNATURE], owned, self._public_keys)
+        return Unpacked(holding_of(manifest, known), manifest, folder, kept)
+
+    def load(self, unpacked: "Unpacked", report: Report) -> None:
+        """Store everything; raises as `NodeContents.load`."""
+        total = sum(section.bytes for section in unpacked.manifest.sections)
+        done = 0
+        sizes = {section.name: section.bytes for section in unpacked.manifest.sections}
+        for content in self._contents:
+            if content.name not in sizes:
+                continue
+            report(content.name, done, total)
+            version = unpacked.manifest.facts[f"version.{content.name}"]
+            with unpacked.opened(content.name) as stream:
+                content.load(unpacked.holding, read_items(stream), int(version))
+            done += sizes[content.name]
+
+    def erase(self, holding: HoldingIdentity) -> None:
+        """Delete everything of a node, what was loaded last first."""
+        for content in reversed(self._contents):
+            content.erase(holding)
+
+
+class Unpacked:
+    """A file that was checked: its sections are files in `folder`, those of secrets in memory."""
+
+    def __init__(
+        self,
+        holding: HoldingIdentity,
+        manifest: Manifest,
+        folder: Path,
+        kept: Mapping[str, bytes],
+    ) -> None:
+        self.holding = holding
+        self.manifest = manifest
+        self._folder = folder
+        self._kept = kept
+
+    def opened(self, name: str) -> BinaryIO:
+        """The content of a section."""
+        if name in self._kept:
+            return io.BytesIO(self._kept[name])
+        return (self._folder / name).open("rb")
+
+
+class _Kept:
+    """A target in memory, of at most `_KEPT_MAX` bytes."""
+
+    def __init__(self) -> None:
+        self._stream = io.BytesIO()
+
+    @property
+    def content(self) -> bytes:
+        return self._stream.getvalue()
+
+    def write(self, data: bytes) -> int:
+        if self._stream.tell() + len(data) > _KEPT_MAX:
+            raise OSError(f"the keys of the file have more than {_KEPT_MAX} bytes")
+        return self._stream.write(data)
+
+    def close(self) -> None:
+        """Nothing: the content is kept."""
+
+
+_KEPT_MAX = 64 * 1024 * 1024
+
+
+def _public_key(item: bytes) -> str:
+    """The PEM of a key's item; its form is checked where it is loaded."""
+    try:
+        found = msgspec.msgpack.decode(item)
+    except (ValueError, RecursionError):
+        return ""
+    is_key = isinstance(found, list) and len(found) > _PEM and isinstance(found[_PEM], str)
+    return str(found[_PEM]) if is_key else ""
+
+
+_PEM = 3
+"""Where the public key stands in an item of keys."""

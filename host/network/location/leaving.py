@@ -1,0 +1,160 @@
+"""Nodes that leave: exported, taken back, or known to be elsewhere."""
+
+import shutil
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from host.adapters.files.container import Sealer
+from host.domain.errors import ConflictError, NotFoundError
+from host.domain.ids import ShortHash
+from host.domain.vnode import AsyncStatus
+from host.network.location.claims import ClaimInvalidError
+from host.network.location.export import FILE_NAME
+from host.network.location.machine import Happened
+from host.network.location.parts import MoveParts
+from host.network.location.runs import TransferRuns
+from host.network.location.signing import NodeCannotLeaveError, signing_key
+from host.network.location.transfers import EXPORT
+from host.network.values.member import SignedMember
+from host.ports.locations import Place
+
+
+class LeavingNodes:
+    """Thread-safe."""
+
+    def __init__(self, parts: MoveParts, runs: TransferRuns) -> None:
+        self._parts = parts
+        self._runs = runs
+
+    def export(self, short_hash: ShortHash, *, recipient: str, identity: str | None = None) -> str:
+        """Pause a node, and begin to write its file; returns the request's id.
+
+        From now on the node does nothing here until the export is cancelled.
+
+        Args:
+            short_hash: the node.
+            recipient: public key of age that opens the file.
+            identity: base64 of its private key, encrypted with a passphrase, for the file's header.
+
+        Raises:
+            NotFoundError: no such node.
+            NodeCannotLeaveError: it is an MGM, or has no key.
+            LocationConflictError: it is not here.
+            ContainerKeyError: `recipient` is none.
+        """
+        parts = self._parts
+        Sealer.to_recipient(recipient)
+        node = self._parts.node(short_hash)
+        if parts.claims.is_mgm(short_hash):
+            raise NodeCannotLeaveError(
+                f"virtual node {short_hash} manages a network: nobody could decide where it is"
+            )
+        signing_key(parts.keys, node.holding)
+        if not node.is_paused:
+            parts.nodes.set_state(short_hash, "PAUSED")
+        listed = parts.claims.listed(short_hash)
+        request_id = self._parts.new_id()
+
+        def add(connection: Connection) -> None:
+            parts.transfers.add(
+                connection,
+                request_id,
+                EXPORT,
+                short_hash=short_hash,
+                stage="pausing",
+                recipient=recipient,
+                identity=identity,
+            )
+
+        parts.places.change(
+            short_hash,
+            Happened.EXPORT,
+            transfer=request_id,
+            epoch=0 if listed is None else listed.epoch,
+            also=add,
+        )
+        self._runs.begin(request_id)
+        return request_id
+
+    def file(self, request_id: str) -> Path:
+        """The file of an export that has ended.
+
+        Raises:
+            NotFoundError: there is no such export, or its file is gone.
+            ConflictError: it has not ended.
+        """
+        found = self._parts.transfers.get(request_id)
+        path = self._parts.folder / request_id / FILE_NAME
+        if found.kind != EXPORT or (found.status is AsyncStatus.SUCCEEDED and not path.exists()):
+            raise NotFoundError(
+                f"Transfer {request_id} has no file here.", kind="transfer", named=request_id
+            )
+        if found.status is not AsyncStatus.SUCCEEDED:
+            raise ConflictError(f"export {request_id} has not ended: {found.status}")
+        return path
+
+    def cancel(
+        self, short_hash: ShortHash, *, is_forced: bool = False, token: str | None = None
+    ) -> Place:
+        """Take an exported node back, if its file was not imported anywhere.
+
+        In a dynamic network its MGM decides; the place is `RECLAIMING` until it has.
+
+        Args:
+            short_hash: the node.
+            is_forced: the operator says that no copy of the file is used: for static networks.
+            token: a pre-auth token for the MGM.
+
+        Raises:
+            LocationConflictError: the node was not exported.
+            ConflictError: its network is static, and `is_forced` is not set.
+        """
+        parts = self._parts
+        self._parts.node(short_hash)
+        if not parts.claims.is_dynamic(short_hash):
+            if not is_forced:
+                raise ClaimInvalidError(
+                    "nobody can say whether a copy of the node is used elsewhere: its network has"
+                    " no MGM. If none is, force it"
+                )
+            place = parts.places.change(short_hash, Happened.FORCED)
+            self._parts.resume(short_hash)
+            return place
+        location = parts.places.location(short_hash)
+        location_id, epoch = self._parts.new_id(), 1 + (0 if location is None else location.epoch)
+        place = parts.places.change(
+            short_hash, Happened.CANCEL, epoch=epoch, location_id=location_id
+        )
+        parts.claims.send(short_hash, epoch=epoch, location_id=location_id, urls=(), token=token)
+        return place
+
+    def moved(self, short_hash: ShortHash, proof: SignedMember) -> Place:
+        """Learn from its MGM's signature that an exported node works elsewhere.
+
+        Raises:
+            ClaimInvalidError: the proof does not say so.
+            LocationConflictError: the node was not exported.
+        """
+        location = self._parts.places.location(short_hash)
+        found = self._parts.claims.proved(short_hash, proof)
+        is_own = location is not None and found.location_id == location.location_id
+        is_later = location is not None and found.epoch >= location.epoch + (
+            location.place is Place.EXPORTED
+        )
+        if is_own or not is_later:
+            raise ClaimInvalidError(
+                f"the proof shows epoch {found.epoch}, which is not a later place"
+            )
+        return gone(self._parts, short_hash)
+
+
+def gone(parts: MoveParts, short_hash: ShortHash) -> Place:
+    """Note that a node works elsewhere, and erase what it left: its row stays as a tombstone."""
+    node = parts.node(short_hash)
+    place = parts.places.change(short_hash, Happened.TAKEN)
+    for content in reversed(parts.erased):
+        content.erase(node.holding)
+    for request_id in parts.transfers.of_node(short_hash):
+        shutil.rmtree(parts.folder / request_id, ignore_errors=True)
+    return place

@@ -1,0 +1,65 @@
+"""What the MGMs say of places, seen in the lists that the nodes here have."""
+
+import structlog
+from sqlalchemy import select
+
+from host.domain.errors import HostError
+from host.domain.ids import ShortHash
+from host.network.location.claims import Answer
+from host.network.location.leaving import gone
+from host.network.location.machine import Happened
+from host.network.location.parts import MoveParts
+from host.network.location.tables import LOCATION
+from host.ports.locations import Place
+
+_log = structlog.get_logger("cordbox.location")
+_ASKING = (Place.EXPORTED, Place.RECLAIMING, Place.IMPORTED)
+
+
+class PlaceWatch:
+    """Thread-safe."""
+
+    def __init__(self, parts: MoveParts) -> None:
+        self._parts = parts
+
+    def look(self) -> int:
+        """See what the MGMs have said of places; returns how many nodes' places changed.
+
+        Call it every second or so.
+        """
+        changed = 0
+        with self._parts.database.read() as connection:
+            nodes = [
+                ShortHash(n) for n in connection.execute(select(LOCATION.c.short_hash)).scalars()
+            ]
+        for short_hash in nodes:
+            location = self._parts.places.location(short_hash)
+            if location is None or location.place not in _ASKING:
+                continue
+            try:
+                changed += self._look_at(short_hash)
+            except HostError as exc:
+                _log.warning("node-place-unknown", node=short_hash, reason=exc.message)
+        return changed
+
+    def _look_at(self, short_hash: ShortHash) -> bool:
+        parts = self._parts
+        location = parts.places.location(short_hash)
+        if location is None or not parts.claims.is_dynamic(short_hash):
+            return False
+        answer, _ = parts.claims.answer(short_hash, location)
+        if answer is Answer.TAKEN and location.place is not Place.IMPORTED:
+            gone(self._parts, short_hash)
+            return True
+        if answer is Answer.GRANTED and location.place is not Place.EXPORTED:
+            parts.places.change(short_hash, Happened.GRANTED)
+            self._parts.resume(short_hash)
+            return True
+        return False
+
+    def refusal(self, short_hash: ShortHash) -> str | None:
+        """Why a node that claimed its place did not get it."""
+        location = self._parts.places.location(short_hash)
+        if location is None or location.location_id is None or location.place not in _ASKING:
+            return None
+        return self._parts.claims.answer(short_hash, location)[1]

@@ -1,0 +1,79 @@
+"""What moves of nodes work with."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from host.domain.errors import NotFoundError
+from host.domain.ids import ShortHash
+from host.domain.vnode import VirtualNode
+from host.network.location.claims import PlaceClaims
+from host.network.location.export import Exporter
+from host.network.location.import_ import Importer
+from host.network.location.places import NodePlaces
+from host.network.location.transfers import Transfers
+from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
+from host.ports.keys import KeyStore
+from host.ports.node_contents import NodeContents
+
+
+class MovableNodes(Protocol):
+    """The register of nodes, as moves use it."""
+
+    def get(self, short_hash: ShortHash, /) -> VirtualNode | None: ...
+
+    def set_state(self, short_hash: ShortHash, state: str, /) -> VirtualNode: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveParts:
+    """What moves work with.
+
+    Attributes:
+        folder: of this host, where files are written and received.
+        identity: this cluster's private key for files that are sent to it (age).
+        is_quiet: whether no record of a node's flows is being worked on.
+        wait: waits half a second.
+        background: runs a function on another thread.
+        erased: what is deleted of a node that has moved.
+    """
+
+    database: SqlDatabase
+    places: NodePlaces
+    transfers: Transfers
+    claims: PlaceClaims
+    nodes: MovableNodes
+    keys: KeyStore
+    exporter: Exporter
+    importer: Importer
+    folder: Path
+    identity: Callable[[], str]
+    erased: Sequence[NodeContents]
+    is_quiet: Callable[[ShortHash], bool]
+    wait: Callable[[], None]
+    clock: Clock
+    entropy: Entropy
+    background: Callable[[Callable[[], None]], object]
+
+    def node(self, short_hash: ShortHash) -> VirtualNode:
+        """A node of this cluster.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = self.nodes.get(short_hash)
+        if found is None:
+            raise NotFoundError(
+                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+            )
+        return found
+
+    def resume(self, short_hash: ShortHash) -> None:
+        """Let a node work that was paused when it left."""
+        self.nodes.set_state(short_hash, "ACTIVE")
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(bytes=self.entropy.random_bytes(16), version=4))

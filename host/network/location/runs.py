@@ -1,0 +1,186 @@
+"""Exports and imports at work, in the background; resumed after any interruption."""
+
+import base64
+import shutil
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from host.adapters.files.container import Manifest, Opener, Sealer
+from host.database.claims import ClaimLostError
+from host.domain.errors import ConflictError, HostError
+from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
+from host.domain.vnode import AsyncStatus
+from host.network.location.export import FILE_NAME
+from host.network.location.machine import Happened
+from host.network.location.parts import MoveParts
+from host.network.location.signing import NodeCannotLeaveError
+from host.network.location.transfers import EXPORT, Transfer
+from host.ports.locations import Place
+
+_log = structlog.get_logger("cordbox.location")
+
+QUIET_TRIES = 120
+"""How often it is looked whether a paused node stands still, half a second apart."""
+_QUIET_AFTER = 5
+"""Looks in a row that see it still: every process has seen by then that it is paused."""
+_REPORT_MS = 1000
+_TENANT = "p2p"
+
+
+class TransferRuns:
+    """Thread-safe."""
+
+    def __init__(self, parts: MoveParts) -> None:
+        self._parts = parts
+
+    def begin(self, request_id: str) -> None:
+        self._parts.transfers.claims.hold(request_id)
+        self._parts.background(partial(self._run, request_id))
+
+    def resume_interrupted(self, *, of_earlier_runs: bool = True) -> int:
+        """Go on with exports and imports that no process works on; returns their number."""
+        found = self._parts.transfers.claims.take(of_earlier_runs=of_earlier_runs)
+        for request_id in found:
+            self.begin(request_id)
+        return len(found)
+
+    def renew(self) -> int:
+        """Renew this process's claims, and take over what others left."""
+        self._parts.transfers.claims.renew()
+        return self.resume_interrupted(of_earlier_runs=False)
+
+    def _run(self, request_id: str) -> None:
+        transfers = self._parts.transfers
+        try:
+            found = transfers.get(request_id)
+            (self._export if found.kind == EXPORT else self._import)(found)
+        except ClaimLostError as exc:
+            _log.warning("node-transfer-lost", request_id=request_id, reason=exc.message)
+        except HostError as exc:
+            self._failed(request_id, exc.message)
+        except OSError as exc:
+            self._failed(request_id, f"a file cannot be written or read: {exc.strerror}")
+        except Exception as exc:  # noqa: BLE001  # logged, and the transfer tells of it
+            _log.exception("node-transfer-failed", request_id=request_id)
+            self._failed(request_id, f"internal error: {type(exc).__name__}")
+        finally:
+            transfers.claims.let_go(request_id)
+
+    def _failed(self, request_id: str, reason: str) -> None:
+        try:
+            self._parts.transfers.fail(request_id, reason)
+        except HostError:
+            _log.exception("node-transfer-unfinished", request_id=request_id, reason=reason)
+
+    def _export(self, found: Transfer) -> None:
+        parts, short_hash = self._parts, ShortHash(found.short_hash)
+        node, location = self._parts.node(short_hash), parts.places.location(short_hash)
+        if location is None or location.place is not Place.EXPORTED:
+            raise NodeCannotLeaveError(f"the export of {short_hash} was cancelled")
+        self._await_quiet(short_hash)
+        sealer = Sealer.to_recipient(found.recipient or "", identity=found.identity)
+        parts.transfers.set(found.request_id, status=AsyncStatus.IN_PROGRESS.value)
+        size = parts.exporter.write(
+            node.holding,
+            parts.folder / found.request_id,
+            export_id=found.request_id,
+            at=location.at,
+            epoch=location.epoch,
+            sealer=sealer,
+            report=self._report(found.request_id),
+        )
+        parts.transfers.set(
+            found.request_id,
+            status=AsyncStatus.SUCCEEDED.value,
+            stage="done",
+            bytes_done=size,
+            bytes_total=size,
+        )
+
+    def _import(self, found: Transfer) -> None:
+        parts, folder = self._parts, self._parts.folder / found.request_id
+        parts.transfers.set(found.request_id, status=AsyncStatus.IN_PROGRESS.value)
+        report = self._report(found.request_id)
+        unpacked = parts.importer.read(
+            folder / FILE_NAME,
+            folder / "unpacked",
+            opener=Opener(identities=self._opened(found)),
+            admit=partial(self._admit, found.request_id),
+            report=report,
+        )
+        holding = unpacked.holding
+        location = parts.places.location(holding.short_hash)
+        if location is not None:
+            parts.importer.erase(holding)  # what an interrupted import has left
+        else:
+            parts.places.change(
+                holding.short_hash,
+                Happened.IMPORT,
+                transfer=found.request_id,
+                epoch=int(unpacked.manifest.facts["epoch"]),
+            )
+        parts.transfers.set(found.request_id, short_hash=holding.short_hash)
+        parts.importer.load(unpacked, report)
+        parts.places.change(holding.short_hash, Happened.LOADED)
+        parts.transfers.set(
+            found.request_id,
+            status=AsyncStatus.SUCCEEDED.value,
+            stage="done",
+            identity=None,
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _admit(self, request_id: str, holding: HoldingIdentity, manifest: Manifest) -> None:
+        del manifest
+        location = self._parts.places.location(holding.short_hash)
+        is_mine = (
+            location is not None
+            and location.place is Place.IMPORTING
+            and location.transfer == request_id
+        )
+        if not is_mine and (location or self._parts.nodes.get(holding.short_hash)):
+            raise ConflictError(
+                f"virtual node {holding.short_hash} ({holding.x500_name}) is on this cluster, or"
+                " was"
+            )
+
+    def _await_quiet(self, short_hash: ShortHash) -> None:
+        quiet = 0
+        for _ in range(QUIET_TRIES):
+            self._parts.wait()
+            quiet = quiet + 1 if self._parts.is_quiet(short_hash) else 0
+            if quiet == _QUIET_AFTER:
+                return
+        raise NodeCannotLeaveError(f"the flows of virtual node {short_hash} do not stand still")
+
+    def _report(self, request_id: str) -> Callable[[str, int, int], None]:
+        """Stores progress, at most once a second for each stage."""
+        told: tuple[str, EpochMs] = ("", EpochMs(0))
+
+        def report(stage: str, done: int, total: int) -> None:
+            nonlocal told
+            now = self._parts.clock.now_ms()
+            if stage == told[0] and now - told[1] < _REPORT_MS:
+                return
+            told = (stage, now)
+            self._parts.transfers.set(request_id, stage=stage, bytes_done=done, bytes_total=total)
+
+        return report
+
+    def sealed(self, request_id: str, identity: str) -> str:
+        """A private key that opens a file, encrypted for the time until the file is read."""
+        data = self._parts.keys.seal(_TENANT, identity.encode(), _bound(request_id))
+        return base64.b64encode(data).decode()
+
+    def _opened(self, found: Transfer) -> str:
+        """The private key that opens the file of an import: by default the cluster's."""
+        if found.identity is None:
+            return self._parts.identity()
+        sealed = base64.b64decode(found.identity)
+        return self._parts.keys.open(_TENANT, sealed, _bound(found.request_id)).decode()
+
+
+def _bound(request_id: str) -> str:
+    return f"transfer/{request_id}"

@@ -1,0 +1,148 @@
+"""Exports and imports as rows: progress, outcome, and which process works on them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from host.database.claims import RELEASED, Claimant, Claims
+from host.domain.errors import NotFoundError
+from host.domain.ids import EpochMs, ShortHash
+from host.domain.vnode import AsyncStatus
+from host.network.location.tables import TRANSFER
+from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
+
+EXPORT, IMPORT = "export", "import"
+WAITING = "waiting"
+"""Stage of an import whose file has not come yet."""
+_UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """An export or import. `short_hash` is empty until an import's file was read."""
+
+    request_id: str
+    kind: str
+    short_hash: str
+    status: AsyncStatus
+    stage: str
+    bytes_done: int
+    bytes_total: int
+    error: str | None
+    updated_at: EpochMs
+    recipient: str | None
+    identity: str | None
+
+
+class Transfers:
+    """Thread-safe.
+
+    Args:
+        database: the cluster's.
+        claimant: this process, among those that work on transfers.
+        clock: the time of changes.
+    """
+
+    def __init__(self, database: SqlDatabase, *, claimant: Claimant, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self.claims = Claims(
+            database,
+            TRANSFER,
+            is_unfinished=TRANSFER.c.status.in_(_UNFINISHED) & (TRANSFER.c.stage != WAITING),
+            claimant=claimant,
+            clock=clock,
+        )
+
+    def add(
+        self,
+        connection: Connection,
+        request_id: str,
+        kind: str,
+        *,
+        short_hash: str = "",
+        stage: str,
+        recipient: str | None = None,
+        identity: str | None = None,
+    ) -> None:
+        """Store a new one, in the caller's transaction."""
+        now = self._clock.now_ms()
+        connection.execute(
+            insert(TRANSFER),
+            {
+                "request_id": request_id,
+                "kind": kind,
+                "short_hash": short_hash,
+                "status": AsyncStatus.ACCEPTED.value,
+                "stage": stage,
+                "recipient": recipient,
+                "identity": identity,
+                "bytes_done": 0,
+                "bytes_total": 0,
+                "started_at": now,
+                "updated_at": now,
+                **(self.claims.values() if stage != WAITING else {}),
+            },
+        )
+
+    def get(self, request_id: str) -> Transfer:
+        """One of them.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        query = select(TRANSFER).where(TRANSFER.c.request_id == request_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(
+                f"Transfer {request_id} not found.", kind="transfer", named=request_id
+            )
+        return Transfer(
+            request_id=row.request_id,
+            kind=row.kind,
+            short_hash=row.short_hash,
+            status=AsyncStatus(row.status),
+            stage=row.stage,
+            bytes_done=row.bytes_done,
+            bytes_total=row.bytes_total,
+            error=row.error,
+            updated_at=EpochMs(row.updated_at),
+            recipient=row.recipient,
+            identity=row.identity,
+        )
+
+    def set(self, request_id: str, **values: object) -> None:
+        """Change columns of one that this process works on."""
+        self.change(request_id, lambda _connection: None, **values)
+
+    def change(self, request_id: str, also: Callable[[Connection], None], **values: object) -> None:
+        """Change columns, and do `also` in the same transaction."""
+        is_over = values.get("status") not in (None, *_UNFINISHED)
+        released = RELEASED if is_over else {}
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(TRANSFER)
+                .where(TRANSFER.c.request_id == request_id)
+                .values(updated_at=self._clock.now_ms(), **values, **released)
+            )
+            also(connection)
+
+        self._database.transact(work)
+
+    def fail(self, request_id: str, reason: str) -> None:
+        """End one without success."""
+        self.set(request_id, status=AsyncStatus.FAILED.value, error=reason[:1024])
+
+    def of_node(self, short_hash: ShortHash) -> Sequence[str]:
+        """The ids of a node's transfers, the latest first."""
+        query = (
+            select(TRANSFER.c.request_id)
+            .where(TRANSFER.c.short_hash == short_hash)
+            .order_by(TRANSFER.c.started_at.desc())
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())

@@ -1,0 +1,115 @@
+"""The row of a node that moves: its CPI, what it may do, and the time that passed for its flows."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+import msgspec
+from sqlalchemy import delete, insert
+
+from host.domain.errors import NotFoundError
+from host.domain.ids import Checksum, EpochMs, HoldingIdentity
+from host.domain.vnode import Pauses, VirtualNode
+from host.nodes.vnode.registry import NodeRegistry, values_of
+from host.nodes.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
+from host.ports.database import SqlDatabase
+from host.ports.live import Live
+from host.ports.node_contents import NodeItemInvalidError
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`shift_ms` is that of the source's store, in whose flow time the pauses are."""
+
+    cpi: str
+    granted: tuple[str, ...]
+    created_at: EpochMs
+    paused_at: EpochMs
+    pause_ended_at: EpochMs
+    paused_ms: int
+    shift_ms: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Row)
+
+
+class NodeRow:
+    """`NodeContents` of the row. It arrives paused.
+
+    Args:
+        database: the cluster's.
+        nodes: the register.
+        allowed: the most that this host grants.
+        shift_ms: of this cluster's flow store (`host.flow.core.shift`).
+    """
+
+    name = "node"
+    version = 1
+
+    def __init__(
+        self,
+        database: SqlDatabase,
+        nodes: NodeRegistry,
+        *,
+        allowed: Live[Collection[str]],
+        shift_ms: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._nodes = nodes
+        self._allowed = allowed
+        self._shift_ms = shift_ms
+
+    def dump(self, holding: HoldingIdentity) -> Iterator[bytes]:
+        node = self._nodes.get(holding.short_hash)
+        if node is None or node.pauses.since is None:
+            raise NotFoundError(
+                f"Virtual node {holding.short_hash} is not here, or not paused.",
+                kind="virtual node",
+                named=holding.short_hash,
+            )
+        yield _encoder.encode(
+            _Row(
+                cpi=node.cpi_checksum,
+                granted=node.granted_capabilities,
+                created_at=node.created_at,
+                paused_at=node.pauses.since,
+                pause_ended_at=node.pauses.ended_at,
+                paused_ms=node.pauses.total_ms,
+                shift_ms=self._shift_ms(),
+            )
+        )
+
+    def load(self, holding: HoldingIdentity, items: Iterable[bytes], version: int) -> None:
+        del version  # there is one
+        found = [_read(item) for item in items]
+        if len(found) != 1:
+            raise NodeItemInvalidError(f"the file has {len(found)} rows of its node, expected one")
+        row, allowed = found[0], self._allowed.get()
+        # Its own time stands still from the pause at its source to its end here, on both clocks.
+        later = row.shift_ms - self._shift_ms()
+        node = VirtualNode(
+            holding=holding,
+            cpi_checksum=Checksum(row.cpi),
+            granted_capabilities=tuple(sorted(set(row.granted).intersection(allowed))),
+            pauses=Pauses(
+                since=EpochMs(row.paused_at + later),
+                ended_at=row.pause_ended_at,
+                total_ms=row.paused_ms + later,
+            ),
+            created_at=row.created_at,
+        )
+        self._database.transact(lambda c: c.execute(insert(VIRTUAL_NODE), values_of(node)))
+
+    def erase(self, holding: HoldingIdentity) -> None:
+        node = holding.short_hash
+        self._database.transact(
+            lambda c: [
+                c.execute(delete(table).where(table.c.short_hash == node))
+                for table in (VAULT_NOTE, VIRTUAL_NODE)
+            ]
+        )
+
+
+def _read(item: bytes) -> _Row:
+    try:
+        return _decoder.decode(item)
+    except (ValueError, RecursionError) as exc:
+        raise NodeItemInvalidError("the row of the node is malformed") from exc
