@@ -47,6 +47,20 @@ class NodesSeen(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNode:
+    """A node with what lists need of all nodes: its hash and its name, also without capitals."""
+
+    node: VirtualNode
+    short_hash: ShortHash
+    name: str
+    folded: str
+
+    def matches(self, folded: str) -> bool:
+        """Whether `folded`, a text without capitals, is in its name, or its hash begins so."""
+        return folded in self.folded or self.short_hash.casefold().startswith(folded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What the board shows.
 
@@ -104,7 +118,7 @@ class Board:
         self._hits = hits
         self._lock = threading.Lock()
         self._hour = LastHour()
-        self._known: dict[ShortHash, VirtualNode] = {}
+        self._known: dict[ShortHash, KnownNode] = {}
         self._revision: int | None = None
         self._letters: tuple[EpochMs, Sequence[DeadLetter]] | None = None
         self._seen: Seen | None = None
@@ -121,7 +135,7 @@ class Board:
                 self._seen = self._look(now)
             return self._seen
 
-    def nodes(self) -> Mapping[ShortHash, VirtualNode]:
+    def nodes(self) -> Mapping[ShortHash, KnownNode]:
         """All virtual nodes, the latest first; read again when one was changed."""
         with self._lock:
             return self._all_nodes()
@@ -130,10 +144,11 @@ class Board:
         """Client-started flows of all nodes whose request id begins with `prefix`."""
         return self._flows.requested(prefix, limit)
 
-    def _all_nodes(self) -> Mapping[ShortHash, VirtualNode]:
+    def _all_nodes(self) -> Mapping[ShortHash, KnownNode]:
         revision = self._nodes.revision
         if revision != self._revision:
-            self._known = {node.holding.short_hash: node for node in reversed(self._nodes.all())}
+            known = [_known(node) for node in reversed(self._nodes.all())]
+            self._known = {node.short_hash: node for node in known}
             self._revision = revision
         return self._known
 
@@ -161,15 +176,13 @@ class Board:
             dead_letters=len(letters),
         )
 
-    def _troubled(
-        self, nodes: Mapping[ShortHash, VirtualNode], now: EpochMs
-    ) -> Sequence[NodeFacts]:
+    def _troubled(self, nodes: Mapping[ShortHash, KnownNode], now: EpochMs) -> Sequence[NodeFacts]:
         hits: dict[ShortHash, list[HitFacts]] = {}
         for hit in self._hits(EpochMs(now - HIT_FRESH_MS)):
             found = HitFacts(code=hit.code, count=hit.count, last_at=hit.last_at)
             hits.setdefault(hit.node, []).append(found)
         hours = self._hour.nodes()
-        off = {h for h, n in nodes.items() if n.flow_status is not OperationalStatus.ACTIVE}
+        off = {h for h, n in nodes.items() if n.node.flow_status is not OperationalStatus.ACTIVE}
         troubled = []
         for short_hash in sorted(off | hits.keys() | hours.keys()):
             node, hour = nodes.get(short_hash), hours.get(short_hash)
@@ -177,7 +190,7 @@ class Board:
                 troubled.append(
                     NodeFacts(
                         short_hash=short_hash,
-                        name=str(node.holding.x500_name),
+                        name=node.name,
                         is_active=short_hash not in off,
                         ended_hour=0 if hour is None else hour.ended,
                         failed_hour=0 if hour is None else hour.failed,
@@ -192,6 +205,13 @@ class Board:
         if self._letters is None or not 0 <= now - self._letters[0] < _LETTERS_FRESH_MS:
             self._letters = now, self._dead(_LETTERS_MAX)
         return self._letters[1]
+
+
+def _known(node: VirtualNode) -> KnownNode:
+    name = str(node.holding.x500_name)
+    return KnownNode(
+        node=node, short_hash=node.holding.short_hash, name=name, folded=name.casefold()
+    )
 
 
 def _recent_letters(letters: Sequence[DeadLetter], now: EpochMs) -> DeadLetterFacts | None:

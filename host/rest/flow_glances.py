@@ -143,8 +143,8 @@ def _listed(
     nodes = services.board.nodes()
 
     def render(glance: FlowGlance) -> bytes:
-        node = nodes.get(glance.node)
-        name = glance.node if node is None else str(node.holding.x500_name)
+        known = nodes.get(glance.node)
+        name = glance.node if known is None else known.name
         return _GLANCE_JSON(glance_info(glance, name))
 
     return listed(request, page, render, member="flows")

@@ -1,15 +1,18 @@
 """Virtual nodes in one list, those that hurt first. Corda has no such list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain, islice
 from typing import Annotated
 
 from fastapi import Query, Request, Response
 
 from host.domain.ids import Checksum, ShortHash
-from host.domain.vnode import OperationalStatus, VirtualNode
+from host.domain.paging import Cursor
+from host.domain.vnode import OperationalStatus
 from host.observe.judgement import Pain
+from host.rest.board import KnownNode
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
 from host.rest.services import RestServices, Services
@@ -80,22 +83,29 @@ def get_node_glances(
     seen = services.board.look()
     failed = {node.short_hash: node.failed_hour for node in seen.facts.nodes}
 
-    def place(node: VirtualNode) -> Place:
-        pain = seen.pains.get(node.holding.short_hash, _WELL).amount
-        return pain, f"{node.created_at:015d}-{node.holding.short_hash}"
+    def place(known: KnownNode) -> Place:
+        pain = seen.pains.get(known.short_hash, _WELL).amount
+        return pain, f"{known.node.created_at:015d}-{known.short_hash}"
 
-    nodes = _matching(services.board.nodes(), seen.pains, q, wanted)
-    page = asked.of_all(f"node glances {wanted} {q}", nodes, place)
-    names = _cpi_names(services, {node.cpi_checksum for node in page.items})
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[KnownNode]:
+        nodes = list(_matching(services.board.nodes(), seen.pains, q, wanted))
+        hurting = [n for n in nodes if seen.pains.get(n.short_hash, _WELL).amount]
+        well = (n for n in nodes if not seen.pains.get(n.short_hash, _WELL).amount)
+        ordered = chain(sorted(hurting, key=place, reverse=True), well)
+        behind = ordered if cursor is None else (n for n in ordered if place(n) < cursor.last)
+        return list(islice(behind, limit))
 
-    def render(node: VirtualNode) -> bytes:
-        short_hash = node.holding.short_hash
+    page = asked.of(f"node glances {wanted} {q}", fetch, place)
+    names = _cpi_names(services, {known.node.cpi_checksum for known in page.items})
+
+    def render(known: KnownNode) -> bytes:
+        node, short_hash = known.node, known.short_hash
         pain = seen.pains.get(short_hash, _WELL)
         name, version = names[node.cpi_checksum]
         return _GLANCE_JSON(
             NodeGlanceInfo(
                 short_hash=short_hash,
-                x500_name=str(node.holding.x500_name),
+                x500_name=known.name,
                 group_id=node.holding.group_id,
                 cpi_checksum=node.cpi_checksum.partition(":")[2],
                 cpi_name=name,
@@ -114,26 +124,21 @@ def get_node_glances(
 
 
 def _matching(
-    nodes: Mapping[ShortHash, VirtualNode],
+    nodes: Mapping[ShortHash, KnownNode],
     pains: Mapping[ShortHash, Pain],
     text: str | None,
     wanted: NodesWanted,
-) -> Iterator[VirtualNode]:
+) -> Iterator[KnownNode]:
+    """Nodes of a list, the latest first."""
     folded = (text or "").strip().casefold()
-    for short_hash, node in nodes.items():
+    for short_hash, known in nodes.items():
         if wanted is NodesWanted.HURTING and not pains.get(short_hash, _WELL).amount:
             continue
-        if wanted is NodesWanted.MAINTENANCE and node.flow_status is OperationalStatus.ACTIVE:
+        active = known.node.flow_status is OperationalStatus.ACTIVE
+        if wanted is NodesWanted.MAINTENANCE and active:
             continue
-        if folded and not matches(node, folded):
-            continue
-        yield node
-
-
-def matches(node: VirtualNode, folded: str) -> bool:
-    """Whether a node has `folded`, a text without capitals, in its name, or its hash begins so."""
-    in_name = folded in str(node.holding.x500_name).casefold()
-    return in_name or node.holding.short_hash.casefold().startswith(folded)
+        if not folded or known.matches(folded):
+            yield known
 
 
 def _cpi_names(

@@ -9,7 +9,6 @@ from fastapi import Query
 from host.domain.ids import short_hash_of
 from host.observe.judgement.searching import TEXT_CHARACTERS_MAX, Form, SearchTerm, search_term
 from host.rest.flow_glances import FlowGlanceInfo, glance_info
-from host.rest.node_glances import matches
 from host.rest.operation import resource
 from host.rest.services import RestServices, Services
 from host.rest.wire import wire
@@ -67,9 +66,9 @@ def get_search(
 
 def _nodes(services: RestServices, term: SearchTerm) -> Iterator[NodeFound]:
     folded = term.text.casefold()
-    for short_hash, node in services.board.nodes().items():
-        if matches(node, folded):
-            yield NodeFound(short_hash=short_hash, x500_name=str(node.holding.x500_name))
+    for short_hash, known in services.board.nodes().items():
+        if known.matches(folded):
+            yield NodeFound(short_hash=short_hash, x500_name=known.name)
 
 
 def _flows(services: RestServices, term: SearchTerm) -> list[FlowGlanceInfo]:
@@ -77,7 +76,7 @@ def _flows(services: RestServices, term: SearchTerm) -> list[FlowGlanceInfo]:
         return []
     nodes = services.board.nodes()
     return [
-        glance_info(found, str(nodes[found.node].holding.x500_name))
+        glance_info(found, nodes[found.node].name)
         for found in services.board.requested(term.text, EACH_MAX)
         if found.node in nodes
     ]
