@@ -39,7 +39,7 @@ class LeavingNodes:
 
         Raises:
             NotFoundError: no such node.
-            NodeCannotLeaveError: it is an MGM, or has no key.
+            NodeCannotLeaveError: it is an MGM, of a static network, or has no key.
             LocationConflictError: it is not here.
             ContainerKeyError: `recipient` is none.
         """
@@ -49,6 +49,10 @@ class LeavingNodes:
         if parts.claims.is_mgm(short_hash):
             raise NodeCannotLeaveError(
                 f"virtual node {short_hash} manages a network: nobody could decide where it is"
+            )
+        if not parts.claims.is_dynamic(short_hash):
+            raise NodeCannotLeaveError(
+                f"virtual node {short_hash} is of a static network, whose members are on one host"
             )
         signing_key(parts.keys, node.holding)
         if not node.is_paused:
