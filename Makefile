@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
+.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -96,6 +96,11 @@ prove-properties: setup-dev
 prove-kills: setup-dev
 	CORDBOX_KILLS=$(or $(COUNT),200) CORDBOX_CHAOS=$(or $(COUNT),40) $(BIN)/python -m pytest -q -s -n 0 \
 		--timeout=7200 tests/e2e $(ARGS)
+
+# Upgrades of a node with many open flows, each killed at a random time; the seed is printed.
+prove-upgrade: setup-dev
+	CORDBOX_UPGRADED_FLOWS=$(or $(COUNT),200) CORDBOX_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -q -s -n 0 \
+		--timeout=7200 tests/e2e/upgrades_under_kills.py $(ARGS)
 
 # Races for states, kills of processes that share a notary's file, a window's end: each prints its seed and counts.
 # ARGS='-k threads' runs one; SEED repeats a run.

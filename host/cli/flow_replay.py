@@ -11,8 +11,8 @@ from host.cli.values import POSITION
 
 if TYPE_CHECKING:
     from host.flow.records.history_export import Recording
-    from host.tools.flows.replay import ReplayedStep
-    from host.tools.flows.replay_code import ReplayCode
+    from host.guests.replay.code import ReplayCode
+    from host.guests.replay.run import ReplayedStep
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -47,7 +47,7 @@ def replay(
     """
     from host.cli import EXIT_REFUSED
     from host.cli.flow_show import load_export
-    from host.tools.flows.replay import replay as run
+    from host.guests.replay.run import replay as run
     from host.tools.flows.replay_report import end_lines, replay_json, step_lines
 
     recording = load_export(export)
@@ -111,8 +111,9 @@ def _code(
     exact: bool,
 ) -> "ReplayCode":
     from cpi.package.files import read_limited
+    from host.guests.replay.code import code_of_cpi
     from host.tools.cache import default_cache_dir
-    from host.tools.flows.replay_code import code_of_cpi, code_of_folder
+    from host.tools.flows.replay_code import code_of_folder
     from sandbox.runtime import Sandbox
 
     if (cpi is None) == (project is None):

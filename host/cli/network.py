@@ -13,6 +13,7 @@ from host.cli.lines import tell_json
 from host.cli.network_dynamic import dynamic
 from host.cli.network_members import get_registrations, lookup, operate, peers, ping
 from host.cli.network_up import down, status, up
+from host.cli.network_upgrade import upgrade_cpi
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -223,5 +224,16 @@ def _member(row: dict[str, Any], defaults: dict[str, Any]) -> "StaticMember":
     )
 
 
-for _command in (up, down, status, dynamic, lookup, get_registrations, operate, peers, ping):
+for _command in (
+    up,
+    down,
+    status,
+    dynamic,
+    lookup,
+    get_registrations,
+    operate,
+    peers,
+    ping,
+    upgrade_cpi,
+):
     command.add_command(_command)

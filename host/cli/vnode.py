@@ -192,6 +192,65 @@ def resume(*, connect: Connect, node: str, output: str) -> None:
     _set_state(connect, node, "ACTIVE", output)
 
 
+@command.command("upgrade")
+@click.argument("node")
+@click.argument("cpi", metavar="CPI")
+@click.option("--dry-run", is_flag=True, help="Rehearse it only: show what it would do.")
+@click.option(
+    "--flows",
+    type=click.Choice(("kill", "drain", "finish", "migrate")),
+    default="finish",
+    show_default=True,
+    help="What becomes of open flows: kill needs maintenance; drain waits for them; finish lets"
+    " them end with the old code; migrate lets them go on with the new code.",
+)
+@click.option(
+    "--diverging",
+    type=click.Choice(("finish", "kill")),
+    default="finish",
+    show_default=True,
+    help="Of migrate: what becomes of flows that the new code would break.",
+)
+@click.option(
+    "--seconds", type=click.IntRange(1, 86_400), default=2400, help="How long to wait for its end."
+)
+@host_options
+@output_option
+def upgrade(
+    *,
+    connect: Connect,
+    node: str,
+    cpi: str,
+    dry_run: bool,
+    flows: str,
+    diverging: str,
+    seconds: int,
+    output: str,
+) -> None:
+    """Give NODE another version of its CPI, and print what was found of its flows and data.
+
+    CPI is a checksum, NAME, or NAME:VERSION of an uploaded CPI. A refused upgrade changes nothing.
+    """
+    from host.cli.progress import no_progress, show_progress
+    from host.tools.named_cpis import cpi_named
+    from host.tools.named_nodes import node_named
+    from host.tools.network import upgrades
+
+    progress = no_progress if output == "json" else show_progress
+    with connect() as client:
+        named, target = node_named(client, node), cpi_named(client, cpi)["cpiFileChecksum"]
+        if dry_run:
+            request = upgrades.rehearse(client, named, target)
+        else:
+            request = upgrades.upgrade(client, named, target, flows=flows, diverging=diverging)
+        found = upgrades.until_upgraded(client, request, seconds=seconds, progress=progress)
+    if output == "json":
+        tell_json(found)
+        return
+    for line in upgrades.report_lines(found.get("report") or {}) if found.get("report") else ():
+        click.echo(line)
+
+
 def _set_state(connect: Connect, node: str, state: str, output: str) -> None:
     from host.tools.answers import shaped
     from host.tools.named_nodes import node_named

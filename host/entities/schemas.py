@@ -26,6 +26,7 @@ from host.entities.migrations import Migration, migrated
 from host.entities.tables import ENTITY, ENTITY_SCHEMA
 from host.ports.clock import Clock
 from host.ports.requests import canonical_text
+from host.ports.schemas import Change, EntityChange
 from host.ports.vaults import VaultAccess
 
 MIGRATION_SECONDS_MAX = 600.0
@@ -95,6 +96,18 @@ class VaultSchemas:
                 lambda connection: bring_up_to_date(connection, types, self._clock.now_ms()),
             )
 
+    def rehearse(self, holding: ShortHash, cpi: CpiRecord) -> Sequence[EntityChange]:
+        """What `apply` would do, type by type, on one view of the vault."""
+        types = self._types.of(cpi)
+        if not self._vaults.is_made(holding):
+            return [EntityChange(type=name, change=Change.ADDED) for name in sorted(types)]
+        with self._vaults.read(holding) as connection, _limited_migration(self._work):
+            known = {row.type: row for row in connection.execute(_SELECT_SCHEMAS)}
+            return [
+                _rehearsed(connection, entity, known.get(name))
+                for name, entity in sorted(types.items())
+            ]
+
     def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
         """Delete every entity of a node, then apply the schemas of `cpi`."""
         types = self._types.of(cpi)
@@ -146,6 +159,20 @@ def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], no
     _set_indexes(connection, {index for entity in types.values() for index in entity.indexes})
 
 
+def _rehearsed(connection: Connection, entity: EntityType, row: Row[Any] | None) -> EntityChange:
+    """What `bring_up_to_date` would do with the entities of a type."""
+    changed = 0
+    try:
+        if row is not None and _is(entity, row):
+            return EntityChange(type=entity.name, change=Change.NONE)
+        for rows in _changes(connection, entity, 1 if row is None else row.version):
+            changed += len(rows)
+    except (EntityMigrationError, EntitySchemaTooNewError) as refused:
+        return EntityChange(type=entity.name, change=Change.REFUSED, reason=refused.message)
+    kind = Change.ADDED if row is None and not changed else Change.MIGRATED
+    return EntityChange(type=entity.name, change=kind, entities=changed)
+
+
 def _is(entity: EntityType, row: Row[Any]) -> bool:
     if row.version > entity.version:
         raise EntitySchemaTooNewError(
@@ -157,20 +184,31 @@ def _is(entity: EntityType, row: Row[Any]) -> bool:
 
 def _rewrite(connection: Connection, entity: EntityType, version: int, now: EpochMs) -> None:
     """Migrate every stored entity of a type from `version` to its declared version."""
-    migrations = [m for m in entity.migrations if m.version > version]
     change = update(ENTITY).where(
         ENTITY.c.type == entity.name, ENTITY.c.key == bindparam("changed_key")
     )
+    for changed in _changes(connection, entity, version):
+        if changed:
+            connection.execute(change, [{**row, "updated_at": now} for row in changed])
+
+
+def _changes(
+    connection: Connection, entity: EntityType, version: int
+) -> Iterator[list[dict[str, str]]]:
+    """Key, value and order keys of entities that a migration from `version` changes, by page.
+
+    Raises:
+        EntityMigrationError: one does not fit.
+    """
+    migrations = [m for m in entity.migrations if m.version > version]
     for rows in _pages(connection, entity.name):
         changed = []
         for row in rows:
             check_call_time()
             value, keys = _migrated(entity, row.key, row.value, migrations)
             if (value, keys) != (row.value, row.sort_keys):
-                stored = {"value": value, "sort_keys": keys, "updated_at": now}
-                changed.append({"changed_key": row.key, **stored})
-        if changed:
-            connection.execute(change, changed)
+                changed.append({"changed_key": row.key, "value": value, "sort_keys": keys})
+        yield changed
 
 
 def _pages(connection: Connection, name: str) -> Iterator[Sequence[Row[str, str, str]]]:

@@ -34,6 +34,7 @@ EVENTS: Mapping[str, str] = {
     "node-transfer-unfinished": "A failure could not be stored; the transfer is resumed later.",
     "node-operation-lost": "Another process has taken over the creation or upgrade of a node.",
     "node-operation-failed": "The creation or upgrade of a node failed by a defect.",
+    "node-upgrade-waits": "A stage of an upgrade failed after the first change; it is done again.",
     "node-operation-unfinished": "A failure could not be stored; the operation is resumed later.",
     "node-name-of-other-form": "A node was made under another form of its name, by an earlier"
     " release, and is not reached: create it anew, as `expected`.",

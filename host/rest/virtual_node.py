@@ -12,6 +12,7 @@ from host.domain.ids import Checksum
 from host.domain.ids import HoldingIdentity as HoldingIdentityValue
 from host.domain.paging import Cursor
 from host.domain.vnode import AsyncStatus, NodeState, OperationalStatus, VirtualNode
+from host.nodes.vnode.upgrade_report import Diverging, Way
 from host.rest.cpi import CpiIdentifier, cpi_identifier
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
@@ -142,6 +143,7 @@ def get_virtual_node_status(requestid: str, services: Services) -> AsyncOperatio
         operation=found.operation,
         status=found.status,
         last_updated_timestamp=instant(found.updated_at),
+        processing_stage=found.stage,
         error_reason=found.error_reason,
         resource_id=found.resource_id,
     )
@@ -179,11 +181,23 @@ def put_virtual_node_cpi(
     virtualnodeshortid: NodeHash,
     targetcpifilechecksum: CpiHash,
     services: Services,
-    forceupgrade: bool = False,  # noqa: FBT001, FBT002  # a query parameter
+    *,
+    forceupgrade: bool = False,
+    flows: Way = Way.KILL,
+    diverging: Diverging = Diverging.FINISH,
 ) -> AsyncResponse:
-    """Give a virtual node in maintenance another version of its CPI; its entities are migrated."""
+    """Give a virtual node another version of its CPI; its entities are migrated.
+
+    With `flows=kill`, Corda's way, the node is in maintenance. With `drain`, `finish` and `migrate`
+    its open flows live on: it waits for them, they end with the old code, or they go on with the
+    new one.
+    """
     started = services.virtual_nodes.upgrade(
-        virtualnodeshortid, targetcpifilechecksum, force=forceupgrade
+        virtualnodeshortid,
+        targetcpifilechecksum,
+        force=forceupgrade,
+        way=flows,
+        diverging=diverging,
     )
     return AsyncResponse(request_id=started)
 

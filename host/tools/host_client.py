@@ -139,9 +139,9 @@ class HostClient:
         """Post JSON and return the JSON answer; raises the errors of `get`."""
         return self._json(path, self.send("POST", path, body, **query))
 
-    def put(self, path: str, body: JsonValue) -> Any:
+    def put(self, path: str, body: JsonValue, **query: str | int) -> Any:
         """Put JSON and return the JSON answer, None if there is none; raises as `get`."""
-        data = self.send("PUT", path, body)
+        data = self.send("PUT", path, body, **query)
         return self._json(path, data) if data else None
 
     def send(self, method: str, path: str, body: JsonValue = None, **query: str | int) -> bytes:

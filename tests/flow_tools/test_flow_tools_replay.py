@@ -12,7 +12,7 @@ import pytest
 from cordapp_testkit.replay import debug, replay
 from host.domain.errors import InvalidInputError
 from host.flow.records.history_export import parse_recording
-from host.tools.flows.journal_answers import RecordingIncompleteError
+from host.guests.replay.answers import RecordingIncompleteError
 
 pytestmark = pytest.mark.slow
 SAMPLE = Path(__file__).parents[2] / "sample_cordapps" / "iou"

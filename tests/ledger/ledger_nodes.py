@@ -112,6 +112,7 @@ class Nodes:
         notarised: transactions are built with a notary.
         refusals: errors by (node, function), raised instead of the function's answer.
         events: what the ledger told, of all nodes.
+        cpis: of nodes that do not have `cpi`.
         distrusting: cut-offs of distrusted keys by node, as if each was on a host of its own.
     """
 
@@ -131,6 +132,7 @@ class Nodes:
             SchemePublicKeys(),
         )
         self.cpi, self.stored_cpks = cpi(), StoredCpks()
+        self.cpis: dict[str, Any] = {}
         self.keys = {}
         for name in NODES:
             tenant = holding(name).short_hash
@@ -168,7 +170,8 @@ class Nodes:
     def call(self, name: str, function: str, request: Any, flow: str | None = None) -> Any:
         self.count += 1
         self._distrusted = self.distrusting.get(name, {})
-        call = context(name, self.count, cpi_record=self.cpi, flow_id=flow or FlowId("test"))
+        own = self.cpis.get(name, self.cpi)
+        call = context(name, self.count, cpi_record=own, flow_id=flow or FlowId("test"))
         return json.loads(json.dumps(self.ledger.call(call, function, request)))
 
     def meet(self, name: str, function: str) -> None:

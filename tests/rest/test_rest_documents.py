@@ -25,6 +25,7 @@ DEVIATIONS = {
     r"\w+ .* codes: 200 -> 20[24]": _ANSWERED,
     r"GET /virtualnode.* answer.*\.externalMessagingRouteConfiguration.*": _ROUTES,
     r"GET /virtualnode\S* answer\S*\.state: absent -> string": "the state in one word, PAUSED too",
+    r"PUT /virtualnode/\S+/cpi/\S+ query (flows|diverging): absent -> optional": "flows live on",
     r"GET /wrappingkey/rotation/\{tenantid\} answer\.rotatedKeyStatus\[\]\..*": "never null here",
     r"POST /\S+ body\.upload: string\? -> string": "an upload without a file is refused",
     r"PUT /certificate/\S+ body\.(alias|certificate): .*": "a chain has an alias and certificates",
@@ -76,6 +77,10 @@ PATHS_BEYOND_CORDA = (
     | {
         f"/virtualnode/{{holdingidentityshorthash}}/{part}"
         for part in ("cpi", "quota", "usage", "vault/rebuild", "vault/rebuild/{requestid}")
+    }
+    | {
+        "/virtualnode/upgrade/{requestid}",
+        "/virtualnode/{virtualnodeshortid}/cpi/{targetcpifilechecksum}/check",
     }
 )
 """Paths that Corda does not have."""

@@ -73,6 +73,7 @@ COMMANDS = {
             ("lookup", "members"): ("-h", "0123456789AB"),
             ("peers",): ("-h", "0123456789AB"),
             ("ping",): ("O=Bob, L=London, C=GB", "-h", "0123456789AB"),
+            ("upgrade-cpi",): ("--cpi-file", __file__),
             ("operate", "allow-client-certificate"): ("0123456789AB", "CN=Gateway"),
             ("operate", "export-group-policy"): ("-h", "0123456789AB"),
         }.items()
@@ -96,6 +97,7 @@ COMMANDS = {
     ("vnode", "pause"): ("0123456789AB",),
     ("vnode", "register"): ("0123456789AB",),
     ("vnode", "resume"): ("0123456789AB",),
+    ("vnode", "upgrade"): ("0123456789AB", "0123456789AB"),
     ("vnode", "state"): ("0123456789AB", "active"),
 }
 """Commands that call a host -> their arguments."""

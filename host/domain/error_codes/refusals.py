@@ -119,6 +119,11 @@ REMEDIES: Mapping[str, str] = {
     " `cordbox vnode cancel-export`.",
     "node-file-item-invalid": "Export the node again with this release, and import that file.",
     "virtual-node-exists": "Use the node that is there, or another name or group.",
+    "virtual-node-in-maintenance": "Set the node to ACTIVE first, or upgrade it by `kill`.",
+    "cpi-upgrade-refused": "Read the report (`cordbox vnode upgrade --dry-run`); choose another"
+    " way, or change the CorDapp.",
+    "cpi-upgrade-way-invalid": "Choose `kill`, `drain`, `finish` or `migrate`.",
+    "flow-busy": "Nothing by hand: it is tried again.",
     "virtual-node-paused": "Resume the node with `cordbox vnode resume` first.",
     "virtual-node-not-in-maintenance": "Set the node to MAINTENANCE first.",
     "virtual-node-operation-in-progress": "Wait until the other operation has ended.",

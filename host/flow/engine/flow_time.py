@@ -1,7 +1,8 @@
 """The clock of flows' timeouts; its shift is shared through the store."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import structlog
 
@@ -19,7 +20,7 @@ from host.flow.core.shift import (
     missing_ms,
     stored_flow_time,
 )
-from host.ports.clock import Clock, TwoClocks
+from host.ports.clock import TwoClocks
 from host.ports.groups import Fence
 from host.ports.state import StateConflictError, States, StateWrite
 from host.ports.units import StateStore, Unit
@@ -110,12 +111,21 @@ class FlowTime:
         return ClockReading(wall=self._clock.now_ms(), steady=self._clock.steady_ms())
 
 
-class StoredFlowTime:
-    """Flow time for code that runs no flows: a `Clock` by the shift in the store. Thread-safe."""
+class TimedStates(States, Protocol):
+    """A store and its time."""
 
-    def __init__(self, states: States, clock: Clock) -> None:
-        self._states = states
-        self._clock = clock
+    @property
+    def time(self) -> TwoClocks: ...
+
+
+class StoredFlowTime:
+    """Flow time for code that runs no flows: a `Clock` by the shift in the store. Thread-safe.
+
+    `store` gives the store, at the first use.
+    """
+
+    def __init__(self, store: Callable[[], TimedStates]) -> None:
+        self._store = store
 
     def now_ms(self) -> EpochMs:
         """The time.
@@ -123,4 +133,5 @@ class StoredFlowTime:
         Raises:
             StorageError: the store cannot be read.
         """
-        return stored_flow_time(self._states.get(SHIFT_KEY), self._clock.now_ms())
+        store = self._store()
+        return stored_flow_time(store.get(SHIFT_KEY), store.time.now_ms())

@@ -207,6 +207,14 @@ def recording_of(
     )
 
 
+def recording_with_steps(
+    history: History, entries: Iterable[Entry], cpi: CpiRecord | None
+) -> Recording:
+    """The whole document, in memory; see `check_export_size`."""
+    steps = tuple(_step(entry, with_payloads=True) for entry in entries)
+    return msgspec.structs.replace(recording_of(history, cpi), steps=steps)
+
+
 def encode_in_parts(
     recording: Recording, entries: Iterable[Entry], *, with_payloads: bool = True
 ) -> Iterator[bytes]:

@@ -196,6 +196,29 @@ def unconsumed(
     return Page(states=states, last=last, more=len(seqs) > limit)
 
 
+def unconsumed_counts(connection: Connection) -> Mapping[str, int]:
+    """How many unconsumed states of each type concern this node."""
+    query = (
+        select(OUTPUT.c.type, func.count())
+        .where(OUTPUT.c.consumed_at.is_(None))
+        .group_by(OUTPUT.c.type)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def makers(connection: Connection, state_type: str, *, limit: int) -> Sequence[str]:
+    """Identifiers of transactions that made unconsumed states of a type, the latest first."""
+    query = (
+        select(TRANSACTION.c.id)
+        .join(OUTPUT, OUTPUT.c.transaction_seq == TRANSACTION.c.seq)
+        .where(OUTPUT.c.type == state_type, OUTPUT.c.consumed_at.is_(None))
+        .group_by(TRANSACTION.c.id, TRANSACTION.c.seq)
+        .order_by(TRANSACTION.c.seq.desc())
+        .limit(limit)
+    )
+    return [row.id for row in connection.execute(query)]
+
+
 def newest(connection: Connection) -> int:
     """The greatest number of an output that concerns this node; 0 if there is none."""
     return connection.execute(select(func.max(OUTPUT.c.seq))).scalar_one() or 0

@@ -49,3 +49,21 @@ class NodeElsewhereError(ConflictError):
     """The virtual node is on its way to or from another cluster, or on another one."""
 
     code = "virtual-node-elsewhere"
+
+
+class UpgradeRefusedError(ConflictError):
+    """The upgrade cannot be done in this way: see its report. Nothing has changed."""
+
+    code = "cpi-upgrade-refused"
+
+
+class VirtualNodeInMaintenanceError(InvalidInputError):
+    """The operation needs a virtual node whose flows are alive: ACTIVE, or PAUSED."""
+
+    code = "virtual-node-in-maintenance"
+
+
+class UpgradeWayError(InvalidInputError):
+    """What becomes of open flows is one of kill, drain, finish and migrate."""
+
+    code = "cpi-upgrade-way-invalid"

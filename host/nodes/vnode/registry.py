@@ -130,9 +130,7 @@ class NodeRegistry:
         def change(connection: Connection) -> VirtualNode:
             node = next(_nodes(connection.execute(node_of(short_hash))), None)
             if node is None:
-                raise NotFoundError(
-                    f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
-                )
+                raise node_not_found(short_hash)
             changed = with_state(node, NodeState(state), now)
             connection.execute(
                 update(VIRTUAL_NODE)
@@ -142,6 +140,12 @@ class NodeRegistry:
             return changed
 
         return self._database.transact(change)
+
+
+def node_not_found(short_hash: ShortHash) -> NotFoundError:
+    return NotFoundError(
+        f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+    )
 
 
 def with_state(node: VirtualNode, state: NodeState, now: EpochMs) -> VirtualNode:

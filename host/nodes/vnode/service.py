@@ -1,65 +1,58 @@
 """Operations on virtual nodes: creations and upgrades in the background.
 
-An accepted operation is stored before it is answered, and claimed by the process that works on it.
-An operation that a crash interrupts is resumed by another process, or at the next start; every step
-can be repeated. A new node is only a row: its vault is created at the first use.
+A new node is only a row: its vault is created at the first use.
 """
 
 import json
-import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 
 import structlog
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
-from host.domain.errors import HostError, NotFoundError
-from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
+from host.database.claims import RELEASED, Claimant
+from host.domain.ids import Checksum, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
-from host.domain.refused import shown
 from host.domain.vnode import AsyncStatus, VirtualNode
 from host.domain.x500 import MemberX500Name
-from host.nodes.vnode.errors import (
-    CpiNotFoundError,
-    OperationInProgressError,
-    VirtualNodeExistsError,
+from host.nodes.vnode.errors import CpiNotFoundError, NodeElsewhereError, UpgradeWayError
+from host.nodes.vnode.operation_runs import NodeOperations
+from host.nodes.vnode.operations import (
+    CREATE,
+    REHEARSAL,
+    STAGED,
+    STAGED_UPGRADE,
+    UPGRADE,
+    exists,
+    refuse_operation,
 )
-from host.nodes.vnode.registry import NodeRegistry, node_of, values_of
+from host.nodes.vnode.registry import node_not_found, node_of, values_of
+from host.nodes.vnode.rehearsal import UpgradeRehearsal
+from host.nodes.vnode.staged_upgrades import (
+    StagedUpgrades,
+    UpgradeParts,
+    Waits,
+    report_of,
+    stage_of,
+)
+from host.nodes.vnode.staged_upgrades import accept as accept_staged
 from host.nodes.vnode.tables import OPERATION, VIRTUAL_NODE
+from host.nodes.vnode.upgrade_report import Diverging, Way
 from host.nodes.vnode.upgrades import in_maintenance, target_of_upgrade
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages
 from host.ports.live import Live
-from host.ports.locations import ALL_HERE, Locations
+from host.ports.locations import ALL_HERE, Locations, Place
 from host.ports.schemas import NodeSchemas
 
 _log = structlog.get_logger("cordbox.nodes")
 
 CREATE_ID = "CREATE_ID"
-_CREATE = "CREATE_VIRTUAL_NODE"
-_UPGRADE = "UPGRADE_VIRTUAL_NODE"
-_UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
-
-_SELECT_OPERATIONS = select(OPERATION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsyncOperation:
-    """An asynchronous operation. `resource_id` is set once it has succeeded."""
-
-    request_id: str
-    operation: str
-    status: AsyncStatus
-    resource_id: ShortHash | None
-    error_reason: str | None
-    updated_at: EpochMs
-
-
-class VirtualNodeService(NodeRegistry):
+class VirtualNodeService(NodeOperations):
     """The registry, and the operations on virtual nodes. Thread-safe."""
 
     def __init__(
@@ -76,6 +69,7 @@ class VirtualNodeService(NodeRegistry):
         upgraded: Callable[[Connection, ShortHash], None] = lambda _connection, _node: None,
         flow_time: Clock | None = None,
         locations: Locations = ALL_HERE,
+        rehearsal: Callable[[], UpgradeRehearsal] | None = None,
     ) -> None:
         """Open the registry.
 
@@ -90,22 +84,45 @@ class VirtualNodeService(NodeRegistry):
             allowed_capabilities: the most that this host grants.
             upgraded: called in the transaction that gives a node another CPI.
             flow_time: the clock of flows' timeouts, if not `clock`.
+            rehearsal: gives what rehearses upgrades; without it, nodes are upgraded in maintenance
+                only.
             locations: tell which nodes leave or arrive; see `NodeRegistry`.
         """
-        super().__init__(database, flow_time or clock, locations)
+        super().__init__(
+            database=database,
+            clock=clock,
+            entropy=entropy,
+            claimant=claimant,
+            background=background,
+            flow_time=flow_time or clock,
+            locations=locations,
+        )
         self._schemas = schemas
         self._packages = packages
-        self._clock = clock
-        self._entropy = entropy
-        self._background = background
         self._allowed = allowed_capabilities
         self._upgraded = upgraded
-        self._claims = Claims(
-            database,
-            OPERATION,
-            is_unfinished=OPERATION.c.status.in_(_UNFINISHED),
-            claimant=claimant,
-            clock=clock,
+        self._rehearsal = rehearsal
+
+    @cached_property
+    def _staged(self) -> StagedUpgrades | None:
+        if self._rehearsal is None:
+            return None
+        return StagedUpgrades(
+            database=self._database,
+            nodes=self,
+            packages=self._packages,
+            clock=self._clock,
+            parts=UpgradeParts(
+                rehearsal=self._rehearsal(),
+                schemas=self._schemas,
+                flow_time=self._flow_time,
+                switched=self._upgraded,
+                granted=self._granted,
+            ),
+            held=self._claims.check,
+            ended=lambda connection, request_id: self._update(
+                connection, request_id, AsyncStatus.SUCCEEDED
+            ),
         )
 
     def create(self, cpi_short_checksum: str, x500_name: str) -> str:
@@ -128,18 +145,24 @@ class VirtualNodeService(NodeRegistry):
 
         def accept(connection: Connection) -> str:
             if connection.execute(node_of(holding.short_hash)).first() is not None:
-                raise _exists(holding)
-            return self._accept(connection, _CREATE, holding, cpi, alone=True)
+                raise exists(holding)
+            return self._accept(connection, CREATE, holding, cpi, alone=True)
 
         try:
             request_id = self._database.transact(accept)
         except IntegrityError as exc:
-            raise _exists(holding) from exc
+            raise exists(holding) from exc
         self._begin(request_id)
         return request_id
 
     def upgrade(
-        self, short_hash: ShortHash, cpi_short_checksum: str, *, force: bool = False
+        self,
+        short_hash: ShortHash,
+        cpi_short_checksum: str,
+        *,
+        force: bool = False,
+        way: Way = Way.KILL,
+        diverging: Diverging = Diverging.FINISH,
     ) -> str:
         """Accept the upgrade of a node to another version of its CPI; return its request id.
 
@@ -147,22 +170,85 @@ class VirtualNodeService(NodeRegistry):
         keeps its CPI.
 
         Args:
-            short_hash: short hash of the node, which must be in maintenance.
+            short_hash: short hash of the node, which must be in maintenance for `Way.KILL`, and
+                must not for the others.
             cpi_short_checksum: of the new CPI, with the same name, signer and group.
-            force: accept it while another upgrade has not ended.
+            force: accept it while another upgrade has not ended, for `Way.KILL`.
+            way: what becomes of open flows.
+            diverging: what becomes of those that the new code would break, for `Way.MIGRATE`.
 
         Raises:
             HostError: one of `host.nodes.vnode.errors`.
         """
+        is_forced = force and way is Way.KILL
+        operation = UPGRADE if way is Way.KILL else STAGED_UPGRADE
+        return self._accept_upgrade(
+            short_hash, cpi_short_checksum, operation, way, diverging, alone=not is_forced
+        )
+
+    def rehearse_upgrade(self, short_hash: ShortHash, cpi_short_checksum: str) -> str:
+        """Accept the rehearsal of an upgrade, which changes nothing; return its request id.
+
+        Raises:
+            HostError: one of `host.nodes.vnode.errors`.
+        """
+        return self._accept_upgrade(
+            short_hash, cpi_short_checksum, REHEARSAL, None, Diverging.FINISH, alone=True
+        )
+
+    def upgrade_report(self, request_id: str) -> str | None:
+        """The report of an upgrade or a rehearsal, JSON text; None as long as there is none.
+
+        Raises:
+            NotFoundError: no such operation.
+        """
+        row = self._operation(request_id)
+        return report_of(self._database, request_id) if row.operation in STAGED else None
+
+    def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
+        """As `NodeRegistry.set_state`, unless an upgrade needs the node's present state.
+
+        Raises:
+            OperationInProgressError: such an upgrade has not ended.
+        """
+        with self._database.read() as connection:
+            refuse_operation(connection, short_hash, of=(STAGED_UPGRADE,))
+        return super().set_state(short_hash, state)
+
+    def _accept_upgrade(  # what an upgrade is
+        self,
+        short_hash: ShortHash,
+        target: str,
+        operation: str,
+        way: Way | None,
+        diverging: Diverging,
+        *,
+        alone: bool,
+    ) -> str:
         node = self.get(short_hash)
-        cpi = target_of_upgrade(node, short_hash, self._packages, cpi_short_checksum)
-        assert node is not None  # noqa: S101  # target_of_upgrade refuses
-        holding = node.holding
+        if node is None:
+            raise node_not_found(short_hash)
+        if self._locations.place(short_hash) is not Place.HERE:
+            raise NodeElsewhereError(f"Virtual node {short_hash} is not on this cluster now.")
+        if operation != UPGRADE and self._staged is None:
+            raise UpgradeWayError("this process upgrades nodes in maintenance only")
+        cpi = target_of_upgrade(node, self._packages, target, way)
 
         def accept(connection: Connection) -> str:
-            if not force:
-                _refuse_operation(connection, short_hash)
-            return self._accept(connection, _UPGRADE, holding, cpi, alone=not force)
+            if alone:
+                refuse_operation(connection, short_hash)
+            request_id = self._accept(connection, operation, node.holding, cpi, alone=alone)
+            if operation != UPGRADE:
+                accept_staged(
+                    connection,
+                    request_id=request_id,
+                    node=node,
+                    cpi=cpi,
+                    way=way,
+                    diverging=diverging,
+                    now=self._clock.now_ms(),
+                )
+            return request_id
 
         request_id = self._database.transact(accept)
         self._begin(request_id)
@@ -177,100 +263,24 @@ class VirtualNodeService(NodeRegistry):
         node = in_maintenance(self.get(short_hash), short_hash)
         self._schemas.reset(short_hash, self._cpi(node.cpi_checksum))
 
-    def _accept(
-        self,
-        connection: Connection,
-        operation: str,
-        holding: HoldingIdentity,
-        cpi: CpiRecord,
-        *,
-        alone: bool,
-    ) -> str:
-        request_id = self._uuid()
-        connection.execute(
-            insert(OPERATION),
-            {
-                "request_id": request_id,
-                "operation": operation,
-                "status": AsyncStatus.ACCEPTED.value,
-                "resource_id": holding.short_hash,
-                "x500_name": str(holding.x500_name),
-                "group_id": holding.group_id,
-                "cpi_checksum": cpi.file_checksum,
-                "updated_at": self._clock.now_ms(),
-                "alone": True if alone else None,
-                **self._claims.values(),
-            },
-        )
-        return request_id
+    def _stage_of(self, row: Row[tuple[object, ...]]) -> str | None:
+        return stage_of(self._database, row.request_id) if row.operation in STAGED else None
 
-    def _begin(self, request_id: str) -> None:
-        self._claims.hold(request_id)
-        self._background(partial(self._run, request_id))
+    def _do(self, row: Row[tuple[object, ...]]) -> None:
+        if row.operation in STAGED:
+            self._run_staged(row)
+        else:
+            (self._upgrade if row.operation == UPGRADE else self._create)(row)
 
-    def resume_interrupted(self) -> int:
-        """Resume operations that no process works on, and those of this process's earlier runs.
-
-        Returns:
-            Their number. Call it once, before requests are served.
-
-        Raises:
-            StorageError: they cannot be claimed.
-        """
-        return self._resume(of_earlier_runs=True)
-
-    def renew(self) -> int:
-        """Renew this process's claims, and resume operations that others left unfinished.
-
-        Call it every `host.database.claims.RENEW_SECONDS`.
-
-        Returns:
-            How many operations were resumed.
-
-        Raises:
-            StorageError: claims cannot be stored.
-        """
-        self._claims.renew()
-        return self._resume(of_earlier_runs=False)
-
-    def _resume(self, *, of_earlier_runs: bool) -> int:
-        requests = self._claims.take(of_earlier_runs=of_earlier_runs)
-        for request_id in requests:
-            self._begin(request_id)
-        return len(requests)
-
-    def operation(self, request_id: str) -> AsyncOperation:
-        """The latest status of an operation.
-
-        Raises:
-            NotFoundError: `request_id` is unknown.
-        """
-        with self._database.read() as connection:
-            row = _operation(connection, request_id)
-        succeeded = row.status == AsyncStatus.SUCCEEDED.value
-        return AsyncOperation(
-            request_id=row.request_id,
-            operation=row.operation,
-            status=AsyncStatus(row.status),
-            resource_id=ShortHash(row.resource_id) if succeeded else None,
-            error_reason=row.error_reason,
-            updated_at=EpochMs(row.updated_at),
-        )
-
-    def _run(self, request_id: str) -> None:
+    def _run_staged(self, row: Row[tuple[object, ...]]) -> None:
+        if self._staged is None:
+            raise UpgradeWayError("this process upgrades nodes in maintenance only")
+        self._set_status(row.request_id, AsyncStatus.IN_PROGRESS)
         try:
-            with self._database.read() as connection:
-                row = _operation(connection, request_id)
-            (self._upgrade if row.operation == _UPGRADE else self._create)(row)
-        except ClaimLostError as exc:
-            _log.warning("node-operation-lost", request_id=request_id, reason=exc.message)
-        except HostError as exc:
-            self._fail(request_id, exc.message)
-        except Exception as exc:  # noqa: BLE001  # logged, and the operation tells of it
-            _log.exception("node-operation-failed", request_id=request_id)
-            self._fail(request_id, f"internal error: {type(exc).__name__}")
-        finally:
-            self._claims.let_go(request_id)
+            self._staged.run(row.request_id)
+        except Waits:
+            release = update(OPERATION).where(OPERATION.c.request_id == row.request_id)
+            self._database.transact(lambda connection: connection.execute(release.values(RELEASED)))
 
     def _create(self, row: Row[tuple[object, ...]]) -> None:
         cpi = self._cpi(Checksum(row.cpi_checksum))
@@ -321,69 +331,3 @@ class VirtualNodeService(NodeRegistry):
     def _granted(self, cpi: CpiRecord) -> tuple[str, ...]:
         declared = {capability for cpk in cpi.cpks for capability in cpk.capabilities}
         return tuple(sorted(declared.intersection(self._allowed.get())))
-
-    def _fail(self, request_id: str, reason: str) -> None:
-        try:
-            self._set_status(request_id, AsyncStatus.FAILED, reason)
-        except HostError:
-            # The storage itself failed: the operation stays unfinished, and is resumed later.
-            _log.exception("node-operation-unfinished", request_id=request_id, reason=reason)
-
-    def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:
-        self._database.transact(
-            lambda connection: self._update(connection, request_id, status, reason)
-        )
-
-    def _update(
-        self,
-        connection: Connection,
-        request_id: str,
-        status: AsyncStatus,
-        reason: str | None = None,
-    ) -> None:
-        self._claims.check(connection, request_id)
-        ended = {} if status.value in _UNFINISHED else {"alone": None, **RELEASED}
-        connection.execute(
-            update(OPERATION)
-            .where(OPERATION.c.request_id == request_id)
-            .values(
-                status=status.value,
-                error_reason=reason,
-                updated_at=self._clock.now_ms(),
-                **ended,
-            )
-        )
-
-    def _uuid(self) -> str:
-        return str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
-
-
-def _exists(holding: HoldingIdentity) -> VirtualNodeExistsError:
-    return VirtualNodeExistsError(
-        f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
-        f" in group {holding.group_id} ({holding.short_hash})"
-    )
-
-
-def _refuse_operation(connection: Connection, short_hash: ShortHash) -> None:
-    unfinished = _SELECT_OPERATIONS.where(
-        OPERATION.c.resource_id == short_hash, OPERATION.c.status.in_(_UNFINISHED)
-    )
-    row = connection.execute(unfinished).first()
-    if row is not None:
-        raise OperationInProgressError(
-            f"Operation {row.request_id} on virtual node {short_hash} has not ended."
-        )
-
-
-def _operation(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
-    row = connection.execute(
-        _SELECT_OPERATIONS.where(OPERATION.c.request_id == request_id)
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(
-            f"no virtual node operation has request id {shown(request_id)}",
-            kind="virtual node operation",
-            named=request_id,
-        )
-    return row

@@ -61,6 +61,24 @@ for the node, for a creation and for an upgrade that is not forced; null for oth
 have ended.
 """
 
+CPI_UPGRADE = Table(
+    "cpi_upgrade",
+    _METADATA,
+    Column("request_id", String(36), primary_key=True),
+    Column("short_hash", String(12), nullable=False),
+    Column("source", String(CHECKSUM_CHARACTERS), nullable=False),
+    Column("target", String(CHECKSUM_CHARACTERS), nullable=False),
+    Column("way", String(8)),
+    Column("diverging", String(8), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("stage_at", BigInteger, nullable=False),
+    Column("was_paused", Boolean, nullable=False),
+    Column("moved", Text, nullable=False),
+    Column("ended", Text, nullable=False),
+    Column("report", Text),
+)
+"""Upgrades in stages, and rehearsals, whose `way` is null; beside their rows of `OPERATION`."""
+
 VAULT_NOTE = Table(
     "vault_note",
     _METADATA,
@@ -81,4 +99,26 @@ _PAUSES = (
     "ALTER TABLE virtual_node ADD COLUMN paused_ms BIGINT NOT NULL DEFAULT 0",
 )
 
-SCHEMA = Schema(name="vnode", metadata=_METADATA, version=2, migrations={1: {EVERY: _PAUSES}})
+_UPGRADES = (
+    f"""CREATE TABLE cpi_upgrade (
+        request_id VARCHAR(36) NOT NULL PRIMARY KEY,
+        short_hash VARCHAR(12) NOT NULL,
+        source VARCHAR({CHECKSUM_CHARACTERS}) NOT NULL,
+        target VARCHAR({CHECKSUM_CHARACTERS}) NOT NULL,
+        way VARCHAR(8),
+        diverging VARCHAR(8) NOT NULL,
+        stage VARCHAR(16) NOT NULL,
+        stage_at BIGINT NOT NULL,
+        was_paused BOOLEAN NOT NULL,
+        moved TEXT NOT NULL,
+        ended TEXT NOT NULL,
+        report TEXT
+    )""",
+)
+
+SCHEMA = Schema(
+    name="vnode",
+    metadata=_METADATA,
+    version=3,
+    migrations={1: {EVERY: _PAUSES}, 2: {EVERY: _UPGRADES}},
+)

@@ -3,26 +3,34 @@
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
-from host.domain.vnode import OperationalStatus, VirtualNode
+from host.domain.vnode import NodeState, OperationalStatus, VirtualNode
 from host.nodes.vnode.errors import (
     CpiUpgradeInvalidError,
     CpiUpgradeSameError,
+    VirtualNodeInMaintenanceError,
     VirtualNodeNotInMaintenanceError,
 )
+from host.nodes.vnode.upgrade_report import Way
 from host.ports.directory import Packages
 
 
 def target_of_upgrade(
-    node: VirtualNode | None, short_hash: ShortHash, packages: Packages, target: str
+    node: VirtualNode, packages: Packages, target: str, way: Way | None
 ) -> CpiRecord:
     """The CPI of the short checksum `target`, to which `node` may be upgraded.
 
+    Args:
+        node: the node.
+        packages: the stored CPIs.
+        target: a short checksum.
+        way: what becomes of open flows; None: nothing, since the upgrade is rehearsed only.
+
     Raises:
-        NotFoundError, VirtualNodeNotInMaintenanceError, InvalidShortHashError,
-        NotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: the upgrade is not
-            allowed.
+        VirtualNodeNotInMaintenanceError, VirtualNodeInMaintenanceError, InvalidShortHashError,
+        NotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: the upgrade is not allowed.
     """
-    node = in_maintenance(node, short_hash)
+    short_hash = node.holding.short_hash
+    _check_state(node, way)
     cpi = packages.find_by_short_hash(parse_short_hash(target))
     if cpi is None:
         raise NotFoundError(f"CPI {target} not found.", kind="CPI", named=target)
@@ -43,6 +51,21 @@ def target_of_upgrade(
                 f"Upgrade of {short_hash}: expected a CPI of {what} {expected}, found {found}."
             )
     return cpi
+
+
+def _check_state(node: VirtualNode, way: Way | None) -> None:
+    short_hash = node.holding.short_hash
+    if way is Way.KILL:
+        in_maintenance(node, short_hash)
+    elif way is not None and node.state is NodeState.MAINTENANCE:
+        raise VirtualNodeInMaintenanceError(
+            f"Virtual node {short_hash} is in maintenance: it has no open flows, and is upgraded"
+            f" in the way {Way.KILL}."
+        )
+    elif way is Way.DRAIN and node.is_paused:
+        raise VirtualNodeInMaintenanceError(
+            f"Virtual node {short_hash} is paused: its flows do not end, so it cannot be drained."
+        )
 
 
 def in_maintenance(node: VirtualNode | None, short_hash: ShortHash) -> VirtualNode:

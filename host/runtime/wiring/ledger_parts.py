@@ -3,8 +3,6 @@
 from functools import cached_property
 
 from host import entities as persistence
-from host.guests.contracts import SandboxedContracts
-from host.guests.metered import MeteredContracts
 from host.guests.vault_functions import SandboxedVaultFunctions
 from host.ledger.capability import LedgerCapability
 from host.ledger.events import LedgerEvents
@@ -18,7 +16,6 @@ from host.ledger.notary.signer import NotarySigner
 from host.ledger.parts import ProtocolFunctions
 from host.observe.ledger_observer import LedgerObserver
 from host.ports.capability import Capability
-from host.ports.directory import ContractVerifier
 from host.ports.vault_functions import VaultFunctions
 from host.runtime.wiring import services
 from host.runtime.wiring.network_parts import NetworkParts
@@ -31,7 +28,6 @@ from host.runtime.wiring.sections import (
 )
 from host.runtime.wiring.services import (
     RemoteCapability,
-    RemoteContracts,
     RemoteUniqueness,
     RemoteVaultFunctions,
     VaultAnswers,
@@ -47,13 +43,6 @@ class LedgerParts(NetworkParts):
         if self._is_elsewhere(services.ENTITIES):
             return RemoteCapability("persistence", self._remote(services.ENTITIES))
         return persistence.EntityCapability(self.vaults, self.entity_types)
-
-    @cached_property
-    def contracts(self) -> ContractVerifier:
-        if self._is_elsewhere(services.CONTRACTS):
-            return RemoteContracts(self._remote(services.CONTRACTS))
-        contracts = SandboxedContracts(library=self.guests)
-        return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
 
     @cached_property
     def vault_functions(self) -> VaultFunctions:

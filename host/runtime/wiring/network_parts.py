@@ -2,7 +2,7 @@
 
 import ipaddress
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from host.database.claims import RENEW_SECONDS
 from host.domain.errors import NotFoundError
 from host.domain.vnode import VirtualNode
 from host.flow.engine.flow_time import StoredFlowTime
+from host.guests.contracts import SandboxedContracts
+from host.guests.metered import MeteredContracts
 from host.keys import SchemePublicKeys
 from host.network import membership
 from host.network.client_certificates import TlsSubjects
@@ -32,16 +34,18 @@ from host.network.membership.views import MemberViews
 from host.network.network_members import NetworkMembers
 from host.nodes import vnode
 from host.nodes.packages.trust import CertificateStore
-from host.ports.directory import Members
+from host.ports.directory import ContractVerifier, Members
 from host.ports.hosted import HostedIdentities
 from host.ports.keys import KeyStore
 from host.ports.live import Derived, Live
 from host.ports.mgm import MgmOperations
 from host.ports.network_health import NetworkHealthReports
 from host.ports.public_keys import PublicKeys
+from host.ports.schemas import NodeSchemas
 from host.runtime.wiring import services
 from host.runtime.wiring.base import PluginMissingError
 from host.runtime.wiring.code_parts import CodeParts
+from host.runtime.wiring.services import RemoteContracts
 from host.settings.live import LiveConfig
 from host.settings.sections import (
     CORDA_MEMBERSHIP,
@@ -52,6 +56,7 @@ from host.settings.sections import (
 
 if TYPE_CHECKING:
     from host.network.gateway.revocation import Revocations
+    from host.nodes.vnode.rehearsal import UpgradeRehearsal
 
 
 class NetworkParts(CodeParts):
@@ -67,23 +72,52 @@ class NetworkParts(CodeParts):
         return SchemePublicKeys()
 
     @cached_property
+    def contracts(self) -> ContractVerifier:
+        if self._is_elsewhere(services.CONTRACTS):
+            return RemoteContracts(self._remote(services.CONTRACTS))
+        contracts = SandboxedContracts(library=self.guests)
+        return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
+
+    @cached_property
     def nodes(self) -> vnode.VirtualNodeService:
         """Virtual nodes."""
+        schemas = persistence.VaultSchemas(self.vaults, self.entity_types, self.base.clock)
         return vnode.VirtualNodeService(
             database=self.database,
-            schemas=persistence.VaultSchemas(self.vaults, self.entity_types, self.base.clock),
+            schemas=schemas,
             packages=self.catalogue,
             clock=self.base.clock,
             entropy=self.base.entropy,
             claimant=self.claimant,
             background=self._background.submit,
-            allowed_capabilities=Derived(
-                lambda guest: guest.allowed_capabilities, self.config.section(GUEST)
-            ),
+            allowed_capabilities=self._allowed_capabilities,
             upgraded=note_upgraded,
-            flow_time=StoredFlowTime(self.store, self.store.time),
             locations=self.places,
+            flow_time=StoredFlowTime(lambda: self.store),
+            rehearsal=lambda: self._rehearsal(schemas),
         )
+
+    @property
+    def _allowed_capabilities(self) -> Live[Collection[str]]:
+        return Derived(lambda guest: guest.allowed_capabilities, self.config.section(GUEST))
+
+    def _rehearsal(self, schemas: NodeSchemas) -> "UpgradeRehearsal":
+        # Imported here: only the process that upgrades nodes reads packages and replays flows.
+        from host.flow.engine.node_flows import OpenFlowRecords  # noqa: PLC0415
+        from host.guests.rehearsals import FlowRehearsals  # noqa: PLC0415
+        from host.ledger.rehearsals import StateRehearsals  # noqa: PLC0415
+        from host.nodes.vnode.rehearsal import UpgradeRehearsal  # noqa: PLC0415
+
+        flows = FlowRehearsals(
+            records=OpenFlowRecords(self.store, self.catalogue),
+            sandbox=self.sandbox,
+            guest_of=self.guests.candidate,
+            read=self.catalogue.read,
+            quotas=self.quotas,
+            allowed=self._allowed_capabilities.get,
+        )
+        states = StateRehearsals(self.vaults, self.contracts)
+        return UpgradeRehearsal(flows=flows, schemas=schemas, states=states)
 
     def go_on_with_nodes(self) -> None:
         """Resume unfinished operations on nodes, now and periodically."""

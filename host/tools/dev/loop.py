@@ -11,13 +11,13 @@ from threading import Event
 from cpi.errors import CpiError
 from cpi.package.build import build_cpi
 from host.domain.errors import HostError
+from host.guests.replay.code import code_of_cpi
+from host.guests.replay.run import replay
 from host.tools.build import build_cordapp
 from host.tools.dev.folder import DevFolder
 from host.tools.dev.network_setup import ALIAS, make_nodes
 from host.tools.dev.watch import SourceWatch, named
 from host.tools.flows.client import FlowPlace, HostFlows
-from host.tools.flows.replay import replay
-from host.tools.flows.replay_code import code_of_cpi
 from host.tools.host_client import HostClient, HostConflictError
 from host.tools.network.operations import nodes_by_name, trust_signer, upload_cpi
 from host.tools.notary_server import NON_VALIDATING, notary_context, server_project

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from host.domain.printable import printable
+from host.guests.replay.answers import Divergence
+from host.guests.replay.run import Place, Replay, ReplayedStep
 from host.tools.flows.call_text import call_text
-from host.tools.flows.journal_answers import Divergence
-from host.tools.flows.replay import Place, Replay, ReplayedStep
 
 _TEXT_MAX = 500
 _CONTEXT = 20

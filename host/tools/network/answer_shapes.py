@@ -1,6 +1,6 @@
 """Shapes of the answers that setting up a network reads; others are refused where they arrive."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Uploaded(TypedDict):
@@ -22,6 +22,14 @@ class OperationStatus(TypedDict):
     resourceId: NotRequired[str | None]
     errorReason: NotRequired[str | None]
     reason: NotRequired[str | None]
+
+
+class Upgrade(TypedDict):
+    requestId: str
+    status: str
+    processingStage: NotRequired[str | None]
+    errorReason: NotRequired[str | None]
+    report: NotRequired[dict[str, Any] | None]
 
 
 class Holding(TypedDict):

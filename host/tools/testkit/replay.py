@@ -15,7 +15,7 @@ from types import FrameType
 
 from host.domain.errors import InvalidInputError
 from host.flow.records.history_export import Recording, parse_recording
-from host.tools.flows.journal_answers import (
+from host.guests.replay.answers import (
     Diverged,
     Divergence,
     JournalAnswers,
@@ -23,7 +23,7 @@ from host.tools.flows.journal_answers import (
     RecordingEnded,
     require_whole,
 )
-from host.tools.flows.replay import LIMITS
+from host.guests.replay.run import LIMITS
 from host.tools.project import CordappProject, load_project
 from host.tools.testkit.code import import_modules
 from host.tools.testkit.native_guest import NativeGuest

@@ -10,7 +10,6 @@ from host.domain.errors import InvalidInputError
 from host.domain.flow import FlowStatusName
 from host.flow.core.journal import request_digest
 from host.flow.records.history_export import Recording, Step
-from host.tools.flows.call_text import field_of
 
 GUEST_FAILURE = "FLOW_FAILED"
 """Error type of a flow that failed in its own code; all others come from the platform."""
@@ -66,8 +65,15 @@ def require_whole(recording: Recording) -> str:
 class JournalAnswers:
     """Returns the recorded answers in order. Used by one run."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, *, waits_digest: str | None = None) -> None:
+        """Answer the calls of one run.
+
+        Args:
+            recording: a complete one.
+            waits_digest: of the request in which the recorded flow waits, if it is known.
+        """
         self._recording = recording
+        self._waits_digest = waits_digest
         self.made = 0
 
     def next(self, function: str, request: str) -> Step:
@@ -100,7 +106,8 @@ class JournalAnswers:
     def _beyond(self, function: str, request: str) -> None:
         recording = self._recording
         waiting = recording.waiting
-        if waiting is not None and waiting.function == function:
+        is_same = self._waits_digest in (None, request_digest(request))
+        if waiting is not None and waiting.function == function and is_same:
             raise RecordingEnded
         if waiting is None and not came_to_its_end(recording):
             raise RecordingEnded
@@ -154,12 +161,6 @@ def ended_words(recording: Recording) -> str:
     if recording.outcome.status is FlowStatusName.COMPLETED:
         return "completed"
     return f"failed: {recording.outcome.error_message}"
-
-
-def error_of(step: Step) -> tuple[str, str]:
-    """Code and message of a step whose answer is an error."""
-    answer = step.answer or ""
-    return field_of(answer, "code") or "unknown", field_of(answer, "message") or ""
 
 
 def _own_message(recording: Recording) -> str | None:

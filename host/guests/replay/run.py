@@ -1,20 +1,20 @@
 """Run a recorded flow again, offline: the real guest, answered from the recording."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from host.flow.records.history_export import Recording, Step
-from host.tools.flows.guest_trace import LOGGER
-from host.tools.flows.journal_answers import (
+from host.guests.replay.answers import (
     Diverged,
     Divergence,
     JournalAnswers,
     RecordingEnded,
     require_whole,
 )
-from host.tools.flows.replay_code import ReplayCode
+from host.guests.replay.code import ReplayCode
+from host.guests.replay.guest_trace import LOGGER
 from sandbox.errors import SandboxError
 from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.host_calls import GuestCallError, SuspendRun
@@ -87,6 +87,9 @@ def replay(
     *,
     until: int | None = None,
     on_step: OnStep = lambda _step: None,
+    waits_digest: str | None = None,
+    limits: Limits = LIMITS,
+    granted: Collection[str] | None = None,
 ) -> Replay:
     """Run the recorded flow's code again.
 
@@ -95,20 +98,26 @@ def replay(
         code: the code to run; with another version, the replay shows the first difference.
         until: stop after the step of this number.
         on_step: called with each step immediately.
+        waits_digest: of the request in which the recorded flow waits; by default the call in which
+            the replay ends needs to be of the same function only.
+        limits: of the run.
+        granted: what the flow may call; by default, also what it called.
 
     Raises:
         RecordingIncompleteError: the recording cannot be replayed.
     """
     start = require_whole(recording)
-    host = _Host(recording, until=until, on_step=on_step)
-    used = {step.function.partition(".")[0] for step in recording.steps}
+    host = _Host(recording, until=until, on_step=on_step, waits_digest=waits_digest)
+    if granted is None:
+        used = {step.function.partition(".")[0] for step in recording.steps}
+        granted = code.capabilities | used
     try:
         outcome = code.guest.call(
             "run",
             start,
-            limits=LIMITS,
+            limits=limits,
             host=host,
-            granted=ALWAYS_GRANTED | code.capabilities | used,
+            granted=ALWAYS_GRANTED | frozenset(granted),
         )
     except SandboxError as stopped:
         return host.stopped(stopped)
@@ -124,6 +133,7 @@ class _Host:
     recording: Recording
     until: int | None = field(kw_only=True)
     on_step: OnStep = field(kw_only=True)
+    waits_digest: str | None = field(kw_only=True, default=None)
     steps: list[ReplayedStep] = field(default_factory=list)
     divergence: Divergence | None = None
     places: tuple[Place, ...] = ()
@@ -133,7 +143,7 @@ class _Host:
     answers: JournalAnswers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.answers = JournalAnswers(self.recording)
+        self.answers = JournalAnswers(self.recording, waits_digest=self.waits_digest)
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         if interface == "log":

@@ -1,0 +1,1 @@
+"""Recorded flows run again: the real guest, answered from a recording."""
