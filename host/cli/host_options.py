@@ -1,11 +1,13 @@
 """Options of the commands that call a running host, and the client made from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from host.cli.package_options import EXISTING_FILE, resolve_password
 
@@ -35,6 +37,12 @@ ca_file_option = click.option(
     help="Certificate to trust: tls/certificate.pem in the host's data directory.",
 )
 _OPTIONS = (
+    click.option(
+        "--profile",
+        envvar="CORDBOX_PROFILE",
+        show_envvar=True,
+        help="Profile that names the host: `cordbox profile create`.",
+    ),
     url_option,
     click.option("--user", "-u", default="admin", show_default=True, help="User of the host."),
     click.option(
@@ -55,6 +63,7 @@ def host_options(function: _F) -> _F:
     @wraps(function)
     def command(
         *args: Any,
+        profile: str | None,
         url: str,
         user: str,
         password: str | None,
@@ -65,14 +74,44 @@ def host_options(function: _F) -> _F:
         def connect() -> "HostClient":
             from host.tools.host_client import HostClient
 
-            secret = _secret(password, password_file)
-            return HostClient(url, user=user, password=secret, ca_file=ca_file)
+            where = given if profile is None else _by_profile(profile, given, chosen)
+            secret = _secret(where["password"], where["password_file"])
+            return HostClient(
+                where["url"], user=where["user"], password=secret, ca_file=where["ca_file"]
+            )
+
+        given: dict[str, Any] = {
+            "url": url,
+            "user": user,
+            "password": password,
+            "password_file": password_file,
+            "ca_file": ca_file,
+        }
+        chosen = {name for name in given if _is_chosen(name)}
 
         return function(*args, connect=connect, **options)
 
     for option in reversed(_OPTIONS):
         command = option(command)
     return command  # type: ignore[return-value]
+
+
+def _is_chosen(option: str) -> bool:
+    """Whether an option of the command being run was given, and has not its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.COMMANDLINE
+
+
+def _by_profile(name: str, given: Mapping[str, Any], chosen: AbstractSet[str]) -> Mapping[str, Any]:
+    """What the command line gives, else what the profile has, else variables and defaults."""
+    from host.tools.profiles import Profiles
+
+    profile = Profiles.of_user().get(name).shown()
+    files = {"password_file", "ca_file"}
+    named = {key: Path(text) if key in files else text for key, text in profile.items()}
+    if "password" in chosen:
+        named["password_file"] = given["password_file"]
+    return {**given, **named, **{key: given[key] for key in chosen}}
 
 
 def _secret(password: str | None, password_file: Path | None) -> str:

@@ -1,17 +1,122 @@
-"""`cordbox user`: users of a stopped host."""
+"""`cordbox user`: users of a running host, and a lost password of a stopped one."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from host.cli.package_options import EXISTING_FILE
+from host.cli.host_options import Connect, host_options
+from host.cli.lines import tell, tell_json, tell_table
+from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 
 @click.group("user", cls=PrettyGroup)
 def command() -> None:
-    """Look after the users of a host that does not run."""
+    """Look after the users of a host. LOGIN is a login name, ROLE a role's name or identifier."""
+
+
+@command.command("create")
+@click.argument("login")
+@click.option("--full-name", default="", help="The user's name.")
+@click.option("--role", "roles", multiple=True, help="A role that the user gets; repeatable.")
+@click.option("--new-password-file", type=EXISTING_FILE, help="File whose first line it is.")
+@host_options
+@output_option
+def create(
+    *,
+    connect: Connect,
+    login: str,
+    full_name: str,
+    roles: tuple[str, ...],
+    new_password_file: Path | None,
+    output: str,
+) -> None:
+    """Make a user, who may do what the roles allow.
+
+    Without a file the password is asked for, or read from stdin if that is no terminal.
+    """
+    from host.tools.rbac import changed, role_id
+
+    with connect() as client:
+        ids = [role_id(client, role) for role in roles]
+        made = client.post(
+            "/user",
+            {
+                "loginName": login,
+                "fullName": full_name,
+                "enabled": True,
+                "initialPassword": _password(new_password_file),
+            },
+        )
+        for each in ids:
+            made = changed(client, "PUT", f"/user/{made['loginName']}/role/{each}")
+    _show(made, output)
+
+
+@command.command("get")
+@click.argument("login")
+@host_options
+@output_option
+def get(*, connect: Connect, login: str, output: str) -> None:
+    """Show a user: whether it is enabled, when its password ends, its roles."""
+    with connect() as client:
+        _show(client.get(_path(login)), output)
+
+
+@command.command("permissions")
+@click.argument("login")
+@host_options
+@output_option
+def permissions(*, connect: Connect, login: str, output: str) -> None:
+    """List what a user may do, by all of its roles."""
+    with connect() as client:
+        found = client.get(f"{_path(login)}/permissionsummary")
+    if output == "json":
+        tell_json(found)
+        return
+    tell_table(
+        ("TYPE", "NODE", "PATTERN"),
+        [
+            (each["permissionType"], each["virtualNode"] or "-", each["permissionString"])
+            for each in found["permissions"]
+        ],
+    )
+
+
+@command.command("assign-role")
+@click.argument("login")
+@click.argument("role")
+@host_options
+@output_option
+def assign_role(*, connect: Connect, login: str, role: str, output: str) -> None:
+    """Give a user a role; it counts from the next request on."""
+    _change_role(connect, "PUT", login, role, output)
+
+
+@command.command("remove-role")
+@click.argument("login")
+@click.argument("role")
+@host_options
+@output_option
+def remove_role(*, connect: Connect, login: str, role: str, output: str) -> None:
+    """Take a role from a user."""
+    _change_role(connect, "DELETE", login, role, output)
+
+
+@command.command("set-password")
+@click.argument("login")
+@click.option("--new-password-file", type=EXISTING_FILE, help="File whose first line it is.")
+@host_options
+@output_option
+def set_password(
+    *, connect: Connect, login: str, new_password_file: Path | None, output: str
+) -> None:
+    """Give another user a new password, which the user has to change in some days."""
+    with connect() as client:
+        body = {"username": login, "password": _password(new_password_file)}
+        _show(client.post("/user/otheruserpassword", body), output)
 
 
 @command.command("reset-password")
@@ -33,6 +138,31 @@ def reset_password(data_dir: Path, user: str, password_file: Path | None) -> Non
 
     reset(data_dir, user, _password(password_file))
     click.echo(f"user {user} has a new password")
+
+
+def _change_role(connect: Connect, method: str, login: str, role: str, output: str) -> None:
+    from host.tools.rbac import changed, role_id
+
+    with connect() as client:
+        path = f"{_path(login)}/role/{role_id(client, role)}"
+        _show(changed(client, method, path), output)
+
+
+def _path(login: str) -> str:
+    from urllib.parse import quote
+
+    return f"/user/{quote(login, safe='')}"
+
+
+def _show(user: Any, output: str) -> None:
+    if output == "json":
+        tell_json(user)
+        return
+    tell(("login name:      ", user["loginName"]))
+    tell(("full name:       ", user["fullName"]))
+    tell(("enabled:         ", "yes" if user["enabled"] else "no"))
+    tell(("password expires:", user["passwordExpiry"] or "never"))
+    tell(("roles:           ", ", ".join(r["roleId"] for r in user["roleAssociations"]) or "none"))
 
 
 def _password(file: Path | None) -> str:

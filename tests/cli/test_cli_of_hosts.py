@@ -52,6 +52,30 @@ def good(answer: tuple[int, str, str]) -> str:
     return out.strip()
 
 
+def test_users_roles_and_permissions(run: Run, folder: Path) -> None:
+    (folder / "pw").write_text("a password\n")
+    role = good(run("role", "create", "Watcher"))
+    made = good(run("permission", "create", "GET:/api/v5_./cpi", "--role", "Watcher"))
+    listed = json.loads(
+        good(run("permission", "list", "--prefix", "GET:/api/v5_./c", "--output", "json"))
+    )
+    assert [each["id"] for each in listed["permissions"]] == [made]
+    words = ("user", "create", "pat", "--role", "Watcher", "--new-password-file", folder / "pw")
+    assert role in good(run(*words))
+    assert "GET:/api/v5_./cpi" in good(run("user", "permissions", "pat"))
+    assert role not in good(run("user", "remove-role", "pat", "Watcher"))
+    assert role in good(run("user", "assign-role", "pat", role))
+    good(run("role", "remove-permission", "Watcher", made))
+    assert "GET" not in good(run("user", "permissions", "pat"))
+    good(run("role", "add-permission", role, made))
+    assert "never" not in good(
+        run("user", "set-password", "pat", "--new-password-file", folder / "pw")
+    )
+    assert "Watcher" in good(run("role", "list"))
+    code, _, err = run("user", "assign-role", "pat", "Nothing")
+    assert (code, err.startswith("error[not-found]: ")) == (1, True)
+
+
 def test_from_a_file_to_a_registered_node(run: Run, folder: Path) -> None:
     cpi = folder / "a.cpi"
     code, _, err = run("cpi", "upload", cpi)

@@ -27,6 +27,7 @@ REMEDIES: Mapping[str, str] = {
     " administrator.",
     "permission-invalid": "Write an expression of Rust's `regex` syntax, of at most 255"
     " characters.",
+    "profile-invalid": "Choose another name, or delete the file that the message names.",
     "role-invalid": "Correct the text, or send fewer permissions at once.",
     "role-exists": "Choose another name, or use the role that there is.",
     "association-exists": "Nothing: the user has the role already, or the role the permission.",
