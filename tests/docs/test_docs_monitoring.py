@@ -7,9 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
+from host.observe.judgement import judge
+from host.observe.judgement.findings import FINDINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -20,7 +24,7 @@ FUNCTIONS = {"histogram_quantile", "rate", "increase", "sum", "max", "min", "cou
 PROMTOOL = shutil.which("promtool")
 
 
-def rules() -> list[dict[str, str]]:
+def rules() -> list[dict[str, Any]]:
     loaded = yaml.safe_load((FOLDER / "alerts.yaml").read_text("utf-8"))
     return [rule for group in loaded["groups"] for rule in group["rules"]]
 
@@ -70,6 +74,27 @@ def test_each_rule_tells_what_to_do() -> None:
         assert rule["annotations"]["description"].endswith(".")
 
 
+def test_rules_and_findings_agree() -> None:
+    """A rule with the label `finding` fires where the console and `GET /attention` tell of it."""
+    of_finding: dict[str, list[str]] = {}
+    for rule in rules():
+        if "finding" in rule["labels"]:
+            of_finding.setdefault(rule["labels"]["finding"], []).append(rule["expr"])
+    assert set(of_finding) <= set(FINDINGS)
+    bounds = {
+        finding: [re.split(r" (?:>=|<|>) ", expression)[-1] for expression in expressions]
+        for finding, expressions in of_finding.items()
+    }
+    assert bounds == {
+        "queue-waits": [str(judge.LAG_MS // 1000), str(judge.LAG_CRITICAL_MS // 1000)],
+        "records-set-aside": [str(judge.ASIDE_MS // 1000)],
+        "dead-letters": ["0"],
+        "disk-low": [str(judge.DISK_FREE_MIN), str(judge.DISK_FREE_CRITICAL)],
+        "certificate-expires": ["30 * 86400"],
+        "network-certificate-expires": ["30 * 86400"],
+    }
+
+
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed here")
 def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
     alerts = FOLDER / "alerts.yaml"
@@ -91,8 +116,9 @@ def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
                 ],
                 "alert_rule_test": [
                     _fires("CordboxDeadLetters", "1m", {}),
-                    _fires("CordboxDeadLetters", "4m", {"instance": "a", "severity": "warning"}),
-                    _fires("CordboxDiskFull", "10m", {"instance": "a", "severity": "critical"}),
+                    _fires("CordboxDeadLetters", "4m", {"instance": "a"}),
+                    _fires("CordboxDiskLow", "10m", {"instance": "a"}),
+                    _fires("CordboxDiskFull", "10m", {}),
                     _fires("CordboxHostDown", "10m", {}),
                 ],
             }
@@ -111,5 +137,6 @@ def _fires(name: str, at: str, labels: dict[str, str]) -> dict[str, object]:
         key: text.replace("{{ $labels.instance }}", labels.get("instance", ""))
         for key, text in rule["annotations"].items()
     }
-    expected = [{"exp_labels": labels, "exp_annotations": texts}] if labels else []
+    told = {**rule["labels"], **labels}
+    expected = [{"exp_labels": told, "exp_annotations": texts}] if labels else []
     return {"eval_time": at, "alertname": name, "exp_alerts": expected}
