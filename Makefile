@@ -99,7 +99,7 @@ prove-kills: setup-dev
 
 # Upgrades of a node with many open flows, each killed at a random time; the seed is printed.
 prove-upgrade: setup-dev
-	CORDBOX_UPGRADED_FLOWS=$(or $(COUNT),200) CORDBOX_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -q -s -n 0 \
+	UPGRADED_FLOWS=$(or $(COUNT),200) CORDBOX_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -q -s -n 0 \
 		--timeout=7200 tests/e2e/upgrades_under_kills.py $(ARGS)
 
 # Races for states, kills of processes that share a notary's file, a window's end: each prints its seed and counts.

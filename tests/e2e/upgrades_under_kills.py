@@ -1,6 +1,6 @@
 """A node gets one CPI after the other while many flows are open, and its host is killed meanwhile.
 
-Run by `make prove-upgrade`: CORDBOX_UPGRADED_FLOWS flows wait for a paused node, CORDBOX_KILLS
+Run by `make prove-upgrade`: UPGRADED_FLOWS flows wait for a paused node, CORDBOX_KILLS
 times; the host is killed at a random time of each upgrade. Afterwards every flow has completed,
 once, and both ledgers have each IOU once.
 """
@@ -18,7 +18,7 @@ import pytest
 from tests.support.killable_host import ALICE, BOB, CORDBOX, SIGNING
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(7200)]
-FLOWS = int(os.environ.get("CORDBOX_UPGRADED_FLOWS", "20"))
+FLOWS = int(os.environ.get("UPGRADED_FLOWS", "20"))
 KILLS = int(os.environ.get("CORDBOX_KILLS", "5"))
 
 

@@ -122,7 +122,7 @@ def test_open_flows_are_rehearsed_and_go_on_with_the_old_code_or_the_new(
         for _ in range(2)
     ]
     for path in paths:
-        cluster.polled(f"{path}/history", lambda h: h["waiting"] is not None)
+        cluster.polled(f"{path}/history", lambda h: h.get("waiting") is not None)
 
     found = upgraded(cluster, f"{other}/check", method="post")
     assert (found["status"], found["processingStage"]) == ("SUCCEEDED", "DONE"), found
