@@ -3,16 +3,16 @@
 import re
 from collections.abc import Sequence
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_der_private_key,
 )
 from sqlalchemy import Connection, delete, insert, select
 
+from cpi.crypto.der import DerRefusedError
+from cpi.crypto.private_keys import private_key as read_private_key
 from host.domain.errors import RequestInvalidError
 from host.domain.ids import EpochMs
 from host.keys.errors import KeyAliasExistsError, KeyAliasInvalidError, KeyImportError
@@ -142,8 +142,8 @@ def _checked(key: KeyMaterial) -> StoredPrivateKey:
     if not _ALIAS.fullmatch(key.alias):
         raise KeyAliasInvalidError(f"{key.alias[:128]!r} is no alias of a key")
     try:
-        found = load_der_private_key(key.private_key, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        found = read_private_key(key.private_key, "the file")
+    except DerRefusedError as exc:
         raise KeyImportError(f"the private key {key.alias!r} cannot be read") from exc
     if not isinstance(found, StoredPrivateKey):
         raise KeyImportError(f"the private key {key.alias!r} is of no known scheme")

@@ -28,13 +28,17 @@ _OF_THE_TESTS = frozenset(
         "CERTIFICATES",
         "CHAOS",
         "CHAOS_SEED",
+        "DATABASE_RESTARTS",
         "DEATHS",
+        "DOUBLE_SPENDS",
         "EXAMPLES",
         "GAUNTLET",
         "CONSOLE_FLOWS",
         "CONSOLE_NODES",
+        "HOST_KILLS",
         "IDLE_NODES",
         "IMAGE_BUILDS",
+        "KAFKA_LIBS",
         "KILLS",
         "KILL_SEED",
         "MODELS",
@@ -51,6 +55,8 @@ _OF_THE_TESTS = frozenset(
         "SEED",
         "SMITH_MODULES",
         "SMITH_RUNS",
+        "SPELLINGS",
+        "SURROUNDINGS",
     )
 )
 """The variables of tests and benchmarks, which start hosts (CONTRIBUTING.md)."""

@@ -9,7 +9,7 @@ from cpi.package.build import CpkSpec, build_cpk
 from host.tools.audit.model import Door, Trust, document
 from host.tools.audit.page import page_of
 from host.tools.audit.policy import Policy, judge
-from host.tools.audit.text import size, text_of
+from host.tools.audit.text import amount, size, text_of
 from sandbox.host_api import HOST_API
 from sandbox.limits import Limits
 
@@ -95,7 +95,7 @@ def test_a_runtime_is_told_once_and_an_image_for_each_cpk(audit, sample):
             assert component.source_digest in told
             assert size(component.image_size) in told
     for runtime in found.runtimes:
-        assert page.count(f"{runtime.body.functions:,}".replace(",", " ")) == 1
+        assert page.count(f"{amount(runtime.body.functions)} functions") == 1
 
 
 @pytest.mark.parametrize("layer", ["cpk", "cpb", "cpi"])

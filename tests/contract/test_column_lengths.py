@@ -23,13 +23,17 @@ from host.keys.rotation import wrapping_key_alias
 from host.keys.schemes import SCHEMES, SPECS, X25519
 from host.ledger.core.statuses import Reason
 from host.ledger.vault.transactions import Origin
+from host.network.location.transfers import EXPORT, IMPORT
 from host.network.membership.registration import RegistrationStatus
 from host.network.values.messages import PACKAGE_ID_CHARACTERS_MAX
 from host.nodes.audit_log.administrative import acts
 from host.nodes.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
 from host.nodes.packages.service import NAME_LENGTH_MAX
 from host.nodes.quotas.counters import CALL, HIT
+from host.nodes.vnode.staged_upgrades import Stage
+from host.nodes.vnode.upgrade_report import Diverging, Way
 from host.ports.keys import KeyCategory, RotationStatus
+from host.ports.locations import Place
 from host.ports.mgm import RuleKind, TokenStatus
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.settings.store import NAME_CHARACTERS_MAX as SECTION_CHARACTERS_MAX
@@ -104,6 +108,17 @@ LONGEST = {
     "flow_start_status": longest(OperationalStatus),
     "flow_status": longest(OperationalStatus),
     "vault_db_status": longest(OperationalStatus),
+    "node_location.place": longest(Place),
+    "transfer": UUID,
+    "location_id": UUID,
+    "node_transfer.kind": longest([EXPORT, IMPORT]),
+    "node_transfer.status": longest(AsyncStatus),
+    "node_transfer.stage": "certificates",
+    "cpi_upgrade.source": CHECKSUM,
+    "cpi_upgrade.target": CHECKSUM,
+    "cpi_upgrade.way": longest(Way),
+    "cpi_upgrade.diverging": longest(Diverging),
+    "cpi_upgrade.stage": longest(Stage),
     "virtual_node_operation.status": longest(AsyncStatus),
     "virtual_node_operation.operation": "CREATE_VIRTUAL_NODE",
     "virtual_node_quota.name": longest(Quota.__dataclass_fields__),

@@ -103,7 +103,7 @@ def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
     meet(first, second)
     for rubbish in (b"", b"\x00", b"\xc1" * 10, b"x" * 2001, b"\x91\x81\xa1t\x01"):
         second.bell._socket.sendto(rubbish, str(first.bell._own))
-    second.bell._ring(Ring(touched={"t": [3, 99, -1]}, work={"w": {"A" * 12: [32, 4]}}))
+    second.bell._ring(Ring(touched={"t": [3, 1024, -1]}, work={"w": {"A" * 12: [1024, 4]}}))
     assert first.next().committed == Committed(logs=frozenset({SOURCE}), work=frozenset({QUEUE}))
 
 

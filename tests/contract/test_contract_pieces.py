@@ -226,6 +226,9 @@ def test_a_file_of_the_first_version_is_read_and_written(tmp_path: Path) -> None
             connection.execute(
                 trigger.replace(" + NEW.large_bytes", "").replace(" + OLD.large_bytes", "")
             )
+        for statement in store_schema.FLOWS.migrations[2]["sqlite"]:
+            index = statement.split()[2]
+            connection.execute(f"DROP INDEX {index}")
         connection.execute("DROP INDEX large_staged")
         connection.execute("ALTER TABLE large DROP COLUMN staged_at")
         connection.execute("UPDATE schema_version SET version = 1 WHERE name = 'flows'")

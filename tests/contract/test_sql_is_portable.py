@@ -65,8 +65,14 @@ def sqlite_of(tree):
             yield from SQLITE.findall(node.value)
         elif isinstance(node, ast.Attribute) and node.attr in ("set_progress_handler", "instr"):
             yield node.attr
-        elif isinstance(node, ast.keyword) and (node.arg or "").startswith("sqlite_"):
-            yield node.arg
+        elif isinstance(node, ast.Call):
+            words = {keyword.arg or "" for keyword in node.keywords}
+            # What is said to both databases is nobody's own.
+            yield from (
+                word
+                for word in words
+                if word.startswith("sqlite_") and word.replace("sqlite", "postgresql") not in words
+            )
 
 
 def test_only_adapters_of_sqlite_speak_sqlite():

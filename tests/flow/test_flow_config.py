@@ -53,4 +53,4 @@ def test_each_key_changes_one_value() -> None:
         for key in section.keys.values():
             config = dataclasses.asdict(config_of(**{key.setting: another(key.default)}))
             changed |= {name for name, value in config.items() if value != DEFAULTS[name]}
-    assert changed == DEFAULTS.keys()
+    assert changed == DEFAULTS.keys() - {"publishes_statuses"}  # follows from the plugins

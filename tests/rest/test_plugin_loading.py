@@ -28,10 +28,10 @@ def test_the_built_in_adapters_come_through_hooks():
 
 
 def test_an_unknown_plugin_is_refused_by_name():
-    with pytest.raises(PluginUnknownError, match=r"'kafka'.*plugin_entry_points is off"):
-        make_plugin_manager(["kafka"])
+    with pytest.raises(PluginUnknownError, match=r"'rabbitmq'.*plugin_entry_points is off"):
+        make_plugin_manager(["rabbitmq"])
     with pytest.raises(PluginUnknownError, match=r"no entry point$"):
-        make_plugin_manager(["kafka"], with_entry_points=True)
+        make_plugin_manager(["rabbitmq"], with_entry_points=True)
 
 
 def test_the_same_plugin_twice_is_refused():

@@ -45,6 +45,7 @@ FORMS = {
     "/certificate/vnode/{holdingidentityid}/{usage}": CERTIFICATES,
     "/certificate/{tenantid}/{usage}": CERTIFICATES,
     "/cpi": UPLOAD,
+    "/maintenance/import/{requestid}/part": {"offset": (None, "0"), "part": ("part", b"x")},
     "/maintenance/virtualnode/forcecpiupload": UPLOAD,
 }
 """A whole form for each operation that takes one: another one is refused before the act."""

@@ -225,7 +225,8 @@ def test_health_and_metrics_need_no_credentials(api):
     assert api.get("/status").json() == {"status": "OK"}
     assert api.get("/isHealthy").status_code == 200
     metrics = api.get("/metrics").text
-    assert 'cordbox_rest_requests_total{method="POST",status="200"}' in metrics
+    hello = 'method="POST",route="/hello",status="200"'
+    assert f"cordbox_rest_requests_total{{{hello}}}" in metrics
 
 
 def test_permissions_of_a_user_are_shown(api):

@@ -73,6 +73,14 @@ def test_a_key_that_encrypts_is_no_key_of_a_category_that_signs(keys, exported):
         keys.import_keys(OTHER, [replace(ecdh, category=KeyCategory.LEDGER)])
 
 
+@pytest.mark.parametrize(
+    "private_key", [b"", b"no key", b"\x30\x80" * 5000, b"\x30\x03\x02\x01\x00"]
+)
+def test_bytes_that_are_no_private_key_are_refused(keys, exported, private_key):
+    with pytest.raises(KeyImportError, match="'a' cannot be read"):
+        keys.import_keys(OTHER, [replace(exported[0], alias="a", private_key=private_key)])
+
+
 @pytest.mark.parametrize("tenant", ["p2p", "master", "x"])
 def test_keys_of_the_cluster_do_not_leave(keys, tenant):
     for act in (keys.export_keys, keys.erase, lambda t: keys.import_keys(t, [])):
