@@ -62,15 +62,19 @@ def list_permissions(
     *, connect: Connect, effect: str, prefix: str | None, limit: int, output: str
 ) -> None:
     """List permissions in the order of their patterns."""
+    from host.tools.answers import shaped
+    from host.tools.rbac import PermissionShown
+
     query: dict[str, str | int] = {"permissiontype": effect.upper(), "limit": limit}
     if prefix is not None:
         query["permissionstringprefix"] = prefix
     with connect() as client:
         found = client.get("/permission", **query)
+    permissions = shaped(found, list[PermissionShown], "/permission")
     if output == "json":
         tell_json({"permissions": found})
         return
     tell_table(
         ("ID", "NODE", "PATTERN"),
-        [(p["id"], p["virtualNode"] or "-", p["permissionString"]) for p in found],
+        [(p["id"], p["virtualNode"] or "-", p["permissionString"]) for p in permissions],
     )

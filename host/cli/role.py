@@ -1,6 +1,6 @@
 """`cordbox role`: the roles of a running host."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -75,8 +75,12 @@ def _change(client: "HostClient", method: str, role: str, permission_id: str, ou
     _tell(changed(client, method, path), output)
 
 
-def _tell(role: Any, output: str) -> None:
+def _tell(answer: object, output: str) -> None:
+    from host.tools.answers import shaped
+    from host.tools.network.answer_shapes import Role
+
+    role = shaped(answer, Role, "/role")
     if output == "json":
-        tell_json(role)
+        tell_json(answer)
     else:
         click.echo(role["id"])

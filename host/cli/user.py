@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -51,7 +50,7 @@ def create(
             },
         )
         for each in ids:
-            made = changed(client, "PUT", f"/user/{made['loginName']}/role/{each}")
+            made = changed(client, "PUT", f"{_path(login)}/role/{each}")
     _show(made, output)
 
 
@@ -71,8 +70,13 @@ def get(*, connect: Connect, login: str, output: str) -> None:
 @output_option
 def permissions(*, connect: Connect, login: str, output: str) -> None:
     """List what a user may do, by all of its roles."""
+    from host.tools.answers import shaped
+    from host.tools.rbac import PermissionSummary
+
+    path = f"{_path(login)}/permissionsummary"
     with connect() as client:
-        found = client.get(f"{_path(login)}/permissionsummary")
+        found = client.get(path)
+    summary = shaped(found, PermissionSummary, path)
     if output == "json":
         tell_json(found)
         return
@@ -80,7 +84,7 @@ def permissions(*, connect: Connect, login: str, output: str) -> None:
         ("TYPE", "NODE", "PATTERN"),
         [
             (each["permissionType"], each["virtualNode"] or "-", each["permissionString"])
-            for each in found["permissions"]
+            for each in summary["permissions"]
         ],
     )
 
@@ -154,9 +158,13 @@ def _path(login: str) -> str:
     return f"/user/{quote(login, safe='')}"
 
 
-def _show(user: Any, output: str) -> None:
+def _show(answer: object, output: str) -> None:
+    from host.tools.answers import shaped
+    from host.tools.rbac import UserShown
+
+    user = shaped(answer, UserShown, "/user")
     if output == "json":
-        tell_json(user)
+        tell_json(answer)
         return
     tell(("login name:      ", user["loginName"]))
     tell(("full name:       ", user["fullName"]))

@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 from host.domain.errors import NotFoundError
 from host.domain.json import JsonObject, JsonValue
 from host.tools.answers import parsed, shaped
+from host.tools.cluster_facts import ClusterAnswerError
 from host.tools.host_client import HostClient
 
 
@@ -17,6 +18,38 @@ class RoleShown(TypedDict):
     id: str
     roleName: str
     permissions: list[PermissionHeld]
+
+
+class PermissionShown(TypedDict):
+    id: str
+    virtualNode: str | None
+    permissionString: str
+
+
+class PermissionSummed(TypedDict):
+    permissionType: str
+    virtualNode: str | None
+    permissionString: str
+
+
+class PermissionSummary(TypedDict):
+    permissions: list[PermissionSummed]
+
+
+class RoleAssociation(TypedDict):
+    roleId: str
+
+
+class UserShown(TypedDict):
+    loginName: str
+    fullName: str
+    enabled: bool
+    passwordExpiry: str | None
+    roleAssociations: list[RoleAssociation]
+
+
+class PermissionsCreated(TypedDict):
+    permissionIds: list[str]
 
 
 def roles(client: HostClient) -> Sequence[RoleShown]:
@@ -48,7 +81,9 @@ def permission_created(client: HostClient, wanted: JsonObject, role_names: Seque
         NotFoundError: there is no such role; nothing is made.
     """
     ids: list[JsonValue] = [role_id(client, name) for name in role_names]
-    made: Any = client.post(
-        "/permission/bulk", {"permissionsToCreate": [dict(wanted)], "roleIds": ids}
-    )
-    return str(made["permissionIds"][0])
+    path = "/permission/bulk"
+    answer = client.post(path, {"permissionsToCreate": [dict(wanted)], "roleIds": ids})
+    made = shaped(answer, PermissionsCreated, path)["permissionIds"]
+    if not made:
+        raise ClusterAnswerError(f"{path} answers without the identifier of what it made")
+    return made[0]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pg8000.core import CoreConnection
 from pg8000.native import Connection, PreparedStatement
 
 from host.domain.errors import StorageBusyError, StorageError
@@ -140,13 +141,13 @@ class Session:
 
     def __init__(self, access: Access) -> None:
         arguments = access.arguments()
-        self._socket: socket.socket = arguments["sock"]
+        opened: socket.socket = arguments["sock"]
+        self._descriptor: int = opened.fileno()
         try:
             self.raw = Connection(**arguments)
         except BaseException:
-            self._close_socket()
+            _close_socket(opened)
             raise
-        self._descriptor: int = self._socket.fileno()
         self._prepared: dict[str, PreparedStatement] = {}
 
     def run(self, sql: str, /, **values: object) -> list[Any]:
@@ -179,13 +180,34 @@ class Session:
     def close(self) -> None:
         """End the connection, whatever state it is in."""
         with suppress(*CONNECTION_ERRORS):
-            self.raw.close()
-        self._close_socket()
+            end_driver(self.raw, self.raw.close)
 
-    def _close_socket(self) -> None:
-        """Close it also where the driver could not flush what it had to send."""
-        if self._socket.fileno() >= 0:
-            os.close(self._socket.detach())
+
+def end_driver(driver: CoreConnection, close: Callable[[], None]) -> None:
+    """End a connection of the driver, of either interface, and its socket.
+
+    Args:
+        driver: the connection.
+        close: the driver's own way to end it.
+
+    The driver leaves the socket open where it cannot flush what it has to send: after a server's
+    end, each lost connection would keep a descriptor until it is collected.
+
+    Raises:
+        CONNECTION_ERRORS: the server was not told, or the connection was closed before.
+    """
+    opened: socket.socket | None = driver._usock  # noqa: SLF001  # no other way to it under TLS
+    try:
+        close()
+    finally:
+        if opened is not None:
+            _close_socket(opened)
+
+
+def _close_socket(opened: socket.socket) -> None:
+    """Close a socket also while files are made of it."""
+    if opened.fileno() >= 0:
+        os.close(opened.detach())
 
 
 class Sessions:

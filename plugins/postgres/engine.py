@@ -9,9 +9,9 @@ import pg8000.dbapi
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from plugins.postgres.connections import PATIENCE, POOL_WAIT_SECONDS, Access
+from plugins.postgres.connections import PATIENCE, POOL_WAIT_SECONDS, Access, end_driver
 from plugins.postgres.errors import CONNECTION_ERRORS, is_lost, sqlstate
 
 _VIOLATED = "23"
@@ -25,6 +25,13 @@ SESSION = {"idle_in_transaction_session_timeout": "30000"}
 RECYCLE_SECONDS = 1800
 """Age at which a connection is replaced: a server's process keeps memory for each table that it has
 used."""
+
+
+class _Driver(pg8000.dbapi.Connection):  # type: ignore[misc]  # the driver has no types
+    """A connection that leaves no socket behind."""
+
+    def close(self) -> None:
+        end_driver(self, super().close)
 
 
 class EngineSessions:
@@ -41,7 +48,7 @@ class EngineSessions:
         def connect() -> Any:
             arguments = of_schema.arguments()
             try:
-                opened = pg8000.dbapi.connect(**arguments)
+                opened = _Driver(**arguments)
             except BaseException:
                 arguments["sock"].close()
                 raise
@@ -61,6 +68,8 @@ class EngineSessions:
         )
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "handle_error", _explain, retval=True)
+        event.listen(self.engine, "checkin", self._given_back)
+        self._is_closed = False
 
     @contextmanager
     def reading(self, *, within: str = "") -> Iterator[Connection]:
@@ -93,7 +102,13 @@ class EngineSessions:
             yield connection
 
     def close(self) -> None:
+        """Close all connections, those in use at the end of their transactions."""
+        self._is_closed = True
         self.engine.dispose()
+
+    def _given_back(self, _driver: object, entry: ConnectionPoolEntry) -> None:
+        if self._is_closed:
+            entry.close()
 
     @contextmanager
     def _transaction(self, begin: str, within: str) -> Iterator[Connection]:

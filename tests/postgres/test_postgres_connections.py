@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection, text
 
 from host.domain.errors import StorageBusyError
 from plugins.postgres import connections
@@ -170,3 +172,30 @@ def test_transactions_of_features_wait_for_connections_too(
             assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
     finally:
         engine.close()
+
+
+def _socket_of(connection: Connection) -> socket.socket:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    found: socket.socket = driver._usock
+    return found
+
+
+def test_a_connection_that_is_in_use_is_closed_at_the_end_of_its_transaction(
+    postgres_server: PostgresServer,
+) -> None:
+    sessions = EngineSessions(postgres_server.new_database(), search_path="public")
+    with sessions.reading() as connection:
+        used = _socket_of(connection)
+        sessions.close()
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    assert used.fileno() == -1
+
+
+def test_a_lost_connection_leaves_no_socket(postgres_server: PostgresServer) -> None:
+    sessions = EngineSessions(postgres_server.new_database(), search_path="public")
+    with sessions.reading() as connection:
+        lost = _socket_of(connection)
+    lost.shutdown(socket.SHUT_RDWR)
+    sessions.close()
+    assert lost.fileno() == -1

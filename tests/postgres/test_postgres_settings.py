@@ -88,9 +88,9 @@ def test_the_plugin_is_loaded_with_the_setting_alone(tmp_path: Path) -> None:
     (tmp_path / "phrase").write_text("p\n")
     given: dict[str, Any] = {"master_passphrase_file": tmp_path / "phrase"}
     embedded = settings_of(tmp_path)
-    assert embedded.loaded_plugins == ("embedded",)
+    assert embedded.loaded_plugins == ("embedded", "console")
     on_database = settings_of(tmp_path, database_url="postgresql://me@localhost/c", **given)
-    assert on_database.loaded_plugins == ("embedded", "postgres")
+    assert on_database.loaded_plugins == ("embedded", "console", "postgres")
     plugins = make_plugin_manager(("postgres",))
     assert plugins.hook.register_storage(settings=embedded, directory=None) is None
 

@@ -131,9 +131,9 @@ def test_what_the_host_cannot_use_is_refused_with_its_name(tmp_path):
     assert (code, "error[listen-refused]: cannot listen on 192.0.2.1:1" in message) == (1, True)
     code, message = refused(tmp_path, "--settings", str(file.with_name("no.toml")))
     assert (code, "error[settings-invalid]" in message) == (2, True)
-    (tmp_path / "cordbox.toml").write_text('plugins = ["kafka"]\n')
+    (tmp_path / "cordbox.toml").write_text('plugins = ["rabbitmq"]\n')
     code, message = refused(tmp_path)
-    assert (code, "error[plugin-unknown]: plugin 'kafka'" in message) == (1, True)
+    assert (code, "error[plugin-unknown]: plugin 'rabbitmq'" in message) == (1, True)
 
 
 @pytest.mark.parametrize(("workers", "processes"), [("combined", 1), ("flow=1", 2)])
