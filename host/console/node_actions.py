@@ -1,4 +1,4 @@
-"""The quota of a node, maintenance and back, a new node, a new package."""
+"""The quota of a node, maintenance and pause and back, a new node, a new package."""
 
 import json
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ async def quota(view: View, form: Form) -> Result:
     return answered(view, answer, kept(question, form), Done(page=question.back, flash="quota"))
 
 
-# Maintenance, and back
+# Maintenance and pause, and back
 
 
 async def maintenance_question(view: View) -> Question:
@@ -105,6 +105,15 @@ async def activate(view: View, form: Form) -> Result:
     question = Question(title="Make the node active", button="Make active", back=f"{NODES}/{node}")
     answer = await view.call("PUT", ("virtualnode", node, "state", "ACTIVE"))
     return answered(view, answer, question, Done(page=question.back, flash="active"))
+
+
+async def pause(view: View, form: Form) -> Result:
+    """No question: its flows wait, without an end, until it is made active."""
+    del form
+    node = view.path("node")
+    question = Question(title="Pause the node", button="Pause", back=f"{NODES}/{node}")
+    answer = await view.call("PUT", ("virtualnode", node, "state", "PAUSED"))
+    return answered(view, answer, question, Done(page=question.back, flash="paused"))
 
 
 # Create a node, upload a package

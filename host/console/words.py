@@ -18,6 +18,8 @@ _STATES = {
     "KILLED": ("bad", "killed"),
     "ACTIVE": ("good", "active"),
     "INACTIVE": ("out", "maintenance"),
+    "MAINTENANCE": ("out", "maintenance"),
+    "PAUSED": ("idle", "paused"),
     "V": ("good", "verified"),
     "U": ("out", "unverified"),
     "I": ("bad", "invalid"),

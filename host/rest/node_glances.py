@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 
 from host.domain.ids import Checksum, ShortHash
 from host.domain.paging import Cursor
-from host.domain.vnode import OperationalStatus
+from host.domain.vnode import NodeState, OperationalStatus
 from host.observe.judgement import Pain
 from host.rest.board import KnownNode
 from host.rest.operation import resource
@@ -46,6 +46,7 @@ class NodeGlanceInfo:
     cpi_name: str
     cpi_version: str
     is_active: bool
+    state: NodeState
     pain: int
     phrase: str
     is_critical: bool
@@ -111,6 +112,7 @@ def get_node_glances(
                 cpi_name=name,
                 cpi_version=version,
                 is_active=node.flow_status is OperationalStatus.ACTIVE,
+                state=node.state,
                 pain=pain.amount,
                 phrase=pain.phrase,
                 is_critical=pain.is_critical,

@@ -60,10 +60,11 @@ async def show(view: View) -> Page:
         flows=items(flows, "flows"),
         acts_answer=acts,
         acts=items(acts, "acts"),
-        is_active=text(one(found), "flowOperationalStatus") == "ACTIVE",
+        state=text(one(found), "state"),
         may_start=view.may("POST", "/flow/{node}", node=node),
         may_set_quota=view.may("PUT", "/virtualnode/{node}/quota", node=node),
         may_maintain=view.may("PUT", "/virtualnode/{node}/state/MAINTENANCE", node=node),
+        may_pause=view.may("PUT", "/virtualnode/{node}/state/PAUSED", node=node),
         may_activate=view.may("PUT", "/virtualnode/{node}/state/ACTIVE", node=node),
     )
 

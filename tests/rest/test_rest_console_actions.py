@@ -1,0 +1,235 @@
+"""What the console's actions do on whole hosts: each is sent by its form, and REST tells it."""
+
+import dataclasses
+import re
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
+from host.access.delays import SignInDelays
+from host.access.sessions import BrowserSessions
+from host.adapters.os.system import SteadyClock, SystemEntropy
+from host.console.app import console_routes
+from host.flow.engine import service
+from host.ledger.core.components import to_groups
+from host.ledger.core.model import Notary, TimeWindow, Transaction
+from host.ledger.core.signed import unsigned
+from host.ledger.core.statuses import Status
+from host.ledger.vault.transactions import Origin, keep
+from host.network.membership.mgm_operations import OperationsOfMgm
+from host.ports.live import Fixed
+from host.rest.app import create_app
+from host.rest.gate import Gate
+from host.rest.sign_in import SignIn
+from tests.network.dynamic_networks import Network, member_name
+from tests.rest.conftest import BOB, PASSWORD
+from tests.support.keystores import make_key
+
+SAME = {"sec-fetch-site": "same-origin"}
+API = "/api/v5_3"
+EVE = "O=Eve, L=London, C=GB"
+
+
+def signed_in(client):
+    form = {"login_name": "admin", "password": PASSWORD}
+    assert client.post("/console/sign-in", data=form, headers=SAME).status_code == 303
+    return client
+
+
+@pytest.fixture
+def admin(host):
+    client = TestClient(host.asgi, base_url="https://testserver", follow_redirects=False)
+    with client:
+        yield signed_in(client)
+
+
+def send(client, path, files=None, **form):
+    asked = client.get("/console/packages/upload").text
+    token = re.search(r'name="token" value="([0-9a-f]{64})"', asked)[1]
+    return client.post(path, data={"token": token, **form}, files=files, headers=SAME)
+
+
+def done(answer, page, flash):
+    assert answer.status_code == 303, unescape(answer.text)[-3000:]
+    assert answer.headers["location"] == f"{page}?done={flash}"
+
+
+@pytest.fixture
+def open_flow(api, alice, monkeypatch):
+    """A flow that waits, since its node was paused a moment after its start."""
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "check_not_paused", lambda _node: None)
+        body = {"clientRequestId": "waits", "flowClassName": "demo.Any", "requestBody": {}}
+        assert api.put(f"{API}/virtualnode/{alice}/state/PAUSED").status_code == 200
+        assert api.post(f"{API}/flow/{alice}", json=body).status_code == 202
+    yield "waits"
+    api.put(f"{API}/virtualnode/{alice}/state/ACTIVE")
+
+
+def test_a_node_is_paused_and_resumed_and_says_so(admin, alice, api):
+    page = f"/console/nodes/{alice}"
+    assert f'action="{page}/pause"' in admin.get(page).text
+    done(send(admin, f"{page}/pause"), page, "paused")
+    assert api.get(f"{API}/virtualnode/{alice}").json()["state"] == "PAUSED"
+    shown = admin.get(f"{page}?done=paused").text
+    assert "The node is paused: its flows wait" in shown
+    assert "Paused</li>" in shown
+    assert "Maintenance</li>" not in shown
+    assert f'href="{page}/start"' not in shown
+    assert re.search(rf'action="{page}/activate".*>Resume</button>', shown)
+    assert f'href="{page}/maintenance"' in shown
+    assert "paused</span>" in admin.get("/console/nodes").text
+    (listed,) = api.get(f"{API}/glance/virtualnode", params={"q": alice}).json()["virtualNodes"]
+    assert (listed["state"], listed["isActive"]) == ("PAUSED", True)
+    done(send(admin, f"{page}/activate"), page, "active")
+    assert "Active</li>" in admin.get(page).text
+    assert "paused</span>" not in admin.get("/console/nodes").text
+    act = api.get(f"{API}/administrativelog", params={"resource": "PAUSED"}).json()["acts"][0]
+    assert (act["user"], act["source"], act["code"]) == ("admin", "console", "ok")
+
+
+def test_an_open_flow_is_killed_with_the_reason(admin, alice, open_flow, api):
+    page = f"/console/flows/{alice}/{open_flow}"
+    assert f'href="{page}/kill"' in admin.get(page).text
+    assert "ends in status KILLED" in admin.get(f"{page}/kill").text
+    done(send(admin, f"{page}/kill", reason="a mistake"), page, "killed")
+    (act,) = api.get(f"{API}/administrativelog", params={"limit": 1}).json()["acts"]
+    assert act["path"].endswith(f"/flow/{alice}/{open_flow}/kill?reason=a%20mistake")
+    assert (act["code"], act["source"]) == ("ok", "console")
+
+
+def test_a_package_is_uploaded_and_a_node_is_made_of_it(admin, api, polled, tmp_path):
+    key = make_key(tmp_path, "signer")
+    pem = key.anchor.public_bytes(Encoding.PEM)
+    trusted = f"{API}/certificate/cluster/code-signer"
+    assert api.put(trusted, data={"alias": "s"}, files={"certificate": pem}).status_code == 204
+    policy = generate_static_policy(
+        names=[EVE],
+        group_id=None,
+        endpoint_url="https://localhost:1080",
+        endpoint_protocol=1,
+    )
+    cpi = build_cpi(name="eves", version="2", cpb=None, group_policy=policy, keys=(key,))
+    answer = send(admin, "/console/packages/upload", files={"file": ("eve's one.cpi", cpi)})
+    done(answer, "/console/packages", "uploading")
+
+    def eves(answer):
+        return [c for c in answer["cpis"] if c["id"]["cpiName"] == "eves"]
+
+    (stored,) = eves(polled(f"{API}/cpi", eves))
+    checksum = stored["cpiFileChecksum"]
+    assert f"/console/packages/{checksum[:12]}" in admin.get("/console/packages").text
+    choice = f"{checksum} eves 2"
+    assert choice in unescape(admin.get("/console/nodes/create").text)
+    answer = send(admin, "/console/nodes/create", cpi=choice, x500_name=EVE)
+    done(answer, "/console/nodes", "creating")
+
+    def of_eve(answer):
+        return [n for n in answer["virtualNodes"] if n["holdingIdentity"]["x500Name"] == EVE]
+
+    polled(f"{API}/virtualnode", of_eve)
+    again = send(admin, "/console/packages/upload", files={"file": ("eve.cpi", cpi)})
+    assert (again.status_code, "Upload 1 package" in again.text) == (409, True)
+
+
+def test_a_ping_is_answered_or_says_why_not(admin, alice, node_of):
+    node_of(BOB)
+    path = f"/console/networks/{alice}/ping"
+    done(send(admin, path, x500_name=BOB), f"/console/networks/{alice}", "pong")
+    nobody = "O=Nobody, L=London, C=GB"
+    refused = send(admin, path, x500_name=nobody)
+    assert (refused.status_code, f"{nobody} has no virtual node" in refused.text) == (404, True)
+
+
+def test_a_transaction_is_repaired_at_once(admin, alice, services, polled):
+    content = Transaction(
+        metadata={},
+        notary=Notary(name="O=Notary, L=London, C=GB", key="key"),
+        time_window=TimeWindow(starts=None, until="2099-01-01T00:00:00.000000Z"),
+        signatories=("key",),
+        outputs=(),
+        commands=(),
+        inputs=(),
+        references=(),
+    )
+    signed = unsigned(bytes(32), to_groups(content))
+    services.transactions._vaults.transact(
+        alice,
+        lambda c: keep(c, signed, status=Status.UNVERIFIED, origin=Origin.OWN, now=1),
+    )
+    page = f"/console/ledger/{alice}/{signed.id}"
+    assert f"{quote(page)}/repair" in admin.get(page).text
+    done(send(admin, f"{page}/repair"), quote(page), "repair")
+    polled(f"{API}/flow/{alice}", lambda a: "ledger-repair" in str(a))
+    unknown = f"/console/ledger/{alice}/SHA-256D:{'7' * 64}"
+    assert send(admin, f"{unknown}/repair").status_code == 404
+
+
+@pytest.fixture
+def network(tmp_path):
+    made = Network(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def mgms(host, network):
+    """A browser of a console whose MGM is that of a network in memory."""
+    place = network.mgm
+    services = dataclasses.replace(
+        host.services,
+        mgm=OperationsOfMgm(place.access, place.worker),
+        virtual_nodes=place.nodes,
+        packages=place.nodes,
+    )
+    sign_in = SignIn(SignInDelays(SteadyClock(network.clock)), CollectorRegistry())
+    database = host.services.users._database
+    sessions = BrowserSessions(database, clock=services.clock, entropy=SystemEntropy())
+    gate = Gate(users=services.users, sign_in=sign_in, sessions=sessions, clock=services.clock)
+    app = create_app(
+        services,
+        sign_in=sign_in,
+        max_content_length=Fixed(100_000),
+        answer_bytes_per_second=Fixed(1_000_000),
+        registry=CollectorRegistry(),
+        exposed=CollectorRegistry(),
+        readiness=lambda: None,
+        extra_routes=console_routes(gate),
+        gate=gate,
+    )
+    client = TestClient(app, base_url="https://testserver", follow_redirects=False)
+    with client:
+        yield signed_in(client)
+
+
+def test_registrations_are_approved_and_declined(mgms, network):
+    api = TestClient(mgms.app, base_url="https://testserver")
+    api.auth = ("admin", PASSWORD)
+    rules = f"{API}/mgm/{network.mgm_hash}/approval/rules"
+    assert api.post(rules, json={"ruleParams": {"ruleRegex": "corda.*"}}).status_code == 200
+    names = member_name(0), member_name(1)
+    first, second = (network.join(name, at) for at, name in enumerate(names))
+    network.settle()
+    page = f"/console/networks/{network.mgm_hash}"
+    shown = mgms.get(page).text
+    for request, verdict, form in (
+        (first, "approve", {}),
+        (second, "decline", {"reason": "unknown to us"}),
+    ):
+        assert f'href="{page}/{verdict}/{request}"' in shown
+        assert (
+            f"{verdict.capitalize()} 1 registration" in mgms.get(f"{page}/{verdict}/{request}").text
+        )
+        done(send(mgms, f"{page}/{verdict}/{request}", **form), page, verdict)
+    network.settle()
+    assert network.status(names[0], first) == ("APPROVED", None)
+    assert network.status(names[1], second) == ("DECLINED", "unknown to us")
+    again = send(mgms, f"{page}/approve/{second}")
+    assert (again.status_code, second in again.text) == (400, True)
+    assert send(mgms, f"{page}/expel/{first}").status_code == 404
