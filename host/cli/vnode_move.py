@@ -247,6 +247,8 @@ def _tell_place(found: "NodeLocation", output: str) -> None:
         return
     epoch = found["listedEpoch"]
     words = "" if epoch is None else f"place {epoch} of the member list"
+    if found["errorReason"] is not None:
+        words = f"{words}: {found['errorReason']}"
     tell((found["holdingIdentityShortHash"], found["place"], words))
 
 

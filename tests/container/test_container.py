@@ -18,8 +18,10 @@ from host.adapters.files.container import (
     Opener,
     Sealer,
     Section,
+    identity_of_file,
     read_container,
     read_header,
+    sealed_identity,
     write_container,
 )
 from host.adapters.files.container import format as form
@@ -96,8 +98,22 @@ def test_a_passphrase_opens_and_another_does_not():
         unpacked(data, Opener(passphrase="wrong"))
     with pytest.raises(ContainerKeyError, match="passphrase, none was given"):
         unpacked(data, Opener(identities=str(IDENTITY)))
+    with pytest.raises(ContainerKeyError, match="passphrase, none was given"):
+        unpacked(data, Opener())
     header = read_header(io.BytesIO(data), MAGIC)
     assert (header.recipient, header.created_at) == (None, 5)
+
+
+def test_who_has_no_passphrase_opens_by_the_key_that_it_opened(tmp_path):
+    recipient, sealed = sealed_identity("right")
+    data = packed(sealer=Sealer.to_recipient(recipient, identity=sealed))
+    file = tmp_path / "file"
+    file.write_bytes(data)
+    opened = identity_of_file(file, "right")
+    assert unpacked(data, Opener(identities=opened))[1] == SMALL
+    assert unpacked(data, Opener(passphrase="right"))[1] == SMALL
+    with pytest.raises(ContainerKeyError):
+        identity_of_file(file, "wrong")
 
 
 def test_another_private_key_does_not_open():

@@ -210,6 +210,7 @@ class Network:
             Cluster(directory / f"{n}", self.clock, self._ends) for n in range(clusters)
         ]
         self.places = dict[str, Cluster]()
+        self.copies = dict[str, Cluster]()  # of nodes that are on the cluster in `places`, too
         self.recorded = list[P2pOut]()
         self.policy = self._found_group()
 
@@ -299,7 +300,10 @@ class Network:
     def _carry(self, source: Cluster, message: P2pOut) -> None:
         self.recorded.append(message)
         common = {"group_id": message.group_id, "target": message.target}
-        self.places[message.target].arrived.append(
+        place = self.places[message.target]
+        if message.is_for_other:
+            place = self.copies.get(message.target, place)
+        place.arrived.append(
             encode_record(
                 MembershipIn(
                     **common,

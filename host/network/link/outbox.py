@@ -290,7 +290,9 @@ class Outbox:
             if record.written_at + message.ttl_ms > self.clock.now_ms():
                 intake.pings.append(message.message_id)
             return intake
-        route = self.routes.route_of(source, target, message.filter)
+        route = self.routes.route_of(
+            source, target, message.filter, is_for_other=message.is_for_other
+        )
         match route:
             case Here():
                 intake.records.extend(self._local(message, source, target))

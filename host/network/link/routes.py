@@ -25,8 +25,18 @@ class NetworkRoutes:
     def route(self, source: HoldingIdentity, target: HoldingIdentity) -> Route:
         return self.route_of(source, target, Filter.ACTIVE)
 
-    def route_of(self, source: HoldingIdentity, target: HoldingIdentity, wanted: Filter) -> Route:
-        """The route to a member of a status that `wanted` admits."""
+    def route_of(
+        self,
+        source: HoldingIdentity,
+        target: HoldingIdentity,
+        wanted: Filter,
+        *,
+        is_for_other: bool = False,
+    ) -> Route:
+        """The route to a member of a status that `wanted` admits.
+
+        `is_for_other` leaves out its copy here: a copy elsewhere is meant, which claims its place.
+        """
         own = self.members.identity(source)
         if own is None:
             return self._without_setup(source, target)
@@ -36,7 +46,7 @@ class NetworkRoutes:
             return refused or _unknown(target)
         pair = pair_of(source, target)
         here = self.members.identity(target)
-        if here is None or not _is_same(here.keys, peer):
+        if is_for_other or here is None or not _is_same(here.keys, peer):
             return Link(pair)
         place = self.locations.place(target.short_hash)
         if not place.is_held:

@@ -2,9 +2,9 @@
 
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
-from host.network.location.claims import ClaimInvalidError
+from host.network.location.claims import Answer, ClaimInvalidError
 from host.network.location.export import FILE_NAME
-from host.network.location.machine import Happened
+from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
 from host.network.location.runs import TransferRuns
 from host.network.location.transfers import IMPORT, WAITING
@@ -76,7 +76,7 @@ class ArrivingNodes:
             token: a pre-auth token, without which the MGM's operators approve the move.
 
         Raises:
-            LocationConflictError: it was not imported.
+            LocationConflictError: it was not imported, or another copy was granted the place.
             ClaimInvalidError: the endpoints or certificate are missing, or cannot be used.
         """
         parts = self._parts
@@ -93,9 +93,12 @@ class ArrivingNodes:
                 "the network has an MGM: give the endpoints of this cluster's gateway, and the"
                 " alias of its TLS certificate"
             )
+        answer, reason = parts.claims.answer(short_hash, location)
+        if answer is Answer.TAKEN:
+            raise LocationConflictError(f"{reason}: delete this one's import")
         parts.claims.set_up(short_hash, tls_alias)
-        listed = parts.claims.listed(short_hash)
-        epoch = 1 + (0 if listed is None else listed.epoch)
+        # Of the file, never of a newer list: else a file could be used again after it has lost.
+        epoch = location.epoch + (location.location_id is None)
         location_id = location.location_id or self._parts.new_id()
         parts.places.note_claim(short_hash, epoch=epoch, location_id=location_id)
         parts.claims.send(short_hash, epoch=epoch, location_id=location_id, urls=urls, token=token)

@@ -155,10 +155,16 @@ class LeavingNodes:
 
 def gone(parts: MoveParts, short_hash: ShortHash) -> Place:
     """Note that a node works elsewhere, and erase what it left: its row stays as a tombstone."""
-    node = parts.node(short_hash)
     place = parts.places.change(short_hash, Happened.TAKEN)
+    erase_left(parts, short_hash)
+    return place
+
+
+def erase_left(parts: MoveParts, short_hash: ShortHash) -> None:
+    """Erase what a node that has moved left, and note that it is done; may be repeated."""
+    node = parts.node(short_hash)
     for content in reversed(parts.erased):
         content.erase(node.holding)
     for request_id in parts.transfers.of_node(short_hash):
         shutil.rmtree(parts.folder / request_id, ignore_errors=True)
-    return place
+    parts.places.note_erased(short_hash)

@@ -1,12 +1,14 @@
 """What the MGMs say of places, seen in the lists that the nodes here have."""
 
+from collections.abc import Sequence
+
 import structlog
 from sqlalchemy import select
 
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.network.location.claims import Answer
-from host.network.location.leaving import gone
+from host.network.location.leaving import erase_left, gone
 from host.network.location.machine import Happened
 from host.network.location.parts import MoveParts
 from host.network.location.tables import LOCATION
@@ -21,6 +23,7 @@ class PlaceWatch:
 
     def __init__(self, parts: MoveParts) -> None:
         self._parts = parts
+        self._has_erased = False
 
     def look(self) -> int:
         """See what the MGMs have said of places; returns how many nodes' places changed.
@@ -28,10 +31,10 @@ class PlaceWatch:
         Call it every second or so.
         """
         changed = 0
-        with self._parts.database.read() as connection:
-            nodes = [
-                ShortHash(n) for n in connection.execute(select(LOCATION.c.short_hash)).scalars()
-            ]
+        nodes = self._nodes()
+        if not self._has_erased:
+            erased = [self._erased(each) for each in nodes]
+            self._has_erased = all(erased)
         for short_hash in nodes:
             location = self._parts.places.location(short_hash)
             if location is None or location.place not in _ASKING:
@@ -41,6 +44,26 @@ class PlaceWatch:
             except HostError as exc:
                 _log.warning("node-place-unknown", node=short_hash, reason=exc.message)
         return changed
+
+    def _nodes(self) -> Sequence[ShortHash]:
+        with self._parts.database.read() as connection:
+            found = connection.execute(select(LOCATION.c.short_hash)).scalars()
+            return [ShortHash(each) for each in found]
+
+    def _erased(self, short_hash: ShortHash) -> bool:
+        """Whether nothing is left of a node that moved before this process started.
+
+        A process may end after it has noted the move, and before all is erased.
+        """
+        location = self._parts.places.location(short_hash)
+        if location is None or location.place is not Place.MOVED or not location.transfer:
+            return True
+        try:
+            erase_left(self._parts, short_hash)
+        except HostError as exc:
+            _log.warning("moved-node-not-erased", node=short_hash, reason=exc.message)
+            return False
+        return True
 
     def _look_at(self, short_hash: ShortHash) -> bool:
         parts = self._parts
@@ -60,6 +83,6 @@ class PlaceWatch:
     def refusal(self, short_hash: ShortHash) -> str | None:
         """Why a node that claimed its place did not get it."""
         location = self._parts.places.location(short_hash)
-        if location is None or location.location_id is None or location.place not in _ASKING:
+        if location is None or location.place not in _ASKING:
             return None
         return self._parts.claims.answer(short_hash, location)[1]

@@ -106,6 +106,12 @@ class NodePlaces:
         )
         self._database.transact(lambda connection: connection.execute(change))
 
+    def note_erased(self, short_hash: ShortHash) -> None:
+        """Record that nothing is left to erase of a node that has moved: its transfer is over."""
+        where = LOCATION.c.short_hash == short_hash
+        change = update(LOCATION).where(where).values(transfer="")
+        self._database.transact(lambda connection: connection.execute(change))
+
     def forget(self, short_hash: ShortHash) -> None:
         """Delete the row of a node whose import is given up."""
         where = LOCATION.c.short_hash == short_hash

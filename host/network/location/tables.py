@@ -18,7 +18,8 @@ LOCATION = Table(
     Column("at", BigInteger, nullable=False),
     info=REMEMBERED,
 )
-"""Nodes that are not simply here. `transfer` is the export or import that brought it about.
+"""Nodes that are not simply here. `transfer` is the export or import that brought it about; it is
+empty once all was erased that a moved node left.
 
 `epoch` and `location_id` are those that this copy claims, or was granted.
 """

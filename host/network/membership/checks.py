@@ -51,6 +51,8 @@ def registration_fault(member: Context, registration: Context, facts: GroupFacts
     """Why a registration is declined; None if the checks hold."""
     checks = (
         _name_fault(member, facts),
+        # Before the serial: of two copies that claim a place, the slower one is told why it lost.
+        _location_fault(member, facts),
         _serial_fault(registration, facts),
         _token_fault(member, registration, facts),
         _group_fault(member, facts),
@@ -60,7 +62,6 @@ def registration_fault(member: Context, registration: Context, facts: GroupFacts
         _foreign_fault(facts),
         notary_fault(member, facts.members, facts.services),
         _subject_fault(member, facts),
-        _location_fault(member, facts),
     )
     return next((fault for fault in checks if fault is not None), None)
 

@@ -29,10 +29,14 @@ def post(
     *,
     to: Filter = Filter.ACTIVE_OR_SUSPENDED_IF_PRESENT_OR_PENDING,
     ttl_ms: int = TTL_MS,
+    is_for_other: bool = False,
 ) -> None:
-    """Send a message when the transaction commits; it expires `ttl_ms` later."""
+    """Send a message when the transaction commits; it expires `ttl_ms` later.
+
+    `is_for_other` sends it to the target's copy on another cluster, even if one is here.
+    """
     sent = _message(source, target, encode_message(message), message_id, to=to, is_sealed=False)
-    _add(connection, replace(sent, ttl_ms=ttl_ms))
+    _add(connection, replace(sent, ttl_ms=ttl_ms, is_for_other=is_for_other))
 
 
 def post_sealed(

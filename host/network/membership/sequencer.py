@@ -23,6 +23,7 @@ from host.network.membership.distributor import note_recipient
 from host.network.membership.list_signer import ListSigner
 from host.network.membership.network_access import GroupOfMgm, NetworkAccess, group_of_mgm
 from host.network.membership.network_registrations import (
+    MEMBER_SIDE,
     MGM_SIDE,
     NetworkRegistration,
     find_registration,
@@ -323,7 +324,10 @@ def tell(
     *,
     decline_ms: int,
 ) -> None:
-    """Tell a member the status of its registration; it is told for `decline_ms` that it failed."""
+    """Tell a member the status of its registration; it is told for `decline_ms` that it failed.
+
+    The copy of it is told that has asked: another one may be here, which never sent the request.
+    """
     target = HoldingIdentity(x500_name=MemberX500Name.parse(request.name), group_id=mgm.group_id)
     update = StatusUpdate(
         registration_id=request.registration_id, status=status.value, reason=reason
@@ -331,7 +335,9 @@ def tell(
     is_over = status is RegistrationStatus.DECLINED
     message_id = f"{request.registration_id}/{status.value}"
     ttl_ms = decline_ms if is_over else TTL_MS
-    post(connection, mgm, target, update, message_id, ttl_ms=ttl_ms)
+    asked = find_registration(connection, target.short_hash, request.registration_id, MEMBER_SIDE)
+    is_for_other = asked is None
+    post(connection, mgm, target, update, message_id, ttl_ms=ttl_ms, is_for_other=is_for_other)
 
 
 def _to_approve(connection: Connection, mgm: ShortHash, change: Approve) -> NetworkRegistration:

@@ -50,6 +50,7 @@ class P2pOut(Struct, frozen=True, kw_only=True, tag="p2p-out"):
         message_id: chosen by the sender; names the message in outcomes and logs.
         sealed_for_mgm: `payload` is encrypted to the MGM's key, and travels without a session: a
             registration of a member that the MGM does not know yet.
+        is_for_other: it is for the target's copy on another cluster, even if one is here.
     """
 
     v: int = 1
@@ -62,6 +63,7 @@ class P2pOut(Struct, frozen=True, kw_only=True, tag="p2p-out"):
     message_id: str
     payload: bytes
     sealed_for_mgm: bool = False
+    is_for_other: bool = False
 
     def source_holding(self) -> HoldingIdentity:
         """The sending identity.

@@ -89,6 +89,8 @@ class Opener:
                     " its private key is needed, no passphrase opens it"
                 )
             return _parse(self._identities)
+        if self._passphrase is None and self._identities is not None:
+            return _parse(self._identities)  # perhaps the one that `identity_of_file` gave
         if self._passphrase is None:
             raise ContainerKeyError("the container is encrypted with a passphrase, none was given")
         try:

@@ -80,7 +80,11 @@ def read_container(
         pyrage.decrypt_io(stream, pipe, identities)
     except pyrage.DecryptError as exc:
         if "No matching keys" in str(exc):
-            raise ContainerKeyError("the private key does not open the container") from exc
+            raise ContainerKeyError(
+                "the private key does not open the container"
+                if header.identity is None
+                else "the container is encrypted with a passphrase, none was given"
+            ) from exc
         raise ContainerDamagedError(f"the encrypted part is damaged: {exc}") from exc
     except (OSError, zstandard.ZstdError) as exc:
         if unpacking.failure is not None:

@@ -1,0 +1,174 @@
+"""Two copies of a node claim its place: the one that loses learns it, and never claims a later one."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from host.adapters.sqlite.database import Database
+from host.database.node_tables import NodeTables
+from host.domain.errors import StorageError
+from host.keys.node_keys import NodeKeys
+from host.network.location.arriving import ArrivingNodes
+from host.network.location.claims import Answer, PlaceClaims
+from host.network.location.looking import PlaceWatch
+from host.network.location.machine import Happened, LocationConflictError
+from host.network.location.parts import MoveParts
+from host.network.location.places import NodePlaces
+from host.network.location.tables import SCHEMA
+from host.network.location.transfers import Transfers
+from host.network.membership import relocation
+from host.network.membership.mgm_operations import OperationsOfMgm
+from host.network.membership.network_tables import LOCAL_KEY, NETWORK_REGISTRATION
+from host.network.membership.node_list import NodeList
+from host.ports.locations import Place
+from tests.network.dynamic_networks import Hosted, Network, identity, member_name
+
+ALICE = member_name(0)
+NODE = identity(ALICE).short_hash
+URL = "https://target.example:8080"
+
+
+@pytest.fixture
+def network(tmp_path) -> Iterator[Network]:
+    made = Network(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def registers(tmp_path) -> Iterator[Database]:
+    made = Database.open(tmp_path / "location.sqlite", [SCHEMA])
+    yield made
+    made.close()
+
+
+def _contents(cluster):
+    rows = dict.fromkeys((NETWORK_REGISTRATION, LOCAL_KEY), "short_hash")
+    return (
+        NodeKeys(cluster.keys),
+        NodeTables("network", cluster.database, rows),
+        NodeList(cluster.access),
+    )
+
+
+def _copied(network):
+    """Alice's node on the MGM's cluster, and what a file brought of it to the other one."""
+    network.join(ALICE, 0)
+    network.settle()
+    source, target = network.clusters
+    target.nodes.add(identity(ALICE), network.policy)
+    for old, new in zip(_contents(source), _contents(target), strict=True):
+        new.load(identity(ALICE), list(old.dump(identity(ALICE))), old.version)
+    network.copies[ALICE] = target
+    return source, target
+
+
+def _claim(network, cluster, location_id, *urls):
+    node = cluster.nodes.nodes[NODE]
+    entries = relocation.place_entries(1, location_id, urls)
+    return cluster.worker.members.relocate(node, entries)
+
+
+class _Settable(Hosted):
+    def setup(self, short_hash, wanted):
+        assert wanted.tls_alias == "tls"
+
+
+def _claims(cluster):
+    return PlaceClaims(
+        access=cluster.access,
+        registrations=cluster.worker.members,
+        hosted=_Settable(cluster.keys),
+    )
+
+
+def _parts(network, cluster, registers, **more):
+    unused = dict.fromkeys(
+        ("keys", "exporter", "importer", "identity", "is_quiet", "wait", "background")
+    )
+    return MoveParts(
+        **{
+            **unused,
+            "database": registers,
+            "places": NodePlaces(registers, network.clock),
+            "transfers": Transfers(registers, claimant=None, clock=network.clock),
+            "claims": _claims(cluster),
+            "nodes": cluster.nodes,
+            "folder": None,
+            "erased": (),
+            "clock": network.clock,
+            "entropy": cluster.access.entropy,
+            **more,
+        }
+    )
+
+
+def _taken_back(network):
+    """Both have claimed the place; the MGM has approved the source, which is on its own cluster."""
+    source, target = _copied(network)
+    won = _claim(network, source, "source")
+    network.settle()
+    _claim(network, target, "target", URL)
+    network.settle()
+    OperationsOfMgm(network.mgm.access, network.mgm.worker).approve(network.mgm_hash, won)
+    network.settle()
+    return source, target, won
+
+
+def test_the_copy_that_loses_is_told_even_if_the_other_one_is_beside_the_mgm(network):
+    source, target, won = _taken_back(network)
+    assert network.status(ALICE, won) == ("APPROVED", None)
+    reason = relocation.claim_refused(target.access, NODE, "target")
+    assert reason is not None
+    assert reason.startswith("DECLINED: location-taken")
+    assert relocation.listed(source.access, NODE).location_id == "source"
+    told = [m for m in network.recorded if m.is_for_other and m.target == ALICE]
+    assert {m.message_id.rpartition("/")[2] for m in told} == {"DECLINED"}
+
+
+def test_a_copy_that_lost_never_claims_a_later_place(network, registers):
+    source, target, _ = _taken_back(network)
+    parts = _parts(network, target, registers)
+    parts.places.change(NODE, Happened.IMPORT, epoch=0)
+    parts.places.change(NODE, Happened.LOADED)
+    arriving, watch = ArrivingNodes(parts, None), PlaceWatch(parts)
+    arriving.activate(NODE, urls=(URL,), tls_alias="tls")
+    network.settle()
+    assert "location-taken" in watch.refusal(NODE)
+    old, new = NodeList(source.access), NodeList(target.access)
+    new.load(identity(ALICE), list(old.dump(identity(ALICE))), 1)
+    assert parts.claims.answer(NODE, parts.places.location(NODE))[0] is Answer.TAKEN
+    with pytest.raises(LocationConflictError, match="another copy"):
+        arriving.activate(NODE, urls=(URL,), tls_alias="tls")
+    assert parts.places.location(NODE).epoch == 1
+
+
+class _Content:
+    """Fails until it was tried often enough."""
+
+    def __init__(self, failures):
+        self.failures, self.erased = failures, 0
+
+    def erase(self, holding):
+        assert holding == identity(ALICE)
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("the disk is away")
+        self.erased += 1
+
+
+def test_what_a_moved_node_left_is_erased_by_the_next_process(network, registers, tmp_path):
+    source, _ = _copied(network)
+    content = _Content(failures=1)
+    parts = _parts(network, source, registers, folder=tmp_path, erased=(content,))
+    parts.places.change(NODE, Happened.EXPORT, transfer="t")
+    parts.places.change(NODE, Happened.TAKEN)  # and the process ends here
+    again = PlaceWatch(parts)
+    again.look()
+    assert (content.erased, parts.places.location(NODE).transfer) == (0, "t")
+    again.look()
+    again.look()
+    PlaceWatch(parts).look()
+    assert content.erased == 1
+    assert parts.places.location(NODE).transfer == ""
+    assert parts.places.place(NODE) is Place.MOVED
