@@ -147,7 +147,7 @@ format: setup-dev
 docs: setup-dev
 	$(BIN)/python docs/make_reference.py
 
-# Needs node, Chromium, and npm's playwright-core on the PATH (as .ci/run has it).
+# A host that settles IOUs, in a minute. Needs node, Chromium, and npm's playwright-core on the PATH (as .ci/run has it).
 console-pictures: setup-dev
 	$(BIN)/python -m tests.console.pictures docs/pictures
 

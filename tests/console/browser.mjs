@@ -203,7 +203,7 @@ const STORIES = {
 
 if (given.pictures) {
   shared = await signedIn({ viewport: { width: 1280, height: 860 } });
-  for (const [name, path, width] of [["overview", "", 1280], ["flow", `/flows/${node}/${request}`, 1280], ["node", `/nodes/${node}`, 1280], ["phone", "", 390]]) {
+  for (const [name, path, width] of [["overview", "", 1280], ["flow", `/flows/${node}/${request}`, 1280], ["nodes", "/nodes", 1280], ["ledger", `/ledger/${node}/${given.transaction}`, 1280], ["phone", "", 390]]) {
     await shared.setViewportSize({ width, height: 860 });
     await shared.goto(`/console${path}`);
     await shared.screenshot({ path: `${given.pictures}/console-${name}.png` });

@@ -1,5 +1,8 @@
 """Drawings and words of the console, as values: charts, the map of a network, the ledger's graph."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from host.console import charts, words
@@ -138,3 +141,20 @@ def test_what_changed_names_what_may_do_more_first():
 )
 def test_every_finding_leads_to_a_page(subject, page):
     assert place_of({"subject": subject, "named": "0123456789AB"})[0] == page
+
+
+_ROOT = Path(__file__).parents[2]
+_PICTURE_BYTES_MAX = 200_000
+
+
+def test_the_pictures_of_the_documentation_are_there_and_small():
+    """`make console-pictures` takes them."""
+    pages = _ROOT / "README.md", _ROOT / "docs" / "how-to" / "console.md"
+    shown = {
+        name for page in pages for name in re.findall(r"pictures/([\w-]+\.png)", page.read_text())
+    }
+    found = {path.name: path.read_bytes() for path in (_ROOT / "docs/pictures").glob("console-*")}
+    assert shown == found.keys()
+    for name, data in found.items():
+        assert data.startswith(b"\x89PNG"), name
+        assert len(data) <= _PICTURE_BYTES_MAX, name

@@ -164,7 +164,9 @@ def test_a_transaction_is_repaired_at_once(admin, alice, services, polled):
         lambda c: keep(c, signed, status=Status.UNVERIFIED, origin=Origin.OWN, now=1),
     )
     page = f"/console/ledger/{alice}/{signed.id}"
-    assert f"{quote(page)}/repair" in admin.get(page).text
+    shown = admin.get(page).text
+    assert f"{quote(page)}/repair" in shown
+    assert "Visible outputs</th><td>none</td>" in shown
     done(send(admin, f"{page}/repair"), quote(page), "repair")
     polled(f"{API}/flow/{alice}", lambda a: "ledger-repair" in str(a))
     unknown = f"/console/ledger/{alice}/SHA-256D:{'7' * 64}"
