@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from host.cli.host_options import host_options
+from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.values import COUNT, Moment
 
 if TYPE_CHECKING:
-    from host.nodes.audit_log.administrative import ActQuery
+    from host.nodes.audit_log.administrative import ActQuery, AdministrativeRegister
     from host.nodes.audit_log.administrative.verification import AdministrativeVerification
     from host.tools.host_client import HostClient
 
@@ -64,18 +65,19 @@ class _Act(TypedDict):
     show_default=True,
     help="So many acts, the newest.",
 )
-@click.option("--verify", is_flag=True, help="Verify the chain instead; takes DIR.")
+@click.option("--verify", is_flag=True, help="Verify the chain instead, of DIR or a cluster.")
 @click.option(
     "--key",
     "key_file",
     type=EXISTING_FILE,
-    help="With --verify: the host's key; default: secrets/audit-key of DIR.",
+    help="With --verify: the host's key; default: secrets/audit-key of DIR, or the cluster's.",
 )
 @click.option(
     "--anchor",
     metavar="SEQ:HASH",
     help="With --verify: an entry, printed by an earlier run, that must be there.",
 )
+@settings_option
 @output_option
 @host_options
 def admin(
@@ -89,19 +91,22 @@ def admin(
     verify: bool,
     key_file: Path | None,
     anchor: str | None,
+    settings_file: Path | None,
     output: str,
     connect: "Callable[[], HostClient]",
 ) -> int:
     """Tell who changed what on a host: acts over REST and by commands, newest first.
 
     Asks a running host, as a user who may GET administrativelog; or reads the data directory DIR,
-    whether or not a host runs on it. JSON: one object a line. Exit code of --verify: 0: every entry
-    is as the host wrote it; 1: the first bad one is named.
+    whether or not a host runs on it. JSON: one object a line. --verify without DIR reads the
+    database that the settings of a host name. Exit code of --verify: 0: every entry is as the host
+    wrote it; 1: the first bad one is named.
     """
     if verify:
-        if place is None:
-            raise click.UsageError("--verify takes the host's data directory")
-        return _verify(place, key_file, anchor, output)
+        with _opened(place, key_file, settings_file) as (register, key):
+            return _verify(register, key, anchor, output)
+    if settings_file is not None:
+        raise click.UsageError("--settings belongs to --verify")
     if key_file is not None or anchor is not None:
         raise click.UsageError("--key and --anchor belong to --verify")
     with ExitStack() as stack:
@@ -143,23 +148,51 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _verify(place: Path, key_file: Path | None, anchor: str | None, output: str) -> int:
+@contextmanager
+def _opened(
+    place: Path | None, key_file: Path | None, settings_file: Path | None
+) -> Iterator[tuple["AdministrativeRegister", bytes | None]]:
+    """The log of a data directory or of a cluster, and its key."""
+    from host.nodes.audit_log.service import KEY_NAME
+    from host.runtime.wiring.administrative_reading import register_of, shared_register
+
+    if place is not None and settings_file is not None:
+        raise click.UsageError("--verify takes the host's data directory or --settings, not both")
+    if place is not None:
+        own = place / "secrets" / KEY_NAME
+        key = _key(key_file or (own if own.is_file() else None))
+        with register_of(place) as register:
+            yield register, key
+        return
+    upkeep = database_upkeep(settings_file)
+    if upkeep is None:
+        raise click.UsageError(
+            "--verify takes the host's data directory, or settings that name a database"
+        )
+    with shared_register(upkeep) as (register, key):
+        yield register, _key(key_file) or key
+
+
+def _key(file: Path | None) -> bytes | None:
     from cpi.package.files import read_limited
+    from host.nodes.audit_log.service import KEY_BYTES
+
+    key = None if file is None else read_limited(file, 4096)
+    if key is not None and len(key) != KEY_BYTES:
+        raise click.UsageError(f"{file}: expected {KEY_BYTES} bytes, found {len(key)}")
+    return key
+
+
+def _verify(
+    register: "AdministrativeRegister", key: bytes | None, anchor: str | None, output: str
+) -> int:
     from host.nodes.audit_log.administrative.verification import verify_administrative_log
-    from host.nodes.audit_log.service import KEY_BYTES, KEY_NAME
-    from host.runtime.wiring.administrative_reading import register_of
 
     match = None if anchor is None else _ANCHOR.fullmatch(anchor)
     if anchor is not None and match is None:
         raise click.UsageError("--anchor is SEQ:HASH")
-    own = place / "secrets" / KEY_NAME
-    file = key_file or (own if own.is_file() else None)
-    key = None if file is None else read_limited(file, 4096)
-    if key is not None and len(key) != KEY_BYTES:
-        raise click.UsageError(f"{file}: expected {KEY_BYTES} bytes, found {len(key)}")
     wanted = None if match is None else (int(match[1]), match[2])
-    with register_of(place) as register:
-        found = verify_administrative_log(register, key=key, anchor=wanted)
+    found = verify_administrative_log(register, key=key, anchor=wanted)
     if output == "json":
         click.echo(json.dumps(_document(found), indent=2))
     else:

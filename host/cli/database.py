@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.adapters.partitions import PARTITIONS_MAX
-from host.cli.offline_settings import offline_settings, settings_option
+from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -161,13 +161,7 @@ def _administrator(name: str, password_file: Path | None) -> "Administrator":
 
 
 def _upkeep(settings_file: Path | None) -> "DatabaseUpkeep":
-    from host.runtime.plugin_loading import make_plugin_manager
-
-    settings = offline_settings(settings_file)
-    plugins = make_plugin_manager(
-        settings.loaded_plugins, with_entry_points=settings.plugin_entry_points
-    )
-    found: DatabaseUpkeep | None = plugins.hook.register_database_upkeep(settings=settings)
+    found = database_upkeep(settings_file)
     if found is None:
         raise click.UsageError("the settings name no database: database_url is not set")
     return found

@@ -9,6 +9,7 @@ import click
 from host.cli.package_options import EXISTING_FILE
 
 if TYPE_CHECKING:
+    from host.ports.storage import DatabaseUpkeep
     from host.settings import HostSettings
 
 DEFAULT_FILE = Path("cordbox.toml")
@@ -32,6 +33,18 @@ def offline_settings(file: Path | None) -> "HostSettings":
         environment=os.environ,
         declare=declared_settings,
     )
+
+
+def database_upkeep(file: Path | None) -> "DatabaseUpkeep | None":
+    """What looks after the database that the settings name; None if they name none."""
+    from host.runtime.plugin_loading import make_plugin_manager
+
+    settings = offline_settings(file)
+    plugins = make_plugin_manager(
+        settings.loaded_plugins, with_entry_points=settings.plugin_entry_points
+    )
+    found: DatabaseUpkeep | None = plugins.hook.register_database_upkeep(settings=settings)
+    return found
 
 
 def default_settings_file() -> Path | None:

@@ -34,6 +34,28 @@ class OpenVaults(VaultAccess, Protocol):
         ...
 
 
+class SharedAuditKey(Protocol):
+    """The key of the administrative log that all hosts of a cluster write."""
+
+    def get(self) -> bytes | None:
+        """The key; None if none was kept yet.
+
+        Raises:
+            MasterKeyError: it is wrapped under another passphrase than this host's.
+            StorageError: it cannot be read.
+        """
+        ...
+
+    def keep(self, key: bytes) -> bytes:
+        """Keep a key for ever, unless there is one; returns the one that is there.
+
+        Raises:
+            MasterKeyError: it is wrapped under another passphrase than this host's.
+            StorageError: it cannot be written.
+        """
+        ...
+
+
 class Storage(Protocol):
     """Opens a host's stores. Used by the thread that assembles a process."""
 
@@ -106,6 +128,14 @@ class Storage(Protocol):
         """
         ...
 
+    def shared_audit_key(self, entropy: Entropy) -> SharedAuditKey | None:
+        """The key of the administrative log; None if it is that of the host's data directory.
+
+        Raises:
+            StorageError: it cannot be accessed.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablesState:
@@ -173,6 +203,14 @@ class DatabaseUpkeep(Protocol):
 
     def master_keys(self, entropy: Entropy) -> MasterKeys:
         """The master keys of the database, which no host uses yet."""
+        ...
+
+    def storage(self) -> Storage:
+        """What hosts open in the database.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
         ...
 
     def migrate(self, registers: Sequence[Schema], *, by: Administrator) -> None:

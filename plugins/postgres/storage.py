@@ -14,6 +14,8 @@ from host.ports.units import FlowStore
 from host.ports.vaults import VaultRegister
 from host.settings import HostSettings
 from plugins.postgres.address import DatabaseAddress, parse_address
+from plugins.postgres.audit_key import TABLES as AUDIT_TABLES
+from plugins.postgres.audit_key import AuditKeyRow
 from plugins.postgres.connections import Access, Session, Sessions, tls_context
 from plugins.postgres.cpi_files import FILES, CpiRows
 from plugins.postgres.cpi_files import TABLES as CPI_TABLES
@@ -111,6 +113,7 @@ class PostgresStorage:
     """The port `Storage` in schemas of one database."""
 
     def __init__(self, settings: HostSettings) -> None:
+        self._settings = settings
         self._access = access_of(settings)
         check_database(self._access)
         check_host_role(self._access)
@@ -159,6 +162,11 @@ class PostgresStorage:
         check_tables(self._access, FILES, (CPI_TABLES,))
         return CpiRows(self._access)
 
+    def shared_audit_key(self, entropy: Entropy) -> AuditKeyRow:
+        check_tables(self._access, KEYS, (AUDIT_TABLES,))
+        phrase = _passphrase(self._settings)
+        return AuditKeyRow(self._access, passphrase=phrase, entropy=entropy)
+
 
 def open_flow_store(settings: HostSettings) -> FlowStore:
     """The flow store.
@@ -181,8 +189,12 @@ def open_key_store(
 
 def open_master_keys(settings: HostSettings, entropy: Entropy) -> MasterKeyRows:
     """The master keys of the cluster's passphrase."""
-    file = settings.master_passphrase_file
-    assert file is not None  # noqa: S101  # the settings refuse `database_url` without it
     access = access_of(settings)
     check_tables(access, KEYS, (KEY_TABLES,))
-    return MasterKeyRows(access, passphrase=read_secret(file), entropy=entropy)
+    return MasterKeyRows(access, passphrase=_passphrase(settings), entropy=entropy)
+
+
+def _passphrase(settings: HostSettings) -> str:
+    file = settings.master_passphrase_file
+    assert file is not None  # noqa: S101  # the settings refuse `database_url` without it
+    return read_secret(file)

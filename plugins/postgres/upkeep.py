@@ -13,7 +13,7 @@ from host.ports.database import Schema
 from host.ports.keys import MasterKeys
 from host.ports.storage import Administrator, TablesState
 from host.settings import HostSettings
-from plugins.postgres import cpi_files, database, functions, master_keys, store
+from plugins.postgres import audit_key, cpi_files, database, functions, master_keys, store
 from plugins.postgres.connections import Access, Session, Sessions
 from plugins.postgres.errors import is_missing_database
 from plugins.postgres.roles import (
@@ -23,7 +23,12 @@ from plugins.postgres.roles import (
     make_roles,
     owner_of,
 )
-from plugins.postgres.storage import access_of, check_database, open_master_keys
+from plugins.postgres.storage import (
+    PostgresStorage,
+    access_of,
+    check_database,
+    open_master_keys,
+)
 from plugins.postgres.tables import FUNCTIONS, make_schema, versions
 
 T = TypeVar("T")
@@ -69,6 +74,9 @@ class PostgresUpkeep:
     def master_keys(self, entropy: Entropy) -> MasterKeys:
         return open_master_keys(self._settings, entropy)
 
+    def storage(self) -> PostgresStorage:
+        return PostgresStorage(self._settings)
+
     def migrate(self, registers: Sequence[Schema], *, by: Administrator) -> None:
         access = self._access.as_user(by.name, by.password)
         check_database(access)
@@ -91,6 +99,7 @@ class PostgresUpkeep:
             opened.close()
         make_schema(owner, cpi_files.FILES, cpi_files.TABLES)
         make_schema(owner, master_keys.KEYS, master_keys.TABLES)
+        make_schema(owner, master_keys.KEYS, audit_key.TABLES)
         # The last one, by which an unfinished `init` is told from a finished one.
         store.make_tables(owner, partitions=partitions)
         grant_rows(owner, _schemas(registers), self._access.address.user)
@@ -125,7 +134,7 @@ def _schemas(registers: Sequence[Schema]) -> Mapping[str, Sequence[Schema]]:
         database.SCHEMA: (*registers, database.REVISION_SCHEMA),
         store.SCHEMA: (store.FLOWS,),
         cpi_files.FILES: (cpi_files.TABLES,),
-        master_keys.KEYS: (master_keys.TABLES,),
+        master_keys.KEYS: (master_keys.TABLES, audit_key.TABLES),
     }
 
 

@@ -1,5 +1,6 @@
 """From one machine to several: an embedded host's data directory becomes the database of a cluster."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def test_flows_in_flight_complete_in_the_database_that_a_directory_was_imported_
     for number in range(1, ISSUES):
         issue(before, number)
     before.kill()
+    command = ["audit", "admin", str(directory), "--verify", "--output", "json"]
+    known = json.loads(CliRunner().invoke(root, command).output)
     done = imported(directory, cluster, monkeypatch)
     assert done.exit_code == 0, (done.output, done.exception)
     assert "imported: 2 virtual nodes, 1 packages" in done.output
@@ -61,3 +64,8 @@ def test_flows_in_flight_complete_in_the_database_that_a_directory_was_imported_
     # With the keys that came.
     issue(after, ISSUES)
     assert after.result(ALICE, f"issue-{ISSUES}")["flowStatus"] == "COMPLETED"
+    # Of the log, what both hosts wrote is one chain under the key that came.
+    verified = CliRunner().invoke(root, ["audit", "admin", "--verify", "--output", "json"])
+    found = json.loads(verified.output)
+    assert (found["good"], found["authenticated"]) == (True, True), found
+    assert found["entries"] > known["entries"] > 0

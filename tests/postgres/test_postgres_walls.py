@@ -60,6 +60,7 @@ def vaults(access: Access) -> Iterator[NodeSchemas]:
         "SELECT * FROM cordbox_cluster.revision",
         "SELECT * FROM cordbox_flow.states",
         "SELECT * FROM cordbox_keys.master_salt",
+        "SELECT * FROM cordbox_keys.audit_key",
         "SELECT * FROM cordbox_files.cpi_file",
         "SELECT passwd FROM pg_shadow",
         "CREATE TEMPORARY TABLE note (a integer)",

@@ -11,6 +11,7 @@ from host.adapters.sqlite.node_databases import NodeDatabases
 from host.adapters.sqlite.node_files import UNIQUENESS
 from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import ShortHash
+from host.ports.clock import Entropy
 from host.ports.database import Schema
 from host.ports.vaults import VaultRegister
 
@@ -90,3 +91,7 @@ class EmbeddedStorage:
 
     def open_cpi_files(self) -> CpiFolder:
         return CpiFolder(self._packages)
+
+    def shared_audit_key(self, entropy: Entropy) -> None:
+        """None: the one host has the key in its data directory."""
+        del entropy

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from host.adapters.os.system import SystemClock
+from host.adapters.os.system import SystemClock, SystemEntropy
 from host.adapters.sqlite.database import Database
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
@@ -15,6 +15,7 @@ from host.nodes.audit_log.administrative.acts import ActView
 from host.nodes.audit_log.administrative.errors import AdministrativeLogUnreadableError
 from host.nodes.audit_log.administrative.register import AdministrativeRegister
 from host.nodes.audit_log.administrative.tables import ENTRIES, SCHEMA
+from host.ports.storage import DatabaseUpkeep
 
 _DATABASE = "cluster.sqlite"
 
@@ -49,6 +50,22 @@ def register_of(data_dir: Path) -> Iterator[AdministrativeRegister]:
         ) from error
     with database:
         yield AdministrativeRegister(database, key=b"", clock=SystemClock())
+
+
+@contextmanager
+def shared_register(
+    upkeep: DatabaseUpkeep,
+) -> Iterator[tuple[AdministrativeRegister, bytes | None]]:
+    """The log of a cluster, to be read only, and its key if there is one.
+
+    Raises:
+        StorageError: the database cannot be used.
+    """
+    storage = upkeep.storage()
+    shared = storage.shared_audit_key(SystemEntropy())
+    with closing(storage.open_database((SCHEMA,))) as database:
+        register = AdministrativeRegister(database, key=b"", clock=SystemClock())
+        yield register, None if shared is None else shared.get()
 
 
 def act_json(view: ActView) -> Mapping[str, JsonValue]:

@@ -6,6 +6,7 @@ import structlog
 
 from host.nodes.audit_log import NodeAuditLogs
 from host.nodes.audit_log.administrative import AdministrativeLog, AdministrativeRegister
+from host.nodes.audit_log.administrative.shared_key import load_shared_key
 from host.nodes.audit_log.service import KEY_NAME, load_audit_key
 from host.runtime.wiring.administrative_reading import newest_act
 from host.runtime.wiring.sections import administrative_retention, segment_bytes
@@ -22,7 +23,7 @@ class AuditParts(StorageParts):
 
     @cached_property
     def audit_key(self) -> bytes:
-        """The key of the nodes' audit logs and of the administrative log."""
+        """The key of the nodes' audit logs of this host."""
         directory = self.base.directory
         if not (directory.secrets / KEY_NAME).exists():
             # Rare: the first start, or the key was lost before any entry was written.
@@ -33,6 +34,14 @@ class AuditParts(StorageParts):
             logs=directory.virtual_nodes,
             newest_act=newest_act(directory.path),
         )
+
+    @cached_property
+    def administrative_key(self) -> bytes:
+        """The key of the administrative log: the cluster's, where several hosts write it."""
+        shared = self.storage.shared_audit_key(self.base.entropy)
+        if shared is None:
+            return self.audit_key
+        return load_shared_key(shared, self.database, self.base.entropy)
 
     @cached_property
     def audit_logs(self) -> NodeAuditLogs:
@@ -57,7 +66,7 @@ class AuditParts(StorageParts):
         """The administrative log; only the process that serves REST writes it."""
         register = AdministrativeRegister(
             self.database,
-            key=self.audit_key,
+            key=self.administrative_key,
             clock=self.base.clock,
             retention=administrative_retention(self.config),
         )

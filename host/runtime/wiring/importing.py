@@ -196,6 +196,7 @@ def import_directory(
     tables = dict.fromkeys(tables_of(s.metadata for s in CLUSTER_SCHEMAS if s.metadata is not None))
     _refuse_content(target.database, tables)
     count = _copy_rows(source.database, target.database, tables)
+    _keep_audit_key(source, target)
     with source.database.read() as connection:
         checksums = connection.execute(
             select(CPI.c.file_checksum).union(select(CPI_REPLACED.c.file_checksum))
@@ -342,6 +343,16 @@ def _wrap_keys(source: Wiring, target: Wiring, masters: MasterKeys, passphrase: 
     known: KeyRotation | None = store.start_rotation(MASTER_TENANT)
     while known is not None and known.status is RotationStatus.IN_PROGRESS:
         known = store.rotate_some(MASTER_TENANT)
+
+
+def _keep_audit_key(source: Wiring, target: Wiring) -> None:
+    """The administrative log goes on under the key that its entries were written with."""
+    shared = target.storage.shared_audit_key(target.base.entropy)
+    if shared is not None and shared.keep(source.audit_key) != source.audit_key:
+        raise ImportRefusedError(
+            "the database has a key of an administrative log: import into one that"
+            " `cordbox database init` has just made, which no host has used"
+        )
 
 
 def _newest_master(database: SqlDatabase) -> int:
