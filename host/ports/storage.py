@@ -1,6 +1,7 @@
 """Interface of a storage plugin: the registers, the nodes' databases, the files of CPIs."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -201,8 +202,8 @@ class DatabaseUpkeep(Protocol):
         """
         ...
 
-    def master_keys(self, entropy: Entropy) -> MasterKeys:
-        """The master keys of the database, which no host uses yet."""
+    def master_keys(self, entropy: Entropy) -> AbstractContextManager[MasterKeys]:
+        """The master keys of the database, which no host uses yet, for the duration of a block."""
         ...
 
     def storage(self) -> Storage:

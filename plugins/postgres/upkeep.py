@@ -1,6 +1,7 @@
 """Looks after the tables of a database that hosts share: the port `DatabaseUpkeep`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -71,8 +72,8 @@ class PostgresUpkeep:
         self._make(access.in_role(OWNER), registers, partitions)
         return is_closed
 
-    def master_keys(self, entropy: Entropy) -> MasterKeys:
-        return open_master_keys(self._settings, entropy)
+    def master_keys(self, entropy: Entropy) -> AbstractContextManager[MasterKeys]:
+        return closing(open_master_keys(self._settings, entropy))
 
     def storage(self) -> PostgresStorage:
         return PostgresStorage(self._settings)

@@ -162,10 +162,10 @@ def import_data_directory(
     upkeep: DatabaseUpkeep | None = plugins.hook.register_database_upkeep(settings=settings)
     if upkeep is None:
         raise ImportRefusedError("the settings name no database: database_url is not set")
-    masters = upkeep.master_keys(SystemEntropy())
     directory = DataDirectory.hold(folder)
     try:
         with (
+            upkeep.master_keys(SystemEntropy()) as masters,
             _wired(own, directory, make_plugin_manager(own.loaded_plugins)) as source,
             _wired(settings, directory, plugins) as target,
         ):
