@@ -299,12 +299,13 @@ def test_a_user_sees_and_does_only_what_rest_allows(reader, alice, api):
     assert overview.text.count("Not shown to you") >= 2
     node = reader.get(f"/console/nodes/{alice}").text
     assert ALICE in node
-    for absent in ("Start a flow", "Set quota", "Maintenance", "Make active"):
+    for absent in ("Start a flow", "Set quota", "Pause", "Maintenance", "Make active"):
         assert absent not in node
     assert "Not shown to you" in reader.get("/console/nodes").text
     assert reader.get(f"/console/ledger/{alice}/SHA-256D:{'AB' * 32}").status_code == 403
     refused = send(reader, f"/console/nodes/{alice}/maintenance", typed=alice)
     assert refused.status_code == 403
+    assert send(reader, f"/console/nodes/{alice}/pause").status_code == 403
     acts = api.get("/api/v5_3/administrativelog", params={"limit": 1}).json()["acts"]
     assert (acts[0]["user"], acts[0]["refused"]) == (f"reader-{alice.lower()}", True)
 

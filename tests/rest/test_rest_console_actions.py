@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
+from host.access import Effect, Permission
 from host.access.delays import SignInDelays
 from host.access.sessions import BrowserSessions
 from host.adapters.os.system import SteadyClock, SystemEntropy
@@ -36,8 +37,8 @@ API = "/api/v5_3"
 EVE = "O=Eve, L=London, C=GB"
 
 
-def signed_in(client):
-    form = {"login_name": "admin", "password": PASSWORD}
+def signed_in(client, login_name="admin", password=PASSWORD):
+    form = {"login_name": login_name, "password": password}
     assert client.post("/console/sign-in", data=form, headers=SAME).status_code == 303
     return client
 
@@ -210,7 +211,7 @@ def mgms(host, network):
         yield signed_in(client)
 
 
-def test_registrations_are_approved_and_declined(mgms, network):
+def test_registrations_are_approved_and_declined_by_who_may(mgms, network, services):
     api = TestClient(mgms.app, base_url="https://testserver")
     api.auth = ("admin", PASSWORD)
     rules = f"{API}/mgm/{network.mgm_hash}/approval/rules"
@@ -219,7 +220,14 @@ def test_registrations_are_approved_and_declined(mgms, network):
     first, second = (network.join(name, at) for at, name in enumerate(names))
     network.settle()
     page = f"/console/networks/{network.mgm_hash}"
-    shown = mgms.get(page).text
+    looks = Permission(effect=Effect.ALLOW, pattern="GET:.*")
+    services.users.create("looks", "first", full_name="Some User", permissions=(looks,))
+    shown = signed_in(mgms, "looks", "first").get(page).text
+    assert first in shown
+    assert f'href="{page}/approve' not in shown
+    assert f'href="{page}/decline' not in shown
+    mgms.cookies.clear()
+    shown = signed_in(mgms).get(page).text
     for request, verdict, form in (
         (first, "approve", {}),
         (second, "decline", {"reason": "unknown to us"}),
