@@ -10,6 +10,7 @@ from host.domain.errors import StorageError
 from host.keys.node_keys import NodeKeys
 from host.network.location.arriving import ArrivingNodes
 from host.network.location.claims import Answer, PlaceClaims
+from host.network.location.leaving import LeavingNodes
 from host.network.location.looking import PlaceWatch
 from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
@@ -20,6 +21,7 @@ from host.network.membership import relocation
 from host.network.membership.mgm_operations import OperationsOfMgm
 from host.network.membership.network_tables import LOCAL_KEY, NETWORK_REGISTRATION
 from host.network.membership.node_list import NodeList
+from host.network.membership.views import move_view
 from host.ports.locations import Place
 from tests.network.dynamic_networks import Hosted, Network, identity, member_name
 
@@ -63,10 +65,11 @@ def _copied(network):
     return source, target
 
 
-def _claim(network, cluster, location_id, *urls):
+def _claim(network, cluster, location_id, *urls, epoch=1):
     node = cluster.nodes.nodes[NODE]
-    entries = relocation.place_entries(1, location_id, urls)
-    return cluster.worker.members.relocate(node, entries)
+    entries = relocation.place_entries(epoch, location_id, urls)
+    of_claim = relocation.of_claim(cluster.access, NODE, None)
+    return cluster.worker.members.relocate(node, entries, of_claim)
 
 
 class _Settable(Hosted):
@@ -141,6 +144,55 @@ def test_a_copy_that_lost_never_claims_a_later_place(network, registers):
     with pytest.raises(LocationConflictError, match="another copy"):
         arriving.activate(NODE, urls=(URL,), tls_alias="tls")
     assert parts.places.location(NODE).epoch == 1
+
+
+def test_a_claim_names_the_newest_serial_that_any_node_here_knows(network):
+    source, _, _ = _taken_back(network)
+    before = network.view(ALICE).version - 1  # as if the other copy had got the newest list
+    source.database.transact(
+        lambda c: move_view(c, NODE, before, network.clock.now_ms(), source.times)
+    )
+    request = _claim(network, source, "again", epoch=2)
+    network.settle()
+    assert network.status(ALICE, request) == ("PENDING_MANUAL_APPROVAL", None)
+
+
+class _States:
+    """The register of nodes, with the states that were set."""
+
+    def __init__(self, nodes):
+        self.get, self.states = nodes.get, []
+
+    def set_state(self, short_hash, state):
+        self.states.append((short_hash, state))
+
+
+def test_a_cancelled_export_that_was_declined_is_asked_for_again(network, registers):
+    source, _ = _copied(network)
+    operations = OperationsOfMgm(network.mgm.access, network.mgm.worker)
+    nodes = _States(source.nodes)
+    parts = _parts(network, source, registers, nodes=nodes)
+    leaving, watch = LeavingNodes(parts, None), PlaceWatch(parts)
+    parts.places.change(NODE, Happened.EXPORT, transfer="t", epoch=0)
+    for is_declined in (True, False):
+        assert leaving.cancel(NODE) is Place.RECLAIMING
+        network.settle()
+        (open_one,) = operations.registrations(network.mgm_hash, name=ALICE)
+        if is_declined:
+            operations.decline(network.mgm_hash, open_one.registration_id, "not now")
+        else:
+            operations.approve(network.mgm_hash, open_one.registration_id)
+        network.settle()
+        assert (watch.refusal(NODE) == "DECLINED: not now") is is_declined
+    version = network.view(ALICE).version
+    source.database.transact(
+        lambda c: move_view(c, NODE, version - 1, network.clock.now_ms(), source.times)
+    )
+    watch.look()
+    assert (parts.places.place(NODE), nodes.states) == (Place.HERE, [(NODE, "ACTIVE")])
+    assert parts.places.location(NODE).epoch == 1
+    network.settle()
+    assert network.view(ALICE).version == version
 
 
 class _Content:

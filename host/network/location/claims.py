@@ -56,6 +56,10 @@ class PlaceClaims:
         """The place of a node in the list that it has here."""
         return relocation.listed(self.access, short_hash)
 
+    def ask_for_list(self, short_hash: ShortHash) -> None:
+        """Have a node that was granted its place ask for its list: the other copy had it sent."""
+        relocation.ask_for_list(self.access, short_hash)
+
     def set_up(self, short_hash: ShortHash, tls_alias: str) -> None:
         """Give an arrived node the TLS certificate of this cluster; its session keys stay.
 
@@ -85,8 +89,9 @@ class PlaceClaims:
         """
         entries = relocation.place_entries(epoch, location_id, urls)
         node = self.access.node(short_hash)
+        of_claim = relocation.of_claim(self.access, short_hash, token)
         try:
-            self.registrations.relocate(node, entries, token)
+            self.registrations.relocate(node, entries, of_claim)
         except RegistrationInvalidError as exc:
             raise ClaimInvalidError(exc.reason) from exc
 

@@ -103,7 +103,8 @@ class LeavingNodes:
     ) -> Place:
         """Take an exported node back, if its file was not imported anywhere.
 
-        In a dynamic network its MGM decides; the place is `RECLAIMING` until it has.
+        In a dynamic network its MGM decides; the place is `RECLAIMING` until it has. Called again
+        meanwhile, it asks again.
 
         Args:
             short_hash: the node.
@@ -126,10 +127,15 @@ class LeavingNodes:
             self._parts.resume(short_hash)
             return place
         location = parts.places.location(short_hash)
-        location_id, epoch = self._parts.new_id(), 1 + (0 if location is None else location.epoch)
-        place = parts.places.change(
-            short_hash, Happened.CANCEL, epoch=epoch, location_id=location_id
-        )
+        if location is not None and location.place is Place.RECLAIMING and location.location_id:
+            # The claim was not sent, or was declined for a reason that may be gone.
+            place, location_id, epoch = location.place, location.location_id, location.epoch
+        else:
+            location_id = self._parts.new_id()
+            epoch = 1 + (0 if location is None else location.epoch)
+            place = parts.places.change(
+                short_hash, Happened.CANCEL, epoch=epoch, location_id=location_id
+            )
         parts.claims.send(short_hash, epoch=epoch, location_id=location_id, urls=(), token=token)
         return place
 

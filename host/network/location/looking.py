@@ -76,6 +76,7 @@ class PlaceWatch:
             return True
         if answer is Answer.GRANTED and location.place is not Place.EXPORTED:
             parts.places.change(short_hash, Happened.GRANTED)
+            parts.claims.ask_for_list(short_hash)
             self._parts.resume(short_hash)
             return True
         return False

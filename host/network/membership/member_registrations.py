@@ -88,7 +88,7 @@ class MemberRegistrations:
             self._refuse(node, given, registration_id, exc.message)
         return registration_id
 
-    def relocate(self, node: VirtualNode, given: Context, token: str | None = None) -> str:
+    def relocate(self, node: VirtualNode, given: Context, of_registration: Context) -> str:
         """Register a member again that is at another place, `given`; returns the request's id.
 
         Raises:
@@ -103,7 +103,7 @@ class MemberRegistrations:
         fault = endpoints_fault(member)
         if fault is not None:
             raise RegistrationInvalidError(fault)
-        self._submit(node, member, {} if token is None else {contexts.AUTH_TOKEN: token})
+        self._submit(node, member, of_registration)
         return registration_id
 
     def delivered(self, outcome: MembershipOutcome, source: HoldingIdentity) -> None:

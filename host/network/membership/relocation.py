@@ -14,7 +14,7 @@ from host.network.membership.network_registrations import (
     registrations_where,
 )
 from host.network.membership.registration import RegistrationStatus
-from host.network.membership.views import view_of
+from host.network.membership.views import ask_now, view_of
 from host.network.values import contexts
 from host.network.values.contexts import Context
 from host.network.values.member import SignedMember
@@ -57,6 +57,11 @@ def listed(access: NetworkAccess, short_hash: ShortHash) -> Listed | None:
     return None if found is None else listed_of(found)
 
 
+def ask_for_list(access: NetworkAccess, short_hash: ShortHash) -> None:
+    """Ask for what the node's other copy may have got in its stead."""
+    access.database.transact(lambda connection: ask_now(connection, short_hash))
+
+
 def listed_of(found: SignedMember) -> Listed:
     """The location that information of a member names."""
     return Listed(
@@ -93,6 +98,16 @@ def place_entries(epoch: int, location_id: str, urls: tuple[str, ...]) -> Contex
         entries[f"{prefix}.connectionURL"] = url
         entries[f"{prefix}.protocolVersion"] = "1"
     return entries
+
+
+def of_claim(access: NetworkAccess, short_hash: ShortHash, token: str | None) -> Context:
+    """What the MGM alone reads of a claim: the newest serial known here, and a pre-auth token.
+
+    The node's own list may be older than another one's here: its other copy had it sent.
+    """
+    found = listed(access, short_hash)
+    serial = {} if found is None else {contexts.SERIAL: str(found.member.serial)}
+    return serial if token is None else {**serial, contexts.AUTH_TOKEN: token}
 
 
 def names_seen(access: NetworkAccess, holding: HoldingIdentity) -> Sequence[str]:

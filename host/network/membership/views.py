@@ -97,6 +97,11 @@ def move_view(
     )
 
 
+def ask_now(connection: Connection, short_hash: ShortHash) -> None:
+    """Have a node ask its MGM for the list at once."""
+    _set(connection, short_hash, due_at=0)
+
+
 class MemberViews:
     """Applies packages to the views of members, and asks for what is missing. Thread-safe."""
 
