@@ -325,9 +325,17 @@ class NetworkMembers:
             return asked
         if not {key.digest for key in asked.keys} <= {key.digest for key in listed.keys}:
             return listed
-        urls = dict.fromkeys((*asked.urls, *listed.urls))
+        # Beside a copy that works here, a link leads to the other one alone, which claims it.
+        others = () if asked.urls and self._works_here(listed) else listed.urls
+        urls = dict.fromkeys((*asked.urls, *others))
         epoch = max(listed.location_epoch, asked.location_epoch)
         return replace(listed, urls=tuple(urls), location_epoch=epoch)
+
+    def _works_here(self, listed: LinkPeer) -> bool:
+        """Whether a member's node is on this cluster, and neither leaves nor arrives."""
+        here = self.identity(listed.holding)
+        is_same = here is not None and any(key in listed.keys for key in here.keys)
+        return is_same and self._locations.place(listed.holding.short_hash) is Place.HERE
 
     def _peer(
         self, context: Context, group_id: str, status: MemberStatus, *, is_mgm: bool

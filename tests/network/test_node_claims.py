@@ -23,7 +23,7 @@ from host.network.membership.network_tables import LOCAL_KEY, NETWORK_REGISTRATI
 from host.network.membership.node_list import NodeList
 from host.network.membership.views import move_view
 from host.ports.locations import Place
-from tests.network.dynamic_networks import Hosted, Network, identity, member_name
+from tests.network.dynamic_networks import MGM, Hosted, Network, identity, member_name
 
 ALICE = member_name(0)
 NODE = identity(ALICE).short_hash
@@ -125,6 +125,8 @@ def test_the_copy_that_loses_is_told_even_if_the_other_one_is_beside_the_mgm(net
     assert reason is not None
     assert reason.startswith("DECLINED: location-taken")
     assert relocation.listed(source.access, NODE).location_id == "source"
+    peer = network.mgm.link_members.peer(identity(MGM), identity(ALICE).x500_name)
+    assert peer.urls == (URL,)  # its own gateway would answer for the copy here
     told = [m for m in network.recorded if m.is_for_other and m.target == ALICE]
     assert {m.message_id.rpartition("/")[2] for m in told} == {"DECLINED"}
 
