@@ -27,15 +27,15 @@ from host.keys import MasterKeyFiles, MasterKeys, SoftKeyStore
 from host.keys.tables import MASTER_KEY
 from host.nodes.packages.tables import CPI, CPI_REPLACED
 from host.nodes.vnode.tables import VIRTUAL_NODE
-from host.ports.bus import NewRecord, RecordPlace
 from host.ports.database import SqlDatabase
 from host.ports.keys import MASTER_TENANT, KeyRotation, RotationStatus
 from host.ports.node_contents import NodeContents
 from host.ports.storage import DatabaseUpkeep
-from host.ports.units import FlowStore, Unit
+from host.ports.units import FlowStore
 from host.ports.vaults import DatabaseProblem
 from host.runtime.plugin_loading import declared_settings, make_plugin_manager
 from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.importing_logs import copy_logs
 from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.schemas import (
     CLUSTER_SCHEMAS,
@@ -47,9 +47,6 @@ from host.vault.node_vault import NodeDatabase
 
 _BYTES_MAX = 2**62
 _CHANNELS = ("p2p/tx/", "p2p/rx/")
-_OUTWARD = "ext."
-"""Logs that `NodeFlows` copies."""
-_PAGE = 200
 
 
 class ImportRefusedError(HostError):
@@ -301,8 +298,8 @@ def _copy_flows(one: FlowStore, other: FlowStore, holdings: Sequence[HoldingIden
         copied = NodeFlows(other, lambda _h, mine=mine: mine).dump(holding)  # type: ignore[misc]
         # The first item is the clock of the store.
         _compare(f"flows of {holding.short_hash}", _sorted(items[1:]), _sorted([*copied][1:]))
-        count += len(items) + _copy_logs(one, other, holding.short_hash)
-    return count
+        count += len(items)
+    return count + copy_logs(one, other, [holding.short_hash for holding in holdings])
 
 
 def _channels(store: FlowStore) -> Sequence[str]:
@@ -311,23 +308,6 @@ def _channels(store: FlowStore) -> Sequence[str]:
         keys = (state.key.removeprefix(prefix) for state in store.scan(prefix))
         names.update(key for key in keys if "/" not in key)
     return sorted(names)
-
-
-def _copy_logs(one: FlowStore, other: FlowStore, node: ShortHash) -> int:
-    """Records of logs that stay in the store, such as dead letters."""
-    count = 0
-    for topic in one.topics(""):
-        after: RecordPlace | None = None
-        while not topic.startswith(_OUTWARD) and (
-            page := one.logs_of_node(node, topic, after, _PAGE)
-        ):
-            records = (
-                NewRecord(topic=topic, key=log.key, value=log.value, owner=node) for log in page
-            )
-            other.commit(Unit(records=tuple(records)))
-            count += len(page)
-            after = page[-1].place
-    return count
 
 
 def _wrap_keys(source: Wiring, target: Wiring, masters: MasterKeys, passphrase: str | None) -> None:
