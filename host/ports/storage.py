@@ -35,6 +35,12 @@ class OpenVaults(VaultAccess, Protocol):
         ...
 
 
+class OpenCpiFiles(CpiFiles, Protocol):
+    """Files of CPIs that their opener must close, when none is in use."""
+
+    def close(self) -> None: ...
+
+
 class SharedAuditKey(Protocol):
     """The key of the administrative log that all hosts of a cluster write."""
 
@@ -121,7 +127,7 @@ class Storage(Protocol):
         """The SQL that makes a notary's database of spent states, or None; as `vault_sql`."""
         ...
 
-    def open_cpi_files(self) -> CpiFiles:
+    def open_cpi_files(self) -> OpenCpiFiles:
         """The files of stored CPIs.
 
         Raises:

@@ -82,6 +82,9 @@ class CpiFolder:
         except OSError as refused:
             raise _storage_error(self._folder, refused) from refused
 
+    def close(self) -> None:
+        """Nothing: files are closed after each use."""
+
     def _path(self, checksum: Checksum) -> Path:
         return self._folder / (checksum.partition(":")[2] + _SUFFIX)
 

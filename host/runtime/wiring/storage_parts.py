@@ -129,4 +129,6 @@ class StorageParts(ProcessParts):
     @cached_property
     def cpi_files(self) -> CpiFiles:
         """The files of stored CPIs."""
-        return self.storage.open_cpi_files()
+        files = self.storage.open_cpi_files()
+        self.base.stack.callback(files.close)
+        return files
