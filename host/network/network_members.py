@@ -325,7 +325,7 @@ class NetworkMembers:
             return asked
         if not {key.digest for key in asked.keys} <= {key.digest for key in listed.keys}:
             return listed
-        # Beside a copy that works here, a link leads to the other one alone, which claims it.
+        # Where one copy works here, links lead to the other one alone, which claims the place.
         others = () if asked.urls and self._works_here(listed) else listed.urls
         urls = dict.fromkeys((*asked.urls, *others))
         epoch = max(listed.location_epoch, asked.location_epoch)
