@@ -12,7 +12,7 @@ import click
 from host.cli.flow_replay import debug, replay
 from host.cli.flow_show import export, show
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell_json
+from host.cli.lines import fixed_width, tell_json
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Seconds
@@ -238,7 +238,7 @@ def _status_line(flow: Mapping[str, Any]) -> str:
     reason = f"  [{error.get('code')}] {error.get('message')}" if isinstance(error, dict) else ""
     words: Sequence[object] = (
         f"{flow.get('flowStatus')!s:15}",
-        flow.get("timestamp"),
+        fixed_width(str(flow.get("timestamp"))),
         flow.get("clientRequestId"),
     )
     return printable("  ".join(str(word) for word in words) + reason)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.host_options import Connect, host_options
+from host.cli.lines import fixed_width
 from host.cli.package_options import OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Moment
@@ -72,7 +73,7 @@ def list_transactions(
     click.echo(f"{'TIME':27}  {'STATUS':10}  TRANSACTION")
     for each in found:
         word = STATUSES.get(each["status"], each["status"])
-        click.echo(printable(f"{each['timestamp']:27}  {word:10}  {each['id']}"))
+        click.echo(printable(f"{fixed_width(each['timestamp']):27}  {word:10}  {each['id']}"))
     if has_more:
         click.echo(f"There are more than {limit} transactions: see --limit.", err=True)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import click
 
@@ -24,3 +25,12 @@ def tell_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def tell_json(value: object) -> None:
     """Print a JSON value; text beyond ASCII stays as it is."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def fixed_width(instant: str) -> str:
+    """An instant for a table, with microseconds: REST leaves them out where they are 0."""
+    try:
+        moment = datetime.fromisoformat(instant)
+    except ValueError:
+        return instant  # a host may answer anything
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -138,7 +138,7 @@ def test_transactions_of_the_statuses_asked_for_are_listed(ledger):
         code, out, _ = ledger(url, *words)
         ledger(url, "list", NODE)
     assert code == 0
-    assert out.splitlines()[1].split() == ["2026-01-01T00:00:00Z", "unverified", ID]
+    assert out.splitlines()[1].split() == ["2026-01-01T00:00:00.000000Z", "unverified", ID]
     assert "status=UI" in asked[0]
     assert "status=V" in asked[1]
 
