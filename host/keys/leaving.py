@@ -15,7 +15,8 @@ from cpi.crypto.der import DerRefusedError
 from cpi.crypto.private_keys import private_key as read_private_key
 from host.domain.errors import RequestInvalidError
 from host.domain.ids import EpochMs
-from host.keys.errors import KeyAliasExistsError, KeyAliasInvalidError, KeyImportError
+from host.keys.aliases import check_alias
+from host.keys.errors import KeyAliasExistsError, KeyImportError
 from host.keys.rotation import signing_key_binding
 from host.keys.schemes import (
     X25519,
@@ -34,7 +35,6 @@ from host.ports.database import SqlDatabase
 from host.ports.keys import KeyCategory, KeyMaterial
 
 _NODE = re.compile(r"[0-9A-F]{12}")
-_ALIAS = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,128}")
 _OF = select(SIGNING_KEY).order_by(SIGNING_KEY.c.created_at, SIGNING_KEY.c.alias)
 
 
@@ -139,8 +139,7 @@ def _checked(key: KeyMaterial) -> StoredPrivateKey:
         KeyImportError: it is none of its scheme, or not that of its public key.
         KeyAliasInvalidError: the alias.
     """
-    if not _ALIAS.fullmatch(key.alias):
-        raise KeyAliasInvalidError(f"{key.alias[:128]!r} is no alias of a key")
+    check_alias(key.alias)
     try:
         found = read_private_key(key.private_key, "the file")
     except DerRefusedError as exc:

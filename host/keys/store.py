@@ -19,9 +19,9 @@ from host.database.prepared import Prepared, PreparedRow
 from host.database.sql import Upsert
 from host.domain.errors import RequestInvalidError
 from host.domain.ids import EpochMs, ShortHash
+from host.keys.aliases import check_alias
 from host.keys.errors import (
     KeyAliasExistsError,
-    KeyAliasInvalidError,
     KeyMaterialError,
     KeyNotFoundError,
     MasterKeyGoneError,
@@ -61,7 +61,6 @@ from host.ports.keys import (
     KeyRotation,
 )
 
-_ALIAS = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,128}")
 _TENANT = re.compile(r"[0-9A-F]{12}|p2p")
 
 _KEEP_HSM = Upsert(table=HSM, keep=True)
@@ -115,11 +114,7 @@ class SoftKeyStore:
 
     def create(self, tenant: str, category: KeyCategory, alias: str, scheme: str) -> KeyInfo:
         _check_tenant(tenant)
-        if not _ALIAS.fullmatch(alias):
-            raise KeyAliasInvalidError(
-                f"key alias {alias[:128]!r}: expected 1 to 128 letters, digits, '.', '-' or '_',"
-                " and neither '.' nor '..'"
-            )
+        check_alias(alias)
         private_key = new_key(category, scheme)
         public_key = private_key.public_key()
         key = KeyInfo(
