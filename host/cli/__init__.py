@@ -5,7 +5,6 @@ Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL), 
 
 import errno
 import gc
-import json
 import os
 import sys
 import warnings
@@ -15,6 +14,7 @@ from typing import ClassVar
 
 import click
 
+from host.cli.lines import tell_json_line
 from host.cli.pretty import LazyGroup
 from host.cli.streams import abandon_output, flush_output, prepare_streams
 
@@ -213,13 +213,13 @@ def exit_code_of(error: Exception) -> int | None:
 
 def _report_all(error: Exception, words: Sequence[str]) -> None:
     """Report a refusal, each fault on a line of its own."""
-    from host.domain.printable import printable
+    from host.domain.printable import printable_lines
     from host.tools.refusals import faults_of
 
     faults = faults_of(error)
     if not _wants_json(words):
         for line in (line for fault in faults for line in fault.lines):
-            _say("\n".join(map(printable, line.split("\n"))))
+            _say(printable_lines(line))
         return
     first = faults[0]
     answer: dict[str, object] = {"code": first.code, "message": first.message}
@@ -229,17 +229,17 @@ def _report_all(error: Exception, words: Sequence[str]) -> None:
         answer["issues"] = [
             {"code": each.code, "message": each.message, "entry": each.entry} for each in faults
         ]
-    print(json.dumps({"error": answer}))
+    tell_json_line({"error": answer})
 
 
 def _report(code: str, message: str, words: Sequence[str]) -> None:
     if _wants_json(words):
-        print(json.dumps({"error": {"code": code, "message": message}}))
+        tell_json_line({"error": {"code": code, "message": message}})
     else:
-        from host.domain.printable import printable
+        from host.domain.printable import printable_lines
 
         text = f"error[{code}]: {message}"
-        _say("\n".join(map(printable, text.split("\n"))))
+        _say(printable_lines(text))
 
 
 def _wants_json(words: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from host.cli.host_options import host_options
+from host.cli.lines import json_text, tell_json
 from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.values import COUNT, Moment
@@ -118,7 +119,7 @@ def admin(
         else:
             acts = _offline(stack, place, _query(by, since, until, resource))
         for act in islice(acts, last):
-            click.echo(json.dumps(act) if output == "json" else _line(_shaped(act)))
+            click.echo(json_text(act) if output == "json" else _line(_shaped(act)))
     return 0
 
 
@@ -194,7 +195,7 @@ def _verify(
     wanted = None if match is None else (int(match[1]), match[2])
     found = verify_administrative_log(register, key=key, anchor=wanted)
     if output == "json":
-        click.echo(json.dumps(_document(found), indent=2))
+        tell_json(_document(found))
     else:
         click.echo(_verdict(found))
         if key is None:

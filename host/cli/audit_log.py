@@ -1,6 +1,5 @@
 """`cordbox audit log`: verify and show the logs of privileged host calls."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.lines import tell_json, tell_json_line
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, POSITION
@@ -81,7 +81,7 @@ def verify(
         for name, file in logs
     ]
     if output == "json":
-        click.echo(json.dumps({"logs": [_document(one) for one in found]}, indent=2))
+        tell_json({"logs": [_document(one) for one in found]})
     else:
         for one in found:
             click.echo(_line(one))
@@ -136,7 +136,7 @@ def show(
         for entry in entries if last is None else deque(entries, last):
             shown += 1
             if output == "json":
-                click.echo(json.dumps({"node": name, **entry}))
+                tell_json_line({"node": name, **entry})
             else:
                 click.echo(printable(_entry_line(name, entry)))
     if not shown and not others and output == "text":
@@ -180,7 +180,7 @@ def archive_parts(
             if output != "json":
                 click.echo(f"{name}  entries {part.first} to {part.last} are in {part.path}")
     if output == "json":
-        click.echo(json.dumps({"moved": moved}, indent=2))
+        tell_json({"moved": moved})
     elif not moved:
         click.echo("no log has older parts")
 
@@ -220,7 +220,7 @@ def acknowledge(
             file.parent, entry=entry, user=os_user(), reason=reason, key=key, clock=SystemClock()
         )
     if output == "json":
-        click.echo(json.dumps({"node": name, "acknowledged": [_problem(cut) for cut in found]}))
+        tell_json_line({"node": name, "acknowledged": [_problem(cut) for cut in found]})
     for cut in found if output != "json" else ():
         click.echo(f"{name}  entry {cut.seq}: [{cut.code}] acknowledged")
 

@@ -1,11 +1,11 @@
 """`cordbox component`: verdicts on WebAssembly components."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from host.cli.lines import tell, tell_json_line
 from host.cli.pretty import PrettyGroup
 
 _FILES_MAX = 100_000
@@ -55,11 +55,11 @@ def check(paths: tuple[Path, ...], world: str | None, output: str) -> int:
                 "code": verdict.code,
                 "message": verdict.message,
             }
-            print(json.dumps(line))
+            tell_json_line(line)
         elif verdict.accepted:
             print(f"accepted {verdict.file}")
         else:
-            print(f"refused  {verdict.file}: [{verdict.code}] {verdict.message}")
+            tell(("refused", f"{verdict.file}: [{verdict.code}] {verdict.message}"))
     return 1 if refused else 0
 
 

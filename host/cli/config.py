@@ -1,8 +1,6 @@
 """`cordbox config`: show sections of settings, and the source of each value."""
 
-import json
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from host.cli.config_stored import get, put
+from host.cli.lines import json_text, tell_json
 from host.cli.offline_settings import default_settings_file, settings_option
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
@@ -61,12 +60,12 @@ def show(
     views = [view_of(each, stored.get(each.name), settings.pins) for each in wanted]
     if output == "json":
         found = [_json(view) for view in views]
-        sys.stdout.write(json.dumps(found if section is None else found[0], indent=2) + "\n")
+        tell_json(found if section is None else found[0])
         return
     for view in views:
         click.echo(_heading(view))
         for key in view.keys if section is not None else ():
-            click.echo(f"  {key.key.name} = {json.dumps(key.value)}  ({key.source})")
+            click.echo(f"  {key.key.name} = {json_text(key.value)}  ({key.source})")
 
 
 @command.command("schema")
@@ -78,7 +77,7 @@ def schema(section: str, *, data_dir: Path | None, settings_file: Path | None) -
     from host.settings.schema import schema_of
 
     _, catalogue = _known(data_dir or Path(), settings_file)
-    sys.stdout.write(json.dumps(schema_of(catalogue.section(section)), indent=2) + "\n")
+    tell_json(schema_of(catalogue.section(section)))
 
 
 def _known(data_dir: Path | None, settings_file: Path | None) -> tuple["HostSettings", "Catalogue"]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell, tell_json
+from host.cli.lines import json_text, tell, tell_json
 from host.cli.package_options import output_option
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def get(*, connect: Connect, section: str, stored: bool, output: str) -> None:
         return
     tell(("version:", found["version"]))
     for key, value in sorted(values.items()):
-        tell((f"{key}:", json.dumps(value, ensure_ascii=False)))
+        tell((f"{key}:", json_text(value)))
 
 
 @click.command("put")

@@ -1,6 +1,5 @@
 """`cordbox contract`: what a CPI's contracts say of ledger transactions."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from host.cli.lines import tell, tell_json, tell_json_line
 from host.cli.package_options import (
     EXISTING_FILE,
     OUTPUT_FILE,
@@ -122,7 +122,7 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
 
     changes = compare_receipts(before, after)
     if output == "json":
-        click.echo(json.dumps({"changes": [asdict(change) for change in changes]}, indent=2))
+        tell_json({"changes": [asdict(change) for change in changes]})
     else:
         for change in changes:
             click.echo("\n".join(change_lines(change)))
@@ -209,11 +209,11 @@ def fuzz(
     for warning in warnings(result):
         click.echo(f"warning: {warning}", err=True)
     if output == "json":
-        click.echo(json.dumps(as_document(result, lines, seed=seed), indent=2))
+        tell_json(as_document(result, lines, seed=seed))
     else:
         for crash in result.crashes:
-            click.echo(f"{crash.contract}: {crash.type}: {crash.message}")
-            click.echo(json.dumps(crash.transaction))
+            tell((f"{crash.contract}: {crash.type}: {crash.message}",))
+            tell_json_line(crash.transaction)
         click.echo("\n".join(summary(result, lines, seed=seed)), err=True)
     return EXIT_CRASH if result.crashes else 0
 

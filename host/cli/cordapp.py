@@ -1,6 +1,5 @@
 """`cordbox cordapp`: build CorDapps into signed packages, and start new ones."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.cordapp_lint import lint
+from host.cli.lines import json_text, tell_json
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.progress import no_progress, show_progress
@@ -102,7 +102,7 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
     with refusals_of(file):
         verdict = check_rebuild(directory, file, sandbox, progress, build_component=_toolchains())
     if output == "json":
-        click.echo(json.dumps(_verdict_json(file, verdict), indent=2))
+        tell_json(_verdict_json(file, verdict))
     elif verdict.verified:
         click.echo(f"VERIFIED {file}  {verdict.type}  {verdict.checksum}")
     else:
@@ -122,7 +122,7 @@ def new(*, name: str, vendor: str, output: str) -> None:
     from host.tools.scaffold import new_project
 
     files = [str(path) for path in new_project(Path(), name, vendor=vendor)]
-    click.echo(json.dumps({"files": files}) if output == "json" else "\n".join(files))
+    click.echo(json_text({"files": files}) if output == "json" else "\n".join(files))
 
 
 def _toolchains() -> "ComponentBuilder":
@@ -135,7 +135,7 @@ def _toolchains() -> "ComponentBuilder":
 
 def _print(built: "BuiltCordapp", output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(_as_json(built), indent=2))
+        tell_json(_as_json(built))
         return
     for cpk in built.cpks:
         declared = cpk.descriptor

@@ -1,11 +1,11 @@
 """`cordbox cordapp lint`: what can make a Python contract differ."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from host.cli.lines import tell_json
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyCommand
 
@@ -59,7 +59,7 @@ def _print(findings: "Sequence[Finding]", errors: int, output: str) -> None:
             "errors": errors,
             "warnings": len(findings) - errors,
         }
-        click.echo(json.dumps(document, indent=2))
+        tell_json(document)
         return
     for found in findings:
         place = f"{found.file}:{found.line}:{found.column}"

@@ -1,7 +1,6 @@
 """`cordbox database`: the database that the hosts of a cluster share."""
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.adapters.partitions import PARTITIONS_MAX
+from host.cli.lines import tell_json
 from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
@@ -143,7 +143,7 @@ def check(settings_file: Path | None, output: str) -> None:
 
     states = _upkeep(settings_file).check(CLUSTER_SCHEMAS)
     if output == "json":
-        click.echo(json.dumps([dataclasses.asdict(state) for state in states], indent=2))
+        tell_json([dataclasses.asdict(state) for state in states])
     for state in states if output == "text" else ():
         stored = "missing" if state.stored is None else f"version {state.stored}"
         wanted = "" if state.is_current else f", this release has version {state.known}"

@@ -12,7 +12,7 @@ import click
 from host.cli.flow_replay import debug, replay
 from host.cli.flow_show import export, show
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import fixed_width, tell_json
+from host.cli.lines import fixed_width, tell_json, tell_json_line
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Seconds
@@ -224,11 +224,21 @@ def _tell_result(ctx: click.Context, answer: Mapping[str, Any], output: str) -> 
         tell_json(answer)
     elif status == _COMPLETED:
         value = answer.get("json")
-        click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        _tell_value(value)
     else:
         click.echo(_status_line(answer), err=True)
     if status != _COMPLETED:
         ctx.exit(EXIT_REFUSED if status in FINAL else EXIT_TRY_AGAIN)
+
+
+def _tell_value(value: object) -> None:
+    """Print a result: text as it is, but escaped on a terminal; another value as JSON."""
+    from host.domain.printable import printable_lines
+
+    if isinstance(value, str):
+        click.echo(printable_lines(value) if sys.stdout.isatty() else value)
+    else:
+        tell_json_line(value)
 
 
 def _status_line(flow: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """`cordbox host`: run a host on this machine, and show the status of a running one."""
 
-import json
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ import click
 
 from host.cli.host_files import backup, check, restore
 from host.cli.host_options import ca_file_option, host_options, url_option
+from host.cli.lines import json_text, tell_json, tell_json_line
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
 
     def ready(facts: Mapping[str, str]) -> None:
         if output == "json":
-            print(json.dumps({"event": "ready", **facts}), flush=True)
+            tell_json_line({"event": "ready", **facts})
         else:
             hint = f", password of admin in {p}" if (p := facts.get("adminPasswordFile")) else ""
             print(f"ready: {facts['url']} (API {facts['url']}/api/v5_2{hint})", flush=True)
@@ -153,7 +153,7 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     health = ask_openly(url, "/status", ca_file, any_status=True)
     facts = {"url": url, **health, **ask_openly(url, "/overview", ca_file)}
     shown = shaped(facts, StatusFacts, url)
-    click.echo(json.dumps(facts) if output == "json" else "\n".join(status_lines(shown)))
+    click.echo(json_text(facts) if output == "json" else "\n".join(status_lines(shown)))
     if shown["status"] != "OK":
         sys.exit(1)
 
@@ -188,7 +188,7 @@ def dead_letters(*, connect: Callable[[], "HostClient"], limit: int, output: str
         answer = client.get("/deadletter", limit=limit)
     letters = shaped(answer, _DeadLetters, "/deadletter")["deadLetters"]
     if output == "json":
-        click.echo(json.dumps(letters, indent=2))
+        tell_json(letters)
     if not letters and output == "text":
         click.echo("no dead letters", err=True)
     for letter in letters if output == "text" else ():

@@ -1,6 +1,5 @@
 """`cordbox host backup`, `restore` and `check`: the files of a data directory."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.lines import tell_json_line
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
@@ -227,4 +227,4 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _print_json(facts: Mapping[str, object]) -> None:
-    print(json.dumps(facts))
+    tell_json_line(facts)

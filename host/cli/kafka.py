@@ -1,7 +1,6 @@
 """`cordbox kafka`: the topics that a host's relay sends to."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from host.cli.lines import tell_json
 from host.cli.offline_settings import offline_settings, settings_option
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
@@ -79,7 +79,7 @@ def list_(
     """
     wanted = _wanted(_topics(settings_file), external, partitions, replicas)
     if output == "json":
-        click.echo(json.dumps([dataclasses.asdict(each) for each in wanted], indent=2))
+        tell_json([dataclasses.asdict(each) for each in wanted])
         return
     for each in wanted:
         kept = "compacted" if each.is_compacted else "as the brokers say"
@@ -122,7 +122,7 @@ def check(
     broker = _topics(settings_file)
     found = broker.check(_wanted(broker, external, partitions, replicas))
     if output == "json":
-        click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+        tell_json([dataclasses.asdict(each) for each in found])
     for each in found if output == "text" else ():
         click.echo(f"{each.name}: {'; '.join(each.faults) or ('ok' if each.exists else 'missing')}")
     if not all(each.exists and not each.faults for each in found):

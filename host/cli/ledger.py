@@ -1,6 +1,5 @@
 """`cordbox ledger`: the transactions of a node of a running host."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import fixed_width
+from host.cli.lines import fixed_width, tell_json
 from host.cli.package_options import OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Moment
@@ -68,7 +67,7 @@ def list_transactions(
         found = list(islice(recorded, limit))
         has_more = next(recorded, None) is not None
     if output == "json":
-        click.echo(json.dumps(found, indent=2))
+        tell_json(found)
         return
     click.echo(f"{'TIME':27}  {'STATUS':10}  TRANSACTION")
     for each in found:
@@ -99,7 +98,7 @@ def show(*, connect: Connect, node: str, transaction: str, around: bool, output:
     with connect() as client:
         found = shown(client, node, transaction, around=around)
     if output == "json":
-        click.echo(json.dumps(found, indent=2))
+        tell_json(found)
     else:
         for line in _lines(found):
             click.echo(printable(line))
@@ -168,7 +167,7 @@ def repair(*, connect: Connect, node: str, transaction: str, output: str) -> Non
     with connect() as client:
         made = repaired(client, node, transaction)
     if output == "json":
-        click.echo(json.dumps(made, indent=2))
+        tell_json(made)
         return
     word = STATUSES.get(made["status"], made["status"])
     outcome = "its notary is asked now" if made["isDue"] else "nothing is to be repaired"

@@ -23,8 +23,25 @@ def tell_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def tell_json(value: object) -> None:
-    """Print a JSON value; text beyond ASCII stays as it is."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a JSON value on several lines, as `json_text` writes it."""
+    click.echo(json_text(value, indent=2))
+
+
+def tell_json_line(value: object) -> None:
+    """Print a JSON value on one line, at once."""
+    click.echo(json_text(value))
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """A JSON value in which text beyond ASCII stays as it is where it is printable.
+
+    All else is escaped as JSON allows: halves of characters have no UTF-8, and the controls of
+    U+0080 to U+009F and those of text direction would act on a terminal.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    if text.isascii():
+        return text  # the encoder escapes the controls of ASCII
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def fixed_width(instant: str) -> str:

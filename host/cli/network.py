@@ -16,6 +16,7 @@ from host.cli.network_up import down, status, up
 from host.cli.network_upgrade import upgrade_cpi
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
+from host.domain.printable import printable
 
 if TYPE_CHECKING:
     from cpi.package.group_policy import StaticMember
@@ -125,7 +126,7 @@ def validate(ctx: click.Context, *, file: Path, output: str) -> None:
         tell_json({**report, "errors": errors})
     elif issues:
         for issue in issues:
-            click.echo(f"error[{issue.code}]: {file}: {issue.message}", err=True)
+            click.echo(printable(f"error[{issue.code}]: {file}: {issue.message}"), err=True)
     else:
         click.echo(f"{file}: valid {report['kind']} group policy, group {report['groupId']}")
     ctx.exit(1 if issues else 0)

@@ -1,7 +1,6 @@
 """`cordbox network dynamic`: makes a virtual node the MGM or a member of a dynamic network."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.host_options import HASH_IS_H, Connect, host_options
+from host.cli.lines import json_text
 from host.cli.package_options import (
     EXISTING_FILE,
     OUTPUT_FILE,
@@ -216,7 +216,7 @@ def onboard_member(
 
 
 def _tell(output: str, facts: Mapping[str, object], text: str) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False) if output == "json" else text)
+    click.echo(json_text(facts) if output == "json" else text)
 
 
 def _onboarding(

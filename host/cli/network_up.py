@@ -1,6 +1,5 @@
 """`cordbox network up|down|status`: a whole dynamic network on this machine."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.dev import shell_line
-from host.cli.lines import tell_json
+from host.cli.lines import tell_json, tell_json_line
 from host.cli.package_options import EXISTING_FILE, code_signer_option, output_option
 from host.cli.pretty import PrettyCommand
 from host.cli.progress import no_progress, show_progress
@@ -121,7 +120,7 @@ def down(*, folder: Path, output: str) -> None:
     numbers = range(1, len(network.open().hosts) + 1)
     stopped = [number for number in numbers if running.stop(network, number)]
     if output == "json":
-        click.echo(json.dumps({"stopped": stopped}))
+        tell_json_line({"stopped": stopped})
     else:
         for number in stopped:
             click.echo(f"host {number} is stopped")

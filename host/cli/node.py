@@ -1,12 +1,12 @@
 """`cordbox node`: what a virtual node of a running host may use, and what it used."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 
 from host.cli.host_options import Connect, host_options
+from host.cli.lines import tell_json
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
@@ -87,7 +87,7 @@ def quota(
             overrides = {k: v for k, v in kept.items() if k not in unset} | wanted
             answer = shaped(client.put(path, {"overrides": overrides}), _Quotas, path)
     if output == "json":
-        click.echo(json.dumps(answer, indent=2))
+        tell_json(answer)
         return
     for name, value in answer["quota"].items():
         default = answer["defaults"][name]
@@ -108,7 +108,7 @@ def usage(*, connect: Connect, node: str, output: str) -> None:
         path = f"/virtualnode/{_short_hash(client, node)}/usage"
         answer = shaped(client.get(path), _Usage, path)
     if output == "json":
-        click.echo(json.dumps(answer, indent=2))
+        tell_json(answer)
         return
     click.echo(f"since {answer['since'] or 'nothing ran yet'}")
     counted: Mapping[str, object] = answer

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from host.cli.host_options import ca_file_option
-from host.cli.lines import tell_json
+from host.cli.lines import tell, tell_json
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option, resolve_password
 from host.cli.pretty import PrettyCommand
+from host.domain.printable import printable
 
 if TYPE_CHECKING:
     from host.tools.diff import Difference
@@ -81,7 +82,7 @@ def _print_differences(found: "tuple[Difference, ...]", *, same_bytes: bool) -> 
 
 def _printable(text: str) -> str:
     """Text from a package on one line, without terminal control characters."""
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    shown = printable(text)
     return shown if len(shown) <= _VALUE_MAX else f"{shown[:_VALUE_MAX]}..."
 
 
@@ -143,14 +144,10 @@ def preflight(
         tell_json(_report(package, report))
     else:
         for finding in report.findings:
-            click.echo(f"{finding.verdict.value:8} {finding.check}: {_line(finding.message)}")
+            tell((f"{finding.verdict.value:8} {finding.check}: {finding.message}",))
         click.echo(f"{package}: {'would be refused' if report.refused else 'nothing against it'}")
     if report.refused:
         ctx.exit(_EXIT_REFUSED)
-
-
-def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def _report(package: Path, report: "Preflight") -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """`cordbox runtime`: the pinned Python runtimes."""
 
 import datetime as dt
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from host.cli.lines import tell_json
 from host.cli.pretty import PrettyGroup
 
 _OUTPUT = click.option(
@@ -31,7 +31,7 @@ def list_runtimes(output: str) -> None:
 
     runtimes = pinned_runtimes()
     if output == "json":
-        print(json.dumps([asdict(runtime) for runtime in runtimes], indent=2))
+        tell_json([asdict(runtime) for runtime in runtimes])
         return
     for runtime in runtimes:
         print(
@@ -60,7 +60,7 @@ def verify(output: str) -> int:
             }
         )
     if output == "json":
-        print(json.dumps(lines, indent=2))
+        tell_json(lines)
     else:
         for line in lines:
             state = "intact" if line["intact"] else f"DAMAGED: {line['message']}"

@@ -1,10 +1,9 @@
 """`cordbox vault`: the vault of a node of a running host."""
 
-import json
-
 import click
 
 from host.cli.host_options import Connect, host_options
+from host.cli.lines import tell_json
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
@@ -33,7 +32,7 @@ def rebuild(*, connect: Connect, node: str, output: str) -> None:
     with connect() as client:
         made = rebuilt(client, node)
     if output == "json":
-        click.echo(json.dumps(made, indent=2))
+        tell_json(made)
     elif made["requestId"] is None:
         click.echo("the vault has no verified transaction: nothing is to be rebuilt")
     else:
@@ -56,7 +55,7 @@ def rebuilds(*, connect: Connect, node: str, output: str) -> None:
     with connect() as client:
         found = ledgers.rebuilds(client, node)
     if output == "json":
-        click.echo(json.dumps(found, indent=2))
+        tell_json(found)
         return
     for each in found:
         counts = f"{each['transactions']} of {each['total']}"

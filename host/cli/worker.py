@@ -1,10 +1,10 @@
 """`cordbox worker`: one more worker process for a host that runs on this machine."""
 
-import json
 from pathlib import Path
 
 import click
 
+from host.cli.lines import tell_json_line
 from host.cli.pretty import PrettyCommand
 from host.domain.workers import WorkerKind
 
@@ -40,7 +40,7 @@ def command(kind: str, data_dir: Path, monitor_listen: str | None, output: str) 
 
     def ready(name: str) -> None:
         if output == "json":
-            print(json.dumps({"event": "ready", "name": name}), flush=True)
+            tell_json_line({"event": "ready", "name": name})
         else:
             print(f"ready: {name}", flush=True)
 
