@@ -149,7 +149,9 @@ def activate(
 @click.command("cancel-export", cls=PrettyCommand)
 @click.argument("node")
 @click.option(
-    "--unfenced", is_flag=True, help="In a static network: no copy of the node is used anywhere."
+    "--unfenced",
+    is_flag=True,
+    help="In a static network, and of an MGM: no copy of it is used anywhere.",
 )
 @token_option
 @host_options

@@ -63,7 +63,7 @@ class ActivateRequest:
 
 @wire
 class CancelRequest:
-    """Takes an exported node back. `unfenced`: in a static network, the operator vouches for it."""
+    """Takes an exported node back. `unfenced`: nobody decides, the operator vouches for it."""
 
     unfenced: bool = False
     pre_auth_token: str | None = None

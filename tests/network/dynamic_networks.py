@@ -37,6 +37,7 @@ from host.network.values.p2p_out import P2pOut, read
 from host.ports.bus import NewRecord
 from host.ports.hosted import HostedIdentity, SessionKey
 from host.ports.keys import KeyCategory, KeyQuery
+from host.ports.locations import Place
 from tests.network.development_ca import DevelopmentCa
 from tests.services.support import GROUP_ID, CountingEntropy, MemoryMasterKeys, cpi
 
@@ -115,6 +116,20 @@ class Hosted:
         )
 
 
+class Located:
+    """`Locations`: every node is here but those that a test says."""
+
+    def __init__(self) -> None:
+        self.places = dict[ShortHash, Place]()
+
+    def place(self, short_hash: ShortHash) -> Place:
+        return self.places.get(short_hash, Place.HERE)
+
+    def claimed_epoch(self, short_hash: ShortHash) -> int:
+        del short_hash
+        return 0
+
+
 class Cluster:
     """A host of members."""
 
@@ -124,7 +139,7 @@ class Cluster:
         self.database = Database.open(directory / "cluster.sqlite", schemas)
         self.tls_subjects, self.is_mutual = defaultdict(lambda: OPERATOR), False
         self.times = NetworkTimes()
-        self.nodes, entropy = Nodes(), CountingEntropy()
+        self.nodes, entropy, self.located = Nodes(), CountingEntropy(), Located()
         entropy.count = 1_000_000 * int(directory.name)
         self.keys = SoftKeyStore(
             self.database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy
@@ -141,6 +156,7 @@ class Cluster:
             tls_subject=self.tls_subjects.__getitem__,
             is_mutual=lambda: self.is_mutual,
             times=lambda: self.times,
+            locations=self.located,
         )
         self.worker = NetworkWorker(self.access)
         self.viewers = Viewers(self.access)

@@ -5,25 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from host.adapters.sqlite.database import Database
-from host.database.node_tables import NodeTables
 from host.domain.errors import StorageError
-from host.keys.node_keys import NodeKeys
 from host.network.location.arriving import ArrivingNodes
-from host.network.location.claims import Answer, PlaceClaims
+from host.network.location.claims import Answer
 from host.network.location.leaving import LeavingNodes
 from host.network.location.looking import PlaceWatch
 from host.network.location.machine import Happened, LocationConflictError
-from host.network.location.parts import MoveParts
-from host.network.location.places import NodePlaces
 from host.network.location.tables import SCHEMA
-from host.network.location.transfers import Transfers
 from host.network.membership import relocation
 from host.network.membership.mgm_operations import OperationsOfMgm
-from host.network.membership.network_tables import LOCAL_KEY, NETWORK_REGISTRATION
 from host.network.membership.node_list import NodeList
 from host.network.membership.views import move_view
+from host.ports.keys import KeyCategory, KeyQuery
 from host.ports.locations import Place
-from tests.network.dynamic_networks import MGM, Hosted, Network, identity, member_name
+from tests.network.dynamic_networks import MGM, Network, identity, member_name
+from tests.network.node_copies import copy, parts_of
 
 ALICE = member_name(0)
 NODE = identity(ALICE).short_hash
@@ -44,23 +40,13 @@ def registers(tmp_path) -> Iterator[Database]:
     made.close()
 
 
-def _contents(cluster):
-    rows = dict.fromkeys((NETWORK_REGISTRATION, LOCAL_KEY), "short_hash")
-    return (
-        NodeKeys(cluster.keys),
-        NodeTables("network", cluster.database, rows),
-        NodeList(cluster.access),
-    )
-
-
 def _copied(network):
     """Alice's node on the MGM's cluster, and what a file brought of it to the other one."""
     network.join(ALICE, 0)
     network.settle()
     source, target = network.clusters
     target.nodes.add(identity(ALICE), network.policy)
-    for old, new in zip(_contents(source), _contents(target), strict=True):
-        new.load(identity(ALICE), list(old.dump(identity(ALICE))), old.version)
+    copy(identity(ALICE), source, target)
     network.copies[ALICE] = target
     return source, target
 
@@ -70,40 +56,6 @@ def _claim(network, cluster, location_id, *urls, epoch=1):
     entries = relocation.place_entries(epoch, location_id, urls)
     of_claim = relocation.of_claim(cluster.access, NODE, None)
     return cluster.worker.members.relocate(node, entries, of_claim)
-
-
-class _Settable(Hosted):
-    def setup(self, short_hash, wanted):
-        assert wanted.tls_alias == "tls"
-
-
-def _claims(cluster):
-    return PlaceClaims(
-        access=cluster.access,
-        registrations=cluster.worker.members,
-        hosted=_Settable(cluster.keys),
-    )
-
-
-def _parts(network, cluster, registers, **more):
-    unused = dict.fromkeys(
-        ("keys", "exporter", "importer", "identity", "is_quiet", "wait", "background")
-    )
-    return MoveParts(
-        **{
-            **unused,
-            "database": registers,
-            "places": NodePlaces(registers, network.clock),
-            "transfers": Transfers(registers, claimant=None, clock=network.clock),
-            "claims": _claims(cluster),
-            "nodes": cluster.nodes,
-            "folder": None,
-            "erased": (),
-            "clock": network.clock,
-            "entropy": cluster.access.entropy,
-            **more,
-        }
-    )
 
 
 def _taken_back(network):
@@ -133,7 +85,7 @@ def test_the_copy_that_loses_is_told_even_if_the_other_one_is_beside_the_mgm(net
 
 def test_a_copy_that_lost_never_claims_a_later_place(network, registers):
     source, target, _ = _taken_back(network)
-    parts = _parts(network, target, registers)
+    parts = parts_of(network, target, registers)
     parts.places.change(NODE, Happened.IMPORT, epoch=0)
     parts.places.change(NODE, Happened.LOADED)
     arriving, watch = ArrivingNodes(parts, None), PlaceWatch(parts)
@@ -159,6 +111,21 @@ def test_a_claim_names_the_newest_serial_that_any_node_here_knows(network):
     assert network.status(ALICE, request) == ("PENDING_MANUAL_APPROVAL", None)
 
 
+def test_a_member_that_registers_again_stays_at_its_place(network):
+    source, _, _ = _taken_back(network)
+    keys = {
+        each: source.keys.query(NODE, KeyQuery(category=each))[0].key_id
+        for each in (KeyCategory.SESSION_INIT, KeyCategory.LEDGER)
+    }
+    source.key = lambda _tenant, category: keys[category]
+    later = {"corda.endpoints.0.connectionURL": "https://later.example:1", "corda.serial": "2"}
+    request = network.register(ALICE, source.context(NODE, **later))
+    network.settle()
+    assert network.status(ALICE, request) == ("APPROVED", None)
+    found = relocation.listed(source.access, NODE)
+    assert (found.epoch, found.location_id) == (1, "source")
+
+
 class _States:
     """The register of nodes, with the states that were set."""
 
@@ -173,7 +140,7 @@ def test_a_cancelled_export_that_was_declined_is_asked_for_again(network, regist
     source, _ = _copied(network)
     operations = OperationsOfMgm(network.mgm.access, network.mgm.worker)
     nodes = _States(source.nodes)
-    parts = _parts(network, source, registers, nodes=nodes)
+    parts = parts_of(network, source, registers, nodes=nodes)
     leaving, watch = LeavingNodes(parts, None), PlaceWatch(parts)
     parts.places.change(NODE, Happened.EXPORT, transfer="t", epoch=0)
     for is_declined in (True, False):
@@ -214,7 +181,7 @@ class _Content:
 def test_what_a_moved_node_left_is_erased_by_the_next_process(network, registers, tmp_path):
     source, _ = _copied(network)
     content = _Content(failures=1)
-    parts = _parts(network, source, registers, folder=tmp_path, erased=(content,))
+    parts = parts_of(network, source, registers, folder=tmp_path, erased=(content,))
     parts.places.change(NODE, Happened.EXPORT, transfer="t")
     parts.places.change(NODE, Happened.TAKEN)  # and the process ends here
     again = PlaceWatch(parts)

@@ -43,6 +43,7 @@ REMEDIES: Mapping[str, str] = {
     "approval-rule-invalid": "Write an expression of Rust's `regex` syntax, of at most 1000"
     " characters.",
     "mgm-required": "Name the MGM's virtual node, after its registration.",
+    "mgm-elsewhere": "Ask the host where it is: `cordbox vnode location NODE` tells it.",
     "group-fork": "The list takes no more updates: ask the MGM's operator why there are two lists.",
     "membership-package-gap": "Nothing by hand: what is missing is asked for.",
     "membership-package-refused": "Nothing by hand: the list is asked for again; if it persists,"

@@ -96,6 +96,8 @@ class ArrivingNodes:
         answer, reason = parts.claims.answer(short_hash, location)
         if answer is Answer.TAKEN:
             raise LocationConflictError(f"{reason}: delete this one's import")
+        if answer is Answer.GRANTED:
+            return Place.IMPORTED  # the process ended before it saw the answer
         parts.claims.set_up(short_hash, tls_alias)
         # Of the file, never of a newer list: else a file could be used again after it has lost.
         epoch = location.epoch + (location.location_id is None)

@@ -9,7 +9,8 @@ from host.network.location.places import Location
 from host.network.membership import relocation
 from host.network.membership.errors import RegistrationInvalidError
 from host.network.membership.member_registrations import MemberRegistrations
-from host.network.membership.network_access import NetworkAccess, group_of_member
+from host.network.membership.mgm_group import relocate_mgm
+from host.network.membership.network_access import NetworkAccess, group_of_node
 from host.network.membership.package import PackageRefusedError, check_member
 from host.network.membership.relocation import Listed
 from host.network.values.member import SignedMember
@@ -48,6 +49,10 @@ class PlaceClaims:
         """Whether the node's network has an MGM that decides."""
         return relocation.is_dynamic(self.access, short_hash)
 
+    def has_judge(self, short_hash: ShortHash) -> bool:
+        """Whether somebody decides which copy of a node works: an MGM of which it is a member."""
+        return self.is_dynamic(short_hash) and not self.is_mgm(short_hash)
+
     def is_mgm(self, short_hash: ShortHash) -> bool:
         with self.access.database.read() as connection:
             return relocation.is_mgm(connection, short_hash)
@@ -82,15 +87,18 @@ class PlaceClaims:
         urls: tuple[str, ...],
         token: str | None,
     ) -> None:
-        """Ask the MGM for a place.
+        """Ask the MGM for a place; an MGM grants it to itself, for nobody stands above it.
 
         Raises:
-            ClaimInvalidError: the endpoints cannot be used, or the member never registered.
+            ClaimInvalidError: the endpoints cannot be used, or the node never registered.
         """
         entries = relocation.place_entries(epoch, location_id, urls)
         node = self.access.node(short_hash)
-        of_claim = relocation.of_claim(self.access, short_hash, token)
         try:
+            if self.is_mgm(short_hash):
+                relocate_mgm(self.access, node, entries)
+                return
+            of_claim = relocation.of_claim(self.access, short_hash, token)
             self.registrations.relocate(node, entries, of_claim)
         except RegistrationInvalidError as exc:
             raise ClaimInvalidError(exc.reason) from exc
@@ -117,7 +125,9 @@ class PlaceClaims:
         """
         node = self.access.node(short_hash)
         try:
-            group = group_of_member(self.access, node)
+            group = group_of_node(self.access, node)
+            if group is None:
+                raise ClaimInvalidError("the proof of the move does not count: there is no MGM")
             name = check_member(proof, group.signer, self.access.public_keys)
         except (PackageRefusedError, NotFoundError) as exc:
             raise ClaimInvalidError(f"the proof of the move does not count: {exc.message}") from exc

@@ -9,9 +9,9 @@ from host.adapters.files.container import Sealer
 from host.domain.errors import ConflictError, NotFoundError
 from host.domain.ids import ShortHash
 from host.domain.vnode import AsyncStatus
-from host.network.location.claims import ClaimInvalidError
+from host.network.location.claims import Answer, ClaimInvalidError
 from host.network.location.export import FILE_NAME
-from host.network.location.machine import Happened
+from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
 from host.network.location.runs import TransferRuns
 from host.network.location.signing import NodeCannotLeaveError, signing_key
@@ -39,17 +39,13 @@ class LeavingNodes:
 
         Raises:
             NotFoundError: no such node.
-            NodeCannotLeaveError: it is an MGM, of a static network, or has no key.
+            NodeCannotLeaveError: it is of a static network, or has no key.
             LocationConflictError: it is not here.
             ContainerKeyError: `recipient` is none.
         """
         parts = self._parts
         Sealer.to_recipient(recipient)
         node = self._parts.node(short_hash)
-        if parts.claims.is_mgm(short_hash):
-            raise NodeCannotLeaveError(
-                f"virtual node {short_hash} manages a network: nobody could decide where it is"
-            )
         if not parts.claims.is_dynamic(short_hash):
             raise NodeCannotLeaveError(
                 f"virtual node {short_hash} is of a static network, whose members are on one host"
@@ -104,39 +100,46 @@ class LeavingNodes:
         """Take an exported node back, if its file was not imported anywhere.
 
         In a dynamic network its MGM decides; the place is `RECLAIMING` until it has. Called again
-        meanwhile, it asks again.
+        meanwhile, it asks again. An MGM, above which nobody stands, comes back by force alone.
 
         Args:
             short_hash: the node.
-            is_forced: the operator says that no copy of the file is used: for static networks.
+            is_forced: the operator says that no copy of the file is used: for static networks, and
+                MGMs.
             token: a pre-auth token for the MGM.
 
         Raises:
             LocationConflictError: the node was not exported.
-            ConflictError: its network is static, and `is_forced` is not set.
+            ClaimInvalidError: nobody can decide, and `is_forced` is not set.
         """
         parts = self._parts
         self._parts.node(short_hash)
-        if not parts.claims.is_dynamic(short_hash):
-            if not is_forced:
-                raise ClaimInvalidError(
-                    "nobody can say whether a copy of the node is used elsewhere: its network has"
-                    " no MGM. If none is, force it"
-                )
-            place = parts.places.change(short_hash, Happened.FORCED)
-            self._parts.resume(short_hash)
-            return place
+        if not parts.claims.has_judge(short_hash):
+            return self._force_back(short_hash, is_forced=is_forced)
         location = parts.places.location(short_hash)
         if location is not None and location.place is Place.RECLAIMING and location.location_id:
             # The claim was not sent, or was declined for a reason that may be gone.
-            place, location_id, epoch = location.place, location.location_id, location.epoch
+            location_id, epoch = location.location_id, location.epoch
         else:
             location_id = self._parts.new_id()
             epoch = 1 + (0 if location is None else location.epoch)
-            place = parts.places.change(
-                short_hash, Happened.CANCEL, epoch=epoch, location_id=location_id
-            )
+            parts.places.change(short_hash, Happened.CANCEL, epoch=epoch, location_id=location_id)
         parts.claims.send(short_hash, epoch=epoch, location_id=location_id, urls=(), token=token)
+        return Place.RECLAIMING
+
+    def _force_back(self, short_hash: ShortHash, *, is_forced: bool) -> Place:
+        parts, location = self._parts, self._parts.places.location(short_hash)
+        if location is not None and parts.claims.answer(short_hash, location)[0] is Answer.TAKEN:
+            raise LocationConflictError(
+                f"the list of members shows that virtual node {short_hash} works elsewhere"
+            )
+        if not is_forced:
+            raise ClaimInvalidError(
+                "nobody can say whether a copy of the node is used elsewhere: it has no MGM above"
+                " it. If none is, force it"
+            )
+        place = parts.places.change(short_hash, Happened.FORCED)
+        parts.resume(short_hash)
         return place
 
     def moved(self, short_hash: ShortHash, proof: SignedMember) -> Place:

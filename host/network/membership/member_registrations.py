@@ -217,7 +217,10 @@ class MemberRegistrations:
                 f"Virtual node {node.holding.short_hash} is not set up for its network: use"
                 f" PUT /network/setup/{node.holding.short_hash} first."
             )
-        member = platform_context(self._access, node, given, registration_id)
+        member = {
+            **platform_context(self._access, node, given, registration_id),
+            **contexts.place_of(self._last_told(node) or {}),
+        }
         if read_network_policy(self._access.cpi(node).group_policy).is_mutual:
             member = {**member, contexts.TLS_SUBJECT: subject}
         fault = (
@@ -244,10 +247,8 @@ class MemberRegistrations:
             is_renewal: store it only while the node is noted as upgraded.
         """
         holding, now = node.holding, self._access.clock.now_ms()
-        group, registration_id = (
-            group_of_member(self._access, node),
-            member[contexts.REGISTRATION_ID],
-        )
+        group = group_of_member(self._access, node)
+        registration_id = member[contexts.REGISTRATION_ID]
         realm = group.signer.realm
         serial = of_registration.get(contexts.SERIAL) or str(self._serial(holding, realm))
         registration = {**of_registration, contexts.SERIAL: serial}

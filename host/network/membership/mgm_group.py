@@ -19,7 +19,7 @@ from host.network.membership.checks import difference_fault, endpoints_fault
 from host.network.membership.dynamic_context import check_mgm_context
 from host.network.membership.errors import RegistrationInvalidError
 from host.network.membership.list_signer import ListSigner
-from host.network.membership.member_contexts import find_key, platform_context
+from host.network.membership.member_contexts import find_key, platform_context, relocated
 from host.network.membership.network_access import GroupOfMgm, NetworkAccess, group_of_mgm
 from host.network.membership.network_policy import read_network_policy
 from host.network.membership.network_registrations import MEMBER_SIDE
@@ -38,6 +38,24 @@ _ECDH_SCHEMES = ("CORDA.ECDSA.SECP256R1", "CORDA.X25519")
 _MINIMUM_PLATFORM_VERSION = 50000
 
 
+class MgmElsewhereError(ConflictError):
+    """The MGM leaves this cluster, arrives, or is on another one: it decides nothing here."""
+
+    code = "mgm-elsewhere"
+
+
+def refuse_elsewhere(access: NetworkAccess, mgm: ShortHash) -> None:
+    """Refuse what an MGM does not do while it leaves this cluster, arrives, or when it is gone.
+
+    Raises:
+        MgmElsewhereError: it does not work here.
+    """
+    if not access.works_here(mgm):
+        raise MgmElsewhereError(
+            f"Virtual node {mgm} is {access.locations.place(mgm)}: its network is not managed here."
+        )
+
+
 def register_mgm(
     access: NetworkAccess, node: VirtualNode, given: Context, registration_id: str
 ) -> None:
@@ -46,8 +64,9 @@ def register_mgm(
     Raises:
         RegistrationInvalidError: the context, a key, or what a registered MGM may not change.
         NetworkPolicyInvalidError: a trust root.
-        ConflictError: it was registered by another request meanwhile.
+        ConflictError: it was registered by another request meanwhile, or does not work here.
     """
+    refuse_elsewhere(access, node.holding.short_hash)
     check_mgm_context(given)
     fault = endpoints_fault(given)
     if fault is not None:
@@ -122,14 +141,61 @@ def _register_again(
     context: Context,
 ) -> None:
     """Change what an MGM says of itself: one version of its list, which reaches all members."""
-    tenant, realm, now = node.holding.short_hash, group.signer.realm, access.clock.now_ms()
+    before = _listed(access, node, group)
+    context = {**context, **contexts.place_of(before.member)}
+    _check_again(group, before, given, context)
+    policy = _policy_text(given, context, before.serial + 1)
+    _change(access, node, group, before, context=context, policy=policy)
+
+
+def relocate_mgm(access: NetworkAccess, node: VirtualNode, given: Context) -> None:
+    """Have an MGM tell its members where it is, by one version of the list that it signs itself.
+
+    Args:
+        access: the host's parts.
+        node: a registered MGM's, which may be arriving.
+        given: its place, and its endpoints there.
+
+    Raises:
+        RegistrationInvalidError: it is no registered MGM, or the endpoints cannot be used.
+        ConflictError: it was registered by another request meanwhile.
+    """
+    with access.database.read() as connection:
+        group = group_of_mgm(connection, node.holding.short_hash)
+    if group is None:
+        raise RegistrationInvalidError(f"{node.holding.short_hash} has not registered.")
+    before = _listed(access, node, group)
+    context = relocated(access, node, before.member, given, access.new_id())
+    fault = endpoints_fault(context)
+    if fault is not None:
+        raise RegistrationInvalidError(fault)
+    policy = {**json.loads(group.policy), "mgmInfo": _info(context, before.serial + 1)}
+    _change(access, node, group, before, context=context, policy=json.dumps(policy, indent=2))
+
+
+def _listed(access: NetworkAccess, node: VirtualNode, group: GroupOfMgm) -> SignedMember:
+    """What the newest version of an MGM's list says of itself."""
+    realm = group.signer.realm
     with access.database.read() as connection:
         version = group_store.newest_version(connection, realm)
-        before = group_store.member_at(connection, realm, str(node.holding.x500_name), version)
-    if before is None:
+        found = group_store.member_at(connection, realm, str(node.holding.x500_name), version)
+    if found is None:
         raise RegistrationInvalidError("The list of the group has no MGM.")
-    _check_again(group, before, given, context)
-    member, policy = encode_context(context), _policy_text(given, context, before.serial + 1)
+    return found
+
+
+def _change(
+    access: NetworkAccess,
+    node: VirtualNode,
+    group: GroupOfMgm,
+    before: SignedMember,
+    *,
+    context: Context,
+    policy: str,
+) -> None:
+    """Make the version of the list in which an MGM says `context`; `policy` is of its members."""
+    tenant, realm, now = node.holding.short_hash, group.signer.realm, access.clock.now_ms()
+    member = encode_context(context)
     read_network_policy(policy)
     signature = access.keys.sign(
         tenant, group.signer.mgm_key, member_text(realm, member), group.signer.spec
@@ -257,6 +323,20 @@ def _policy(given: Context, context: Context, serial: int) -> JsonObject:
     }
     if given["corda.group.pki.session"] != "NoPKI":
         p2p["sessionTrustRoots"] = list(session_roots)
+    return {
+        "fileFormatVersion": 1,
+        "groupId": context[contexts.GROUP_ID],
+        "registrationProtocol": given["corda.group.protocol.registration"],
+        "synchronisationProtocol": given["corda.group.protocol.synchronisation"],
+        "protocolParameters": {"sessionKeyPolicy": given["corda.group.key.session.policy"]},
+        "p2pParameters": p2p,  # type: ignore[dict-item]
+        "mgmInfo": _info(context, serial),
+        "cipherSuite": {},
+    }
+
+
+def _info(context: Context, serial: int) -> JsonObject:
+    """What a group policy tells of the MGM; `serial` is that of its information."""
     info = {
         key: value
         for key, value in context.items()
@@ -270,13 +350,4 @@ def _policy(given: Context, context: Context, serial: int) -> JsonObject:
         )
         or key.startswith((contexts.ENDPOINTS + ".", contexts.SESSION_KEYS + "."))
     }
-    return {
-        "fileFormatVersion": 1,
-        "groupId": context[contexts.GROUP_ID],
-        "registrationProtocol": given["corda.group.protocol.registration"],
-        "synchronisationProtocol": given["corda.group.protocol.synchronisation"],
-        "protocolParameters": {"sessionKeyPolicy": given["corda.group.key.session.policy"]},
-        "p2pParameters": p2p,  # type: ignore[dict-item]
-        "mgmInfo": {**info, contexts.SERIAL: str(serial)},
-        "cipherSuite": {},
-    }
+    return {**info, contexts.SERIAL: str(serial)}

@@ -13,6 +13,7 @@ from host.domain.membership import MemberStatus
 from host.domain.x500 import MemberX500Name
 from host.network.membership import group_store, mgm_side
 from host.network.membership.approval import check_expression
+from host.network.membership.mgm_group import refuse_elsewhere
 from host.network.membership.network_access import GroupOfMgm, NetworkAccess, group_of_mgm
 from host.network.membership.network_registrations import (
     COLUMNS,
@@ -288,6 +289,7 @@ class OperationsOfMgm:
 
     def _group(self, short_hash: ShortHash) -> GroupOfMgm:
         self._access.node(short_hash)
+        refuse_elsewhere(self._access, short_hash)
         with self._access.database.read() as connection:
             group = group_of_mgm(connection, short_hash)
         if group is None:

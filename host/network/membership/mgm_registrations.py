@@ -137,7 +137,8 @@ class MgmRegistrations:
         """Decline the requests whose time is over; returns their number."""
         now = self._access.clock.now_ms()
         with self._access.database.read() as connection:
-            due = due_registrations(connection, MGM_SIDE, now)
+            found = due_registrations(connection, MGM_SIDE, now)
+        due = [each for each in found if self._access.works_here(each.short_hash)]
 
         def decline(connection: Connection, request: NetworkRegistration) -> None:
             group = group_of_mgm(connection, request.short_hash)

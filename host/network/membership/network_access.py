@@ -24,6 +24,7 @@ from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.keys import KeyStore
+from host.ports.locations import ALL_HERE, Locations, Place
 from host.ports.public_keys import PublicKeys
 
 
@@ -37,6 +38,7 @@ class NetworkAccess:
             InvalidInputError if it cannot be used.
         is_mutual: whether this cluster's gateways demand certificates of clients.
         times: in force now.
+        locations: where the nodes are: an MGM that leaves or arrives does nothing here.
     """
 
     database: SqlDatabase
@@ -49,6 +51,7 @@ class NetworkAccess:
     tls_subject: Callable[[ShortHash], str | None]
     is_mutual: Callable[[], bool]
     times: Callable[[], NetworkTimes] = NetworkTimes
+    locations: Locations = ALL_HERE
 
     def node(self, short_hash: ShortHash) -> VirtualNode:
         """A virtual node.
@@ -78,6 +81,10 @@ class NetworkAccess:
 
     def new_id(self) -> str:
         return str(uuid.UUID(bytes=self.entropy.random_bytes(16), version=4))
+
+    def works_here(self, short_hash: ShortHash) -> bool:
+        """Whether a node of this cluster neither leaves it nor arrives."""
+        return self.locations.place(short_hash) is Place.HERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +220,7 @@ def group_of_realm(access: NetworkAccess, realm: str) -> NodeGroup | None:
 
 
 def mgms_here(access: NetworkAccess) -> Sequence[ShortHash]:
-    """The registered MGMs of this cluster."""
+    """The registered MGMs that work on this cluster."""
     with access.database.read() as connection:
-        return [ShortHash(row.short_hash) for row in _MGMS.all(connection, {})]
+        found = [ShortHash(row.short_hash) for row in _MGMS.all(connection, {})]
+    return [each for each in found if access.works_here(each)]

@@ -184,6 +184,9 @@ MGM_RECIPIENT = Table(
 )
 """To whom an MGM distributes: `due_at` is when the next package may go, if one is needed."""
 
+MGM_TABLES = (MGM_GROUP, MGM_RULE, MGM_TOKEN, MGM_SUBJECT, MGM_RECIPIENT)
+"""What an MGM has beside its list; its column `short_hash` names it."""
+
 OUTBOX = Table(
     "network_outbox",
     _METADATA,

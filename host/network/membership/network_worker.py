@@ -6,7 +6,7 @@ from host.domain.x500 import MemberX500Name
 from host.network.membership.distributor import Distributor
 from host.network.membership.member_registrations import MemberRegistrations
 from host.network.membership.mgm_registrations import MgmRegistrations
-from host.network.membership.network_access import NetworkAccess, mgms_here
+from host.network.membership.network_access import NetworkAccess, group_of_mgm, mgms_here
 from host.network.membership.sequencer import Sequencer
 from host.network.membership.views import MemberViews
 from host.network.peer_log import PeerLog
@@ -68,6 +68,8 @@ class NetworkWorker:
 
     def _arrived(self, record: MembershipIn, target: HoldingIdentity) -> None:
         mgm = target.short_hash
+        if not self._access.works_here(mgm) and self._is_mgm(mgm):
+            return  # members repeat what they send, until the MGM answers at its next place
         if record.source is None:
             self.mgm.receive(mgm, record.payload)
             return
@@ -100,6 +102,10 @@ class NetworkWorker:
                 self._log.warning(
                     "membership-message-dropped", reason="registration over a session"
                 )
+
+    def _is_mgm(self, short_hash: ShortHash) -> bool:
+        with self._access.database.read() as connection:
+            return group_of_mgm(connection, short_hash) is not None
 
     def sequence(self, mgm: ShortHash) -> None:
         """Approve what waits, and start the requests that waited for it."""

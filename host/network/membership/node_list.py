@@ -1,4 +1,7 @@
-"""The member list of a moving node: it brings what its MGM has signed, and nothing else counts."""
+"""The member list of a moving node: it brings what its MGM has signed, and nothing else counts.
+
+A member brings its newest version, an MGM all of them: members ask it for what follows theirs.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +10,7 @@ from sqlalchemy import Connection, delete
 
 from host.domain.ids import HoldingIdentity
 from host.network.membership import group_store
-from host.network.membership.network_access import NetworkAccess, group_of_member, group_of_node
+from host.network.membership.network_access import NetworkAccess, group_of_mgm, group_of_node
 from host.network.membership.network_tables import MEMBER_VIEW, PACKAGE_PART
 from host.network.membership.package import (
     ListState,
@@ -26,7 +29,7 @@ _decoder = msgspec.msgpack.Decoder(Package)
 
 
 class NodeList:
-    """`NodeContents` of the list of a dynamic network; a static one, and an MGM, have none."""
+    """`NodeContents` of the list of a dynamic network; a static one has none."""
 
     name = "list"
     version = 1
@@ -40,16 +43,19 @@ class NodeList:
             if view is None or view.version == 0:
                 return
             realm, version = view.realm, view.version
+            is_mgm = group_of_mgm(connection, holding.short_hash) is not None
             changes = group_store.entries_between(connection, realm, 0, version)
-            newest = sorted({name: (v, name, d) for v, name, d in changes}.values())
-            members = group_store.members_of(connection, realm, [d for _, _, d in newest])
-            heads = group_store.heads_between(connection, realm, version - 1, version)
+            if not is_mgm:
+                changes = sorted({name: (v, name, d) for v, name, d in changes}.values())
+            members = group_store.members_of(connection, realm, [d for _, _, d in changes])
+            first = 0 if is_mgm else version - 1
+            heads = group_store.heads_between(connection, realm, first, version)
             history = parameters_in_realm(connection, realm, None, _PARAMETERS_MAX)
         yield _encoder.encode(
             Package(
                 from_version=0,
                 heads=tuple(heads),
-                entries=tuple(Entry(version=v, name=n, digest=d) for v, n, d in newest),
+                entries=tuple(Entry(version=v, name=n, digest=d) for v, n, d in changes),
                 members=tuple(members.values()),
                 parameters=tuple(
                     SignedParameters(content=e.content, signature=e.signature, at=e.at)
@@ -62,9 +68,9 @@ class NodeList:
         del version  # there is one
         node = self._access.node(holding.short_hash)
         for item in items:
-            if group_of_node(self._access, node) is None:
+            group = group_of_node(self._access, node)
+            if group is None:
                 raise NodeItemInvalidError("the file has a list of members, its network has none")
-            group = group_of_member(self._access, node)
             empty = ListState(members={})
             try:
                 package = _decoder.decode(item)

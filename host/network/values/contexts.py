@@ -48,6 +48,8 @@ NOTARY_PROTOCOL_VERSIONS = "corda.notary.service.flow.protocol.version"
 NOTARY_BACKCHAIN = "corda.notary.service.backchain.required"
 LOCATION_EPOCH = "cordbox.location.epoch"
 LOCATION_ID = "cordbox.location.id"
+PLACE = (LOCATION_EPOCH, LOCATION_ID)
+"""Where a member is, if it has moved: its node's cluster adds it to what an operator gives."""
 CUSTOM = "ext."
 
 _decoder = msgspec.json.Decoder(dict[str, str])
@@ -101,6 +103,11 @@ def read_context(content: bytes) -> Context:
         raise ContextInvalidError("a context is not in canonical form")
     _check(context, len(content))
     return context
+
+
+def place_of(context: Context) -> Context:
+    """The entries that tell at which place a member is, if it has moved."""
+    return {key: context[key] for key in PLACE if key in context}
 
 
 def numbered(context: Context, prefix: str, suffix: str = "") -> Sequence[str]:

@@ -22,7 +22,11 @@ from host.network.location.parts import MoveParts
 from host.network.location.service import NodeMoves
 from host.network.location.transfers import Transfers
 from host.network.membership.member_registrations import MemberRegistrations
-from host.network.membership.network_tables import LOCAL_KEY, NETWORK_REGISTRATION
+from host.network.membership.network_tables import (
+    LOCAL_KEY,
+    MGM_TABLES,
+    NETWORK_REGISTRATION,
+)
 from host.network.membership.node_list import NodeList
 from host.network.membership.relocation import names_seen
 from host.network.values.messages import MEMBERSHIP_IN_TOPIC
@@ -105,6 +109,7 @@ class LocationParts(LinkWiring):
                 self.database,
                 dict.fromkeys((HOSTED_IDENTITY, LOCAL_KEY, NETWORK_REGISTRATION), "short_hash"),
             ),
+            NodeTables("mgm", self.database, dict.fromkeys(MGM_TABLES, "short_hash")),
             NodeList(self.network_access),
             NodeDatabase("vault", self.vaults, VAULT_SCHEMAS),
             NodeDatabase("uniqueness", self.notary_databases, NOTARY_SCHEMAS),

@@ -169,6 +169,7 @@ class NetworkParts(CodeParts):
             tls_subject=TlsSubjects(self.hosted, self.certificates),
             is_mutual=self._is_mutual,
             times=network_times(self.config).get,
+            locations=self.places,
         )
 
     @cached_property
