@@ -56,6 +56,7 @@ _COMMANDS = {
     "profile": ("host.cli.profile", "Name hosts for commands."),
     "role": ("host.cli.role", "Make roles of a running host, and give them permissions."),
     "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
+    "secret-config": ("host.cli.secret_config", "Seal secrets for settings of a host."),
     "user": ("host.cli.user", "Look after the users of a host."),
     "vault": ("host.cli.vault", "Rebuild vaults of virtual nodes."),
     "vnode": ("host.cli.vnode", "Make, list and register virtual nodes."),

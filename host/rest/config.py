@@ -13,6 +13,7 @@ from host.rest.parameters import Number
 from host.rest.services import Caller, Services
 from host.rest.wire import wire
 from host.settings.changes import ConfigInvalidError
+from host.settings.secret import shown_config
 from host.settings.section import SchemaVersion
 
 router = resource("Configuration")
@@ -59,7 +60,10 @@ class UpdateConfigResponse:
 
 @router.get("/config/{section}")
 def get_config(section: str, services: Services) -> GetConfigResponse:
-    """Give a section of settings: what is stored, and what is in force with pins and defaults."""
+    """Give a section of settings: what is stored, and what is in force with pins and defaults.
+
+    A secret is shown as `{"configSecret": {}}`.
+    """
     view = services.config.get(section)
     return GetConfigResponse(
         section=view.section.name,
@@ -79,7 +83,8 @@ def put_config(
     """Replace the stored values of a section; all processes have them within a second.
 
     Keys that take effect at the next start are marked in the section's schema. A key that a host's
-    own settings give is refused with `config-key-pinned`.
+    own settings give is refused with `config-key-pinned`. A secret is given as
+    `{"configSecret": {"encryptedSecret": "…"}}`; `{"configSecret": {}}` keeps the stored one.
     """
     config = _object(request.config)
     wanted = request.schema_version
@@ -92,7 +97,7 @@ def put_config(
     )
     return UpdateConfigResponse(
         section=request.section,
-        config=json.dumps(config),
+        config=json.dumps(shown_config(config)),
         schema_version=wanted,
         version=changed.version,
     )

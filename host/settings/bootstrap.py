@@ -22,6 +22,11 @@ T = TypeVar("T")
 _DATABASE_PLUGIN = "postgres"
 _BROKER_PLUGIN = "kafka"
 _CONSOLE_PLUGIN = "console"
+_TOGETHER = (
+    ("tls_certificate_file", "tls_private_key_file"),
+    ("secrets_passphrase_file", "secrets_salt_file"),
+)
+"""Settings of which one means nothing without the other."""
 _FLOW_PROCESSES_MAX = 4
 """Each process takes about 100 MB: too much by default on a laptop with many cores.
 """
@@ -70,6 +75,17 @@ class HostSettings:
             description="File whose first line is the passphrase that all keys are wrapped under; "
             "without it the master key lies in the data directory."
         ),
+    ] = None
+    secrets_passphrase_file: Annotated[
+        Path | None,
+        Meta(
+            description="File whose first line is the passphrase under which secrets of sections"
+            " are sealed (`cordbox secret-config create -p`); the same on all hosts of a cluster."
+        ),
+    ] = None
+    secrets_salt_file: Annotated[
+        Path | None,
+        Meta(description="File whose first line is the salt of that passphrase (`-s`)."),
     ] = None
     database_url: Annotated[
         Annotated[str, Meta(max_length=1000)] | None,
@@ -206,10 +222,7 @@ class HostSettings:
 
     def __post_init__(self) -> None:
         """Refuse combinations of values that do not make sense."""
-        if (self.tls_certificate_file is None) != (self.tls_private_key_file is None):
-            raise SettingsInvalidError(
-                "tls_certificate_file and tls_private_key_file must be given together"
-            )
+        self._check_pairs()
         if self.database_url is not None and self.master_passphrase_file is None:
             raise SettingsInvalidError(
                 "database_url needs master_passphrase_file: all hosts of a cluster use one key"
@@ -234,6 +247,11 @@ class HostSettings:
                 f"monitor_listen: {self.monitor_listen} leaves no port for each process:"
                 f" the last would have {last.rpartition(':')[2]}, above 65535"
             )
+
+    def _check_pairs(self) -> None:
+        for one, other in _TOGETHER:
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise SettingsInvalidError(f"{one} and {other} must be given together")
 
     def section(self, section: Section[T]) -> T:
         """The values of a section from pins and defaults; stored values are ignored."""

@@ -15,6 +15,13 @@ from host.settings.errors import SettingsInvalidError
 from host.settings.live import LiveConfig, StoredSection
 from host.settings.pins import Pins, pinned_values
 from host.settings.schema import flat, nested
+from host.settings.secret import (
+    ConfigSecret,
+    check_places,
+    shown_config,
+    shown_value,
+    with_stored,
+)
 from host.settings.section import Key, SchemaVersion, Section
 from host.settings.store import ConfigVersionConflictError, SectionStore
 from host.settings.without_effect import WITHOUT_EFFECT
@@ -116,11 +123,12 @@ def view_of(section: Section[Any], stored: StoredSection | None, pins: Pins) -> 
         else:
             origin, source = Origin.DEFAULT, "default"
         value = pinned.get(name, kept.get(name, key.default))
-        views.append(KeyView(key=key, value=_plain(value), origin=origin, source=source))
+        shown = shown_value(key.hint, _plain(value))
+        views.append(KeyView(key=key, value=shown, origin=origin, source=source))
     return SectionView(
         section=section,
         version=version,
-        source_config={} if stored is None else stored.config,
+        source_config={} if stored is None else shown_config(stored.config),
         config_with_defaults=nested(section, {view.key.name: view.value for view in views}),
         keys=views,
         changed_at=None if stored is None else stored.changed_at,
@@ -178,6 +186,8 @@ class ConfigService:
                 value.
             ConfigKeyPinnedError: `config` contains a pinned key; names the pin's source.
             ConfigVersionConflictError: the section has another version now.
+            ConfigSecretPlainError, ConfigSecretMisplacedError, ConfigSecretMissingError,
+            SecretTypeError, ConfigSecretUnreadableError, ConfigSecretsUnavailableError: a secret.
             StorageError: the database cannot be written.
         """
         section = self._section(name)
@@ -186,8 +196,9 @@ class ConfigService:
                 f"section {name} has schema version {section.version}, the change was made for"
                 f" {schema_version}"
             )
-        wanted = self._checked(section, config)
         before = self._store.newest().get(name)
+        config = self._with_secrets(section, config, before)
+        wanted = self._checked(section, config)
         found = 0 if before is None else before.version
         if found != version:
             raise ConfigVersionConflictError(
@@ -205,6 +216,17 @@ class ConfigService:
         self._live.take((stored,))
         return _changed(section, _kept(section, before), wanted, stored)
 
+    def _with_secrets(
+        self, section: Section[Any], config: JsonObject, before: StoredSection | None
+    ) -> JsonObject:
+        """The values with the stored secrets that they keep; new ones can be opened here."""
+        try:
+            whole = with_stored(config, {} if before is None else before.config)
+            check_places(section.name, {k: v.hint for k, v in section.keys.items()}, whole)
+        except RecursionError as error:
+            raise ConfigInvalidError("config is nested too deeply") from error
+        return whole
+
     def _checked(self, section: Section[Any], config: JsonObject) -> Mapping[str, object]:
         try:
             size = len(json.dumps(config))
@@ -219,6 +241,9 @@ class ConfigService:
                 f" {CONFIG_CHARACTERS_MAX} are stored"
             )
         pins = self._live.pins.get(section.name, {})
+        for value in wanted.values():
+            if isinstance(value, ConfigSecret):
+                self._live.opened(value)
         for key in wanted:
             if key in pins:
                 raise ConfigKeyPinnedError(

@@ -16,6 +16,8 @@ from host.ports.live import Live
 from host.settings.errors import SettingsInvalidError
 from host.settings.pins import Pins, pinned_values
 from host.settings.schema import flat
+from host.settings.secret import ConfigSecret
+from host.settings.secret_box import NoSecretBox, SecretBox
 from host.settings.section import SchemaVersion, Section
 
 _log = structlog.get_logger("cordbox.settings")
@@ -44,6 +46,7 @@ class LiveConfig:
         sections: those that the process knows.
         pins: keys given by the host's own settings.
         stored: the stored sections at its start.
+        secrets: opens secrets of sections; by default none can be opened.
 
     Raises:
         SettingsInvalidError: a stored value does not fit; names section, version and key.
@@ -54,8 +57,11 @@ class LiveConfig:
         sections: Mapping[str, Section[Any]],
         pins: Pins,
         stored: Iterable[StoredSection] = (),
+        *,
+        secrets: SecretBox | None = None,
     ) -> None:
         self.sections = sections
+        self._secrets = secrets or NoSecretBox()
         self._lock = threading.Lock()
         self._pins = pins
         self._stored = {each.name: each for each in stored if each.name in sections}
@@ -74,6 +80,15 @@ class LiveConfig:
         if found is None:
             raise SettingsInvalidError(f"unknown section {section.name!r:.80}")
         return cast("Live[T]", found)
+
+    def opened(self, secret: ConfigSecret) -> str:
+        """The text of a secret of a section. Open it where it is used, and keep it nowhere.
+
+        Raises:
+            ConfigSecretUnreadableError: it was sealed under another passphrase or salt.
+            ConfigSecretsUnavailableError: the host has no passphrase and salt.
+        """
+        return self._secrets.opened(secret.config_secret.encrypted_secret)
 
     @property
     def pins(self) -> Pins:

@@ -7,6 +7,7 @@ import msgspec
 
 from host.domain.json import JsonObject
 from host.settings.errors import SettingsInvalidError
+from host.settings.secret import json_schema
 from host.settings.section import Key, Section
 from host.settings.wording import nearest
 
@@ -74,7 +75,7 @@ def _level() -> dict[str, Any]:
 
 
 def _leaf(key: Key) -> dict[str, Any]:
-    described = dict(msgspec.json.schema(key.hint))
+    described = json_schema() if key.is_secret else dict(msgspec.json.schema(key.hint))
     described["description"] = key.meaning
     if key.has_fixed_default:
         described["default"] = msgspec.to_builtins(key.default)

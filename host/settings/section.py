@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from host.settings.errors import SettingsInvalidError
+from host.settings.secret import is_secret
 from host.settings.wording import expected, refused
 
 T = TypeVar("T")
@@ -79,6 +80,11 @@ class Key:
     @property
     def path(self) -> tuple[str, ...]:
         return tuple(self.name.split("."))
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value is sealed, and never shown."""
+        return is_secret(self.hint)
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,9 @@ class Section(Generic[T]):
         try:
             return msgspec.convert(plain, key.hint, strict=strict)
         except msgspec.ValidationError:
+            found = "another value" if key.is_secret else value
             raise SettingsInvalidError(
-                refused(f"{self.name}.{name}", expected(key.hint), value)
+                refused(f"{self.name}.{name}", expected(key.hint), found)
             ) from None
 
     def _key(self, field: "dataclasses.Field[Any]", hint: Any) -> Key:

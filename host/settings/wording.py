@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from host.settings.kinds import ADDRESS
+from host.settings.secret import EXPECTED, ConfigSecret
 
 
 def expected(hint: object) -> str:
@@ -26,7 +27,8 @@ def expected(hint: object) -> str:
         return _text(metas)
     if kind is int:
         return "a whole number" + _range(metas)
-    return {bool: "true or false", Path: "a path"}.get(typing.cast("Any", kind), "another value")
+    others = {bool: "true or false", Path: "a path", ConfigSecret: EXPECTED}
+    return others.get(typing.cast("Any", kind), "another value")
 
 
 def refused(name: str, wanted: str, found: object) -> str:

@@ -153,6 +153,18 @@ REMEDIES: Mapping[str, str] = {
     "config-invalid": "Correct the key that the message names; `cordbox config` shows the limits.",
     "config-key-pinned": "Change the host's own settings (file, environment or command line).",
     "config-schema-version": "Read the section again and send its present schema version.",
+    "config-secret-misplaced": "Give the value readably, or another key: the page of settings says"
+    " which keys are secrets.",
+    "config-secret-missing": "Give the secret itself, sealed by `cordbox secret-config create`.",
+    "config-secret-plain": "Seal the value by `cordbox secret-config create`, and send what that"
+    " prints.",
+    "config-secret-unreadable": "Seal the value again under the passphrase and salt of the host"
+    " (`secrets_passphrase_file`, `secrets_salt_file`).",
+    "config-secrets-unavailable": "Give the host `secrets_passphrase_file` and `secrets_salt_file`,"
+    " and start it again.",
+    "secret-invalid": "Give a value of at most 4096 bytes, and a passphrase and salt that are not"
+    " blank.",
+    "secret-type-unsupported": "Seal the value itself, with type CORDA.",
     "config-version-conflict": "Read the section again, and repeat the change on that version.",
     "capability-twice": "Switch one of the two plugins off.",
     "isolation-missing": "Run the host where the wall is available, or take it out of"

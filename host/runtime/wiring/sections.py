@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from host.access import PasswordRules
+from host.adapters.files.secret_files import read_secret
 from host.domain.ids import EpochMs, ShortHash
 from host.flow.engine.sticky_cache import StickyCache
 from host.ledger.core.answers import ChainLimits, RepairTimes
@@ -13,8 +14,10 @@ from host.ports.live import Derived, Live
 from host.runtime.plugin_loading import plugin_settings
 from host.runtime.wiring.base import ProcessContext
 from host.runtime.wiring.host_metrics import ConfigCollector
+from host.settings import HostSettings
 from host.settings.catalogue import Catalogue
 from host.settings.live import LiveConfig
+from host.settings.secret_box import SecretBox
 from host.settings.sections import (
     ADMINISTRATIVE_LOG,
     AUDIT_LOG,
@@ -38,9 +41,21 @@ def open_sections(base: ProcessContext, store: SectionStore) -> LiveConfig:
         SettingsInvalidError: stored values do not fit; names section, version and key.
     """
     sections = Catalogue(plugin_settings(base.plugins)).sections
-    live = LiveConfig(sections, base.settings.pins, store.newest().values())
+    live = LiveConfig(
+        sections,
+        base.settings.pins,
+        store.newest().values(),
+        secrets=_secrets_of(base.settings),
+    )
     base.registry.register(ConfigCollector(live))
     return live
+
+
+def _secrets_of(settings: HostSettings) -> SecretBox | None:
+    passphrase, salt = settings.secrets_passphrase_file, settings.secrets_salt_file
+    if passphrase is None or salt is None:
+        return None
+    return SecretBox(read_secret(passphrase), read_secret(salt))
 
 
 def body_bytes_max(config: LiveConfig) -> Live[int]:
