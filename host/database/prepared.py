@@ -154,6 +154,11 @@ def value_of(connection: Connection, text: str) -> Any:
     return found[0]
 
 
+def run_text(connection: Connection, text: str) -> None:
+    """Execute a statement without rows in the database's own words."""
+    _execute(connection, text, "execute", ()).close()
+
+
 def _columns(statement: Any) -> Sequence[Any]:
     if isinstance(statement, Select):
         return statement.selected_columns.values()

@@ -34,6 +34,7 @@ from host.nodes.audit_log.administrative.floods import FIRST_PER_MINUTE_MAX
 from host.nodes.audit_log.administrative.verification import verify_administrative_log
 from host.ports.live import Fixed
 from host.runtime.wiring.offline_acts import offline_act
+from tests.support.statements import watched
 
 KEY = bytes(range(32))
 EVERYTHING = ActQuery()
@@ -528,12 +529,10 @@ def test_an_act_costs_few_statements(register, database, clock, is_flow):
     filled(register, 1)
     (begun,) = register.append((acts.intent(act(is_flow=is_flow), at=1),))
     found = []
-    sql.event.listen(
-        database._engine, "before_cursor_execute", lambda *words: found.append(words[2])
-    )
     outcome, intent = acts.outcome(begun, DONE, at=2), acts.intent(act(is_flow=is_flow), at=2)
-    numbers = register.append((outcome, intent))
-    assert len([each for each in found if not each.startswith(("PRAGMA", "BEGIN"))]) == 3
+    with watched(database, lambda statement, _: found.append(statement)):
+        numbers = register.append((outcome, intent))
+    assert len([each for each in found if not each.startswith(("PRAGMA", "BEGIN", "COMMIT"))]) == 3
     later = AdministrativeRegister(database, key=KEY, clock=clock)
     later.append((acts.outcome(numbers[1], DONE, at=3),))  # of an act of an ended process
     with database.read() as connection:

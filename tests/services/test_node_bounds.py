@@ -33,7 +33,8 @@ class Statements:
         self.executed: list[tuple[str, object]] = []
 
     def add(self, statement: str, parameters: object) -> None:
-        self.executed.append((statement, parameters))
+        if statement != "COMMIT":
+            self.executed.append((statement, parameters))
 
     @property
     def writes(self) -> int:

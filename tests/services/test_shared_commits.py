@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, event, insert, select
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from host.adapters.sqlite import shared_commits
@@ -15,6 +15,7 @@ from host.adapters.sqlite.shared_commits import BATCH_MAX, SharedCommits
 from host.domain.call_time import CallTooSlowError, check_call_time, limited_call
 from host.domain.errors import StorageError
 from host.ports.database import Schema
+from tests.support.statements import watched
 
 METADATA = MetaData()
 ITEM = Table("item", METADATA, Column("number", Integer, primary_key=True))
@@ -39,8 +40,13 @@ def commits(database, monkeypatch):
 def counted(database):
     """Commits so far."""
     found = []
-    event.listen(database._engine, "commit", found.append)
-    return found
+
+    def note(statement, _parameters):
+        if statement == "COMMIT":
+            found.append(statement)
+
+    with watched(database, note):
+        yield found
 
 
 def added(number):

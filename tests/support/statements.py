@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 
-from host.adapters.sqlite.database import _IMMEDIATE, Database
-from host.adapters.sqlite.dialect import BEGIN_READ, BEGIN_WRITE
+from host.adapters.sqlite.database import Database
 from host.database import prepared
 
 
@@ -19,20 +18,15 @@ def watched(database: Database, tell: Callable[[str, object], None]) -> Iterator
     def by_sqlalchemy(_conn, _cursor, statement, parameters, _context, _executemany) -> None:
         tell(statement, parameters)
 
-    def begins(connection: Connection) -> None:
-        is_write = connection.get_execution_options().get(_IMMEDIATE, False)
-        tell(BEGIN_WRITE if is_write else BEGIN_READ, ())
-
     def by_the_driver(connection, text, how, values):
         if connection.engine is engine:
             tell(text, values)
         return execute(connection, text, how, values)
 
+    database._connections.close_idle()  # connections know the listeners of the time when they were opened
     event.listen(engine, "before_cursor_execute", by_sqlalchemy)
-    event.listen(engine, "begin", begins)
     try:
         with patch.object(prepared, "_execute", by_the_driver):
             yield
     finally:
         event.remove(engine, "before_cursor_execute", by_sqlalchemy)
-        event.remove(engine, "begin", begins)

@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
 from host.adapters.files.identity.marks import Mark, count_commit
 from host.adapters.files.open_databases import note_closed, note_opened
@@ -47,6 +47,7 @@ from host.adapters.sqlite.dialect import (
 )
 from host.adapters.sqlite.errors import translated
 from host.adapters.sqlite.files import give_back, let_shrink
+from host.adapters.sqlite.kept_connections import KeptConnections
 from host.database.schema_versions import bring_up_to_date
 from host.domain.errors import StorageError
 from host.ports.database import REMEMBERED, Schema
@@ -54,7 +55,6 @@ from host.ports.database import REMEMBERED, Schema
 T = TypeVar("T")
 
 _POOL_SIZE = 4
-_IMMEDIATE = "cordbox_immediate"
 
 _METADATA = MetaData()
 REVISION = Table(
@@ -77,7 +77,13 @@ class Database:
     """An open database file: the port `SqlDatabase`. `close` it, or use it as a context manager."""
 
     def __init__(
-        self, path: Path, engine: Engine, *, has_revision: bool = True, mark: Mark | None = None
+        self,
+        path: Path,
+        engine: Engine,
+        *,
+        pool_size: int,
+        has_revision: bool = True,
+        mark: Mark | None = None,
     ) -> None:
         self.path = path
         self._mark = mark
@@ -85,6 +91,7 @@ class Database:
         self._seen_version: int | None = None
         self._revision = 0
         self._engine = engine
+        self._connections = KeptConnections(engine, kept_max=pool_size)
         if has_revision:
             event.listen(engine, "after_execute", _mark)
         self._write_lock = threading.Lock()
@@ -126,7 +133,8 @@ class Database:
         trusted = any(schema.indexes_expressions for schema in schemas)
         database = Database(
             path,
-            _engine(path, pool_size, trusts_schema=trusted),
+            _engine(path, trusts_schema=trusted),
+            pool_size=pool_size,
             has_revision=has_revision,
             mark=mark,
         )
@@ -146,7 +154,7 @@ class Database:
         Raises:
             StorageError: the file is damaged or gone.
         """
-        with translated(self.path), self._engine.connect() as connection, connection.begin():
+        with translated(self.path), self._connections.transaction(BEGIN_READ) as connection:
             yield connection
 
     def transact(self, work: Callable[[Connection], T]) -> T:
@@ -161,10 +169,9 @@ class Database:
         with self._write_lock:
             self._writer = threading.get_ident()
             try:
-                with translated(self.path), self._engine.connect() as raw:
-                    connection = raw.execution_options(**{_IMMEDIATE: True})
-                    connection.info[_COUNTS] = False
-                    with connection.begin():
+                with translated(self.path):
+                    with self._connections.transaction(BEGIN_WRITE) as connection:
+                        connection.info[_COUNTS] = False
                         result = work(connection)
                         if connection.info[_COUNTS]:
                             connection.execute(_ADD_REVISION)
@@ -225,6 +232,7 @@ class Database:
             if self._watch is not None:
                 self._watch.close()
                 self._watch = None
+        self._connections.close()
         self._engine.dispose()
         if self._is_noted:
             self._is_noted = False
@@ -243,13 +251,12 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
+def _engine(path: Path, *, trusts_schema: bool) -> Engine:
     pragmas = (*PRAGMAS, trusted_schema(is_trusted=trusts_schema))
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=-1,
+        # Connections that are closed are closed: those that stay open are kept elsewhere.
+        poolclass=NullPool,
         # Parameters are nodes' data, which must not get into the log by tracebacks.
         hide_parameters=True,
     )
@@ -261,12 +268,6 @@ def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
         let_shrink(dbapi_connection)
         for pragma in pragmas:
             dbapi_connection.execute(pragma).close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-        # By the driver: SQLAlchemy's part of an execution costs more than the statement.
-        driver_of(connection).execute(BEGIN_WRITE if immediate else BEGIN_READ).close()
 
     return engine
 
