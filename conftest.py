@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "cordapp_testkit.pytest_plugin",
+    "tests.support.acceptance",
     "tests.support.cores",
     "tests.support.database_servers",
     "tests.support.garbage",

@@ -322,3 +322,39 @@ def test_kubernetes_takes_the_objects() -> None:
     validate = pytest.importorskip("kubernetes_validate")
     for each in manifests():
         validate.validate(each, "1.33", strict=True)
+
+
+def test_kustomize_builds_the_base_and_an_overlay(tmp_path: Path) -> None:
+    """What `kubectl apply -k` would send; no cluster is asked."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("no kubectl, whose kustomize is needed")
+    shutil.copytree(BASE, tmp_path / "base")
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    (overlay / "cordbox.toml").write_text('database_url = "postgresql://cordbox_host@db/cordbox"\n')
+    (overlay / "kustomization.yaml").write_text(
+        "resources: [../base]\n"
+        "images: [{name: cordbox, newName: registry.example.com/cordbox, newTag: 1.2.3}]\n"
+        "configMapGenerator:\n"
+        "  - {name: cordbox-settings, namespace: cordbox, behavior: replace, files: [cordbox.toml]}\n"
+    )
+    for folder, image in (
+        ("base", "cordbox:0.1.0"),
+        ("overlay", "registry.example.com/cordbox:1.2.3"),
+    ):
+        built = subprocess.run(
+            [kubectl, "kustomize", tmp_path / folder], capture_output=True, text=True, check=False
+        )
+        assert built.returncode == 0, built.stderr
+        objects = {each["kind"]: each for each in yaml.safe_load_all(built.stdout)}
+        assert objects.keys() == {"ConfigMap", *(each["kind"] for each in manifests())}
+        pod = objects["StatefulSet"]["spec"]["template"]["spec"]
+        (host,) = pod["containers"]
+        assert host["image"] == image
+        # The name tells the content, so that pods start anew with changed settings.
+        name = objects["ConfigMap"]["metadata"]["name"]
+        assert re.fullmatch(r"cordbox-settings-\w+", name)
+        assert name in [each.get("configMap", {}).get("name") for each in pod["volumes"]]
+        text = objects["ConfigMap"]["data"]["cordbox.toml"]
+        assert ("@db/" in text) == (folder == "overlay")

@@ -20,7 +20,19 @@ sys.path.insert(0, str(ROOT / "docs"))
 operations = importlib.import_module("operations_reference")
 FOLDER = ROOT / "deploy" / "monitoring"
 PROMETHEUS_OWN = {"up"}
-FUNCTIONS = {"histogram_quantile", "rate", "increase", "sum", "max", "min", "count", "topk", "by"}
+FUNCTIONS = {
+    "histogram_quantile",
+    "rate",
+    "increase",
+    "deriv",
+    "sum",
+    "max",
+    "min",
+    "count",
+    "topk",
+    "by",
+    "and",
+}
 PROMTOOL = shutil.which("promtool")
 
 
@@ -113,6 +125,14 @@ def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
                     {"series": 'cordbox_disk_free_bytes{instance="a"}', "values": "5x20"},
                     {"series": 'cordbox_disk_size_bytes{instance="a"}', "values": "100x20"},
                     {"series": 'up{instance="a",job="cordbox"}', "values": "1x20"},
+                    {
+                        "series": 'cordbox_relay_blocked_partitions{instance="a"}',
+                        "values": "1x20",
+                    },
+                    {
+                        "series": 'cordbox_relay_unsent_records{instance="a",topic="ext"}',
+                        "values": "9000+1000x60",
+                    },
                 ],
                 "alert_rule_test": [
                     _fires("CordboxDeadLetters", "1m", {}),
@@ -120,6 +140,10 @@ def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
                     _fires("CordboxDiskLow", "10m", {"instance": "a"}),
                     _fires("CordboxDiskFull", "10m", {}),
                     _fires("CordboxHostDown", "10m", {}),
+                    _fires("CordboxRelayWaits", "4m", {}),
+                    _fires("CordboxRelayWaits", "10m", {"instance": "a"}, value="1"),
+                    _fires("CordboxRelayBehind", "10m", {}),
+                    _fires("CordboxRelayBehind", "40m", {"instance": "a"}),
                 ],
             }
         ],
@@ -131,10 +155,12 @@ def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
         assert run.returncode == 0, run.stdout + run.stderr
 
 
-def _fires(name: str, at: str, labels: dict[str, str]) -> dict[str, object]:
+def _fires(name: str, at: str, labels: dict[str, str], *, value: str = "") -> dict[str, object]:
     rule = next(rule for rule in rules() if rule["alert"] == name)
     texts = {
-        key: text.replace("{{ $labels.instance }}", labels.get("instance", ""))
+        key: text.replace("{{ $labels.instance }}", labels.get("instance", "")).replace(
+            "{{ $value }}", value
+        )
         for key, text in rule["annotations"].items()
     }
     told = {**rule["labels"], **labels}

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -130,8 +130,9 @@ class RelayingProcess:
 
 
 @pytest.mark.crash
+@pytest.mark.acceptance(4)
 def test_kills_of_relays_and_of_the_broker_lose_nothing(
-    kafka_server: KafkaServer, tmp_path: Path
+    kafka_server: KafkaServer, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     make_topics(kafka_server, "kills.", ORDERS)
     path = tmp_path / "flows.sqlite"
@@ -172,6 +173,8 @@ def test_kills_of_relays_and_of_the_broker_lose_nothing(
         assert len(copies) == len(read)
         total, repeated = total + len(read), repeated + len(found) - len(read)
     assert total == 85 * 3
+    record_property("records", total)
+    record_property("sent again", repeated)
     assert repeated >= 40 * 3, "what the first had sent came again"
     store.close()
 

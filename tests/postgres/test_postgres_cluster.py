@@ -13,6 +13,7 @@ from tests.support.postgres import Cluster, PostgresServer, server_programs
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.mark.acceptance(9, 14)
 def test_what_one_host_changes_counts_on_the_other(
     start: Start, tmp_path: Path, cluster: Cluster, postgres_server: PostgresServer
 ) -> None:

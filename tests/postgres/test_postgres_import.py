@@ -27,6 +27,7 @@ def issue(host: KillableHost, number: int) -> None:
     assert reply.status_code == 202, reply.text
 
 
+@pytest.mark.acceptance(16)
 def test_flows_in_flight_complete_in_the_database_that_a_directory_was_imported_into(
     start: Start, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,10 @@
 """A notary and its clients on hosts of one cluster: coins are issued, moved and spent, each once."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from cpi.package.group_policy_generation import generate_static_policy
 from tests.network.two_hosts import Packages
@@ -69,10 +72,13 @@ def paid(host: KillableHost, name: str, request: str) -> str:
     return str(ended["flowResult"]).strip('"')
 
 
+@pytest.mark.timeout(14400)
+@pytest.mark.acceptance(13)
 def test_a_coin_is_issued_moved_and_spent_once_by_nodes_of_two_hosts(
-    start: Start, tmp_path: Path
+    start: Start, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Of two flows of one node on two hosts that spend one coin at once, one has it."""
+    record_property("coins spent twice at once", TRIES)
     one, two = start("one"), start("two")
     join(one, Packages(tmp_path))
     two.nodes = one.nodes

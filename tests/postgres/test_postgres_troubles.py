@@ -5,19 +5,21 @@ In small; `make prove-scale` raises the numbers. CORDBOX_SEED repeats a run.
 
 import os
 import random
-import selectors
-import socket
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from plugins.postgres.connections import Session
+from plugins.postgres.store import SCHEMA
 from tests.postgres.conftest import Start
+from tests.postgres.fleet import nothing_is_left
+from tests.postgres.wire import Wire, wire_to
 from tests.support.killable_host import ALICE, BOB, KillableHost, make_packages
 from tests.support.postgres import Cluster, PostgresServer
 
@@ -26,8 +28,12 @@ pytestmark = pytest.mark.timeout(7200)
 KILLS = int(os.environ.get("CORDBOX_HOST_KILLS", "2"))
 RESTARTS = int(os.environ.get("CORDBOX_DATABASE_RESTARTS", "1"))
 SEED = int(os.environ.get("CORDBOX_SEED") or random.SystemRandom().randrange(10**6))
+IS_FULL = KILLS >= 50
+WORKERS = "flow=2,crypto=1,persistence=1,rest=1" if IS_FULL else "flow=1,rest=1"
+ISOLATION = "process" if IS_FULL else "shared"
 FLOWS_AT_ONCE = 4
-SECONDS_MAX = 120
+SECONDS_MAX = 300
+Record = Callable[[str, object], None]
 
 
 class Load:
@@ -75,17 +81,19 @@ def ious(host: KillableHost, name: str) -> list[dict[str, int]]:
 def hosts(start: Start, tmp_path: Path) -> tuple[KillableHost, KillableHost]:
     sys.stdout.write(f"seed {SEED}\n")
     (tmp_path / "packages").mkdir()
-    one, two = start("one", workers="flow=1,rest=1"), start("two", workers="flow=1,rest=1")
+    one, two = (start(name, WORKERS, CORDBOX_ISOLATION=ISOLATION) for name in ("one", "two"))
     one.form_network(make_packages(tmp_path / "packages"))
     two.nodes = one.nodes
     return one, two
 
 
 @pytest.mark.crash
-def test_flows_outlive_restarts_of_the_server_and_kills_of_any_process(
-    hosts: tuple[KillableHost, KillableHost], postgres_server: PostgresServer
+@pytest.mark.acceptance(3)
+def test_flows_outlive_restarts_of_the_server_and_the_loss_of_sessions(
+    hosts: tuple[KillableHost, KillableHost],
+    postgres_server: PostgresServer,
+    record_property: Record,
 ) -> None:
-    chance = random.Random(SEED)
     load = Load(*hosts)
     for number in range(RESTARTS):
         load.issue(FLOWS_AT_ONCE)
@@ -94,89 +102,56 @@ def test_flows_outlive_restarts_of_the_server_and_kills_of_any_process(
         assert statuses == {503}, f"seed {SEED}"
         postgres_server.start()
         load.issue(1)
-    load.issue(FLOWS_AT_ONCE)
-    postgres_server.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cordbox_host'"
-    )
-    killed = []
+        load.issue(FLOWS_AT_ONCE)
+        postgres_server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cordbox_host'"
+        )
+    load.settle()
+    record_property("restarts", RESTARTS)
+    record_property("flows", load.issued)
+
+
+@pytest.mark.crash
+@pytest.mark.acceptance(1)
+def test_flows_outlive_kills_of_any_process(
+    hosts: tuple[KillableHost, KillableHost],
+    postgres_server: PostgresServer,
+    cluster: Cluster,
+    record_property: Record,
+) -> None:
+    chance = random.Random(SEED)
+    load = Load(*hosts)
+    killed = Counter[str]()
     for _ in range(KILLS):
         load.issue(FLOWS_AT_ONCE)
-        host = chance.choice(hosts)
-        if chance.random() < 0.3:
+        host, luck = chance.choice(hosts), chance.random()
+        if luck < 0.25:
             host.kill()
             host.start()
-            killed.append("host")
+            killed["supervisor"] += 1
+        elif luck < 0.5 and ISOLATION == "process":
+            killed[host.kill_guests(chance)] += 1
         else:
-            killed.append(host.kill_worker(chance))
-    sys.stdout.write(f"killed: {killed}\n")
+            killed[host.kill_worker(chance)] += 1
+    record_property("seed", SEED)
+    record_property("killed", dict(killed))
+    record_property("flows", load.issued)
     load.settle()
-
-
-class Wire:
-    """A proxy between a host and its database, which can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._peers: dict[socket.socket, socket.socket] = {}
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._is_over = False
-        self.is_cut = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._is_over = True
-        self._thread.join()
-        for each in (self._listener, *self._peers):
-            each.close()
-        self._selector.close()
-
-    def _run(self) -> None:
-        while not self._is_over:
-            for key, _ in self._selector.select(0.05):
-                if not isinstance(key.fileobj, socket.socket):
-                    continue
-                if key.fileobj is self._listener:
-                    self._accept()
-                else:
-                    self._pass_on(key.fileobj)
-
-    def _accept(self) -> None:
-        near, _ = self._listener.accept()
-        if self.is_cut:
-            near.close()
-            return
-        far = socket.create_connection(("127.0.0.1", self._to))
-        for one, other in ((near, far), (far, near)):
-            self._peers[one] = other
-            self._selector.register(one, selectors.EVENT_READ)
-
-    def _pass_on(self, one: socket.socket) -> None:
-        if one not in self._peers:
-            return
-        other = self._peers[one]
-        with suppress(OSError):
-            data = one.recv(65536)
-            if data and not self.is_cut:
-                other.sendall(data)
-                return
-        for each in (one, other):
-            del self._peers[each]
-            self._selector.unregister(each)
-            each.close()
+    session = Session(postgres_server.access(cluster.name, search_path=SCHEMA))
+    try:
+        nothing_is_left(session)
+    finally:
+        session.close()
 
 
 @pytest.fixture
 def wire(postgres_server: PostgresServer) -> Iterator[Wire]:
-    made = Wire(postgres_server.port)
-    yield made
-    made.close()
+    with wire_to(postgres_server.port) as made:
+        yield made
 
 
 @pytest.mark.crash
+@pytest.mark.acceptance(6)
 def test_a_host_that_is_cut_off_commits_nothing_and_comes_back(
     start: Start, tmp_path: Path, cluster: Cluster, wire: Wire, postgres_server: PostgresServer
 ) -> None:

@@ -78,6 +78,7 @@ def host(cordbox: Run, settings: HostSettings) -> Iterator[Session]:
     session.close()
 
 
+@pytest.mark.acceptance(12)
 def test_a_database_is_made_once_and_migrated_where_it_is_older(
     cordbox: Run, settings: HostSettings, postgres_server: PostgresServer, database: str
 ) -> None:

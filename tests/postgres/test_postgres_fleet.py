@@ -1,0 +1,343 @@
+"""Hosts of one database, one after the other in one fleet: more hosts, zombies, clocks, order, many nodes.
+
+In small; `make prove-scale` raises the numbers. CORDBOX_SEED repeats a run.
+"""
+
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from host.domain.errors import StorageError
+from host.flow.core.messages import GROUP
+from plugins.postgres.connections import Session
+from plugins.postgres.storage import open_flow_store
+from plugins.postgres.store import SCHEMA
+from tests.postgres.fleet import (
+    Fleet,
+    ask_for_node,
+    ended,
+    made,
+    nothing_is_left,
+    opened_fleet,
+    start,
+    until,
+)
+from tests.support.hosts import AdjustableClock, running_host
+from tests.support.killable_host import ALICE, BOB, KillableHost
+from tests.support.postgres import PostgresServer
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(14400)]
+
+IS_FULL = "SCALED_FLOWS" in os.environ
+SCALED_FLOWS = int(os.environ.get("SCALED_FLOWS", "4"))
+ZOMBIES = int(os.environ.get("SCALED_ZOMBIES", "1"))
+MESSAGES = int(os.environ.get("SCALED_MESSAGES", "40"))
+NODES = int(os.environ.get("SCALED_NODES", "4"))
+SEED = int(os.environ.get("CORDBOX_SEED") or random.SystemRandom().randrange(10**6))
+WAY_SECONDS = 0.005 if IS_FULL else 0.001
+"""From a host to its database and back, each: so that workers wait most of the time."""
+STEPS = 2
+DAY_MS = 900_000
+AHEAD_MS = 60_000
+USED_AT_MOST = 500
+
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    sys.stdout.write(f"seed {SEED}\n")
+    with ExitStack() as stack:
+        yield opened_fleet(postgres_server, tmp_path_factory.mktemp("fleet"), stack)
+
+
+@pytest.fixture
+def session(fleet: Fleet, postgres_server: PostgresServer) -> Iterator[Session]:
+    made_ = Session(postgres_server.access(fleet.cluster.name, search_path=SCHEMA))
+    yield made_
+    made_.close()
+
+
+def rate_of(hosts: Sequence[KillableHost], name: str) -> float:
+    """Steps a second of all hosts, when flows are started at each in turn."""
+    # More are under way than one host's threads can run.
+    begun = time.monotonic()
+    for number in range(SCALED_FLOWS):
+        request = f"{name}-{number}"
+        start(hosts[number % len(hosts)], request, "Steps", name=request, count=STEPS)
+    for number in range(SCALED_FLOWS):
+        assert ended(hosts[number % len(hosts)], f"{name}-{number}") == STEPS
+    return SCALED_FLOWS * STEPS / (time.monotonic() - begun)
+
+
+@pytest.mark.acceptance(7)
+def test_more_hosts_do_more_where_each_waits(
+    fleet: Fleet, session: Session, record_property: Record
+) -> None:
+    """Each host reaches its database by a long way, so that its processor is not what is measured."""
+    rates = {}
+    fleet.wire.delay_seconds = WAY_SECONDS
+    try:
+        for number in (1, 2, 3) if IS_FULL else (1, 2):
+            hosts = fleet.first(number)
+            rates[number] = rate_of(hosts, f"scale-{number}")
+            owners = session.run(
+                "SELECT split_part(member, '.', 1) AS host, count(*) FROM owners"
+                " WHERE consumer = :g AND member IS NOT NULL GROUP BY 1 ORDER BY 1",
+                g=GROUP,
+            )
+            # Each has its part of the work.
+            shares = [count for _, count in owners]
+            assert len(shares) == number, owners
+            assert max(shares) - min(shares) <= 1, owners
+    finally:
+        fleet.wire.delay_seconds = 0.0
+    ratios = {number: rate / rates[1] for number, rate in rates.items()}
+    record_property("steps/s", {number: round(rate, 1) for number, rate in rates.items()})
+    record_property("times one", {number: round(ratio, 2) for number, ratio in ratios.items()})
+    if IS_FULL:
+        assert ratios[2] >= 1.7, ratios
+        assert ratios[3] >= 2.4, ratios
+
+
+@pytest.mark.acceptance(2)
+def test_a_stopped_process_that_goes_on_is_fenced(
+    fleet: Fleet, session: Session, postgres_server: PostgresServer, record_property: Record
+) -> None:
+    """A flow process, and every second time all processes of a host with its supervisor."""
+    hosts = fleet.first(2)
+    chance = random.Random(SEED)
+    stopped = 0
+    before = refusals(postgres_server)
+    for round_ in range(ZOMBIES):
+        place = chance.randrange(2)
+        host, member = hosts[place], f"host-{place}.flow-%"
+        pids = host.all_pids() if round_ % 2 else flow_pids(host)
+        names = [f"zombie-{round_}-{n}" for n in range(12)]
+        for number, name in enumerate(names):
+            start(hosts[number % 2], name, "Steps", name=name, count=10)
+        until(session, "SELECT count(*) > 4 FROM journal")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        stopped += len(pids)
+        try:
+            until(session, "SELECT count(*) = 0 FROM members WHERE member LIKE :m", m=member)
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+        for number, name in enumerate(names):
+            assert ended(hosts[number % 2], name) == 10, f"seed {SEED}"
+        until(session, "SELECT count(*) > 0 FROM members WHERE member LIKE :m", m=member)
+    fenced = refusals(postgres_server) - before
+    record_property("seed", SEED)
+    record_property("processes stopped", stopped)
+    record_property("commits refused", fenced)
+    assert fenced >= 1
+    nothing_is_left(session)
+
+
+def flow_pids(host: KillableHost) -> list[int]:
+    return [pid for pid, name in host._workers().items() if name.startswith("flow")]
+
+
+def refusals(server: PostgresServer) -> int:
+    """Statements that the server has refused for a partition that was given away."""
+    return (server.folder / "log").read_text(errors="replace").count("was given away: epoch")
+
+
+@pytest.mark.acceptance(10)
+def test_clocks_that_differ_by_a_minute_expel_nobody_and_fire_no_timer_early(
+    fleet: Fleet, session: Session, tmp_path: Path, record_property: Record
+) -> None:
+    hosts = fleet.first(2)
+    settings = fleet.cluster.settings
+    ((generation,),) = session.run("SELECT generation FROM groups WHERE name = :g", g=GROUP)
+    with ExitStack() as stack:
+        for name, ahead_ms in (("ahead", AHEAD_MS), ("behind", -AHEAD_MS)):
+            clock = AdjustableClock()
+            clock.ahead_ms = ahead_ms
+            stack.enter_context(
+                running_host(
+                    tmp_path / name,
+                    password="given",
+                    clock=clock,
+                    workers="combined",
+                    host_name=name,
+                    database_url=settings.database_url,
+                    database_password_file=settings.database_password_file,
+                    master_passphrase_file=settings.master_passphrase_file,
+                )
+            )
+        # Each has looked at the heartbeats of all when it came.
+        ((joined,),) = session.run("SELECT generation FROM groups WHERE name = :g", g=GROUP)
+        assert joined == generation + 2
+        naps = [f"nap-{n}" for n in range(8)]
+        begun = time.monotonic()
+        for number, name in enumerate(naps):
+            start(hosts[number % 2], name, "Nap", times=2, millis=300)
+        assert [ended(hosts[0], name) for name in naps] == [2] * len(naps)
+        assert time.monotonic() - begun >= 0.6
+        # A timer's time is the database's, whichever host has set it.
+        ((early,),) = session.run("SELECT present_ms()")
+        for number in range(8):
+            start(hosts[number % 2], f"long-{number}", "Nap", times=1, millis=DAY_MS)
+        due = f"FROM states WHERE key LIKE 'timer/%' AND due_at > {early + DAY_MS // 2}"
+        until(session, f"SELECT count(*) = 8 {due}")
+        ((late,),) = session.run("SELECT present_ms()")
+        for (at,) in session.run(f"SELECT due_at {due}"):
+            assert early + DAY_MS <= at <= late + DAY_MS
+        for number in range(8):
+            killed(hosts[1 - number % 2], f"long-{number}")
+        members = session.run("SELECT count(*) FROM members WHERE consumer = :g", g=GROUP)
+        assert members[0][0] == len(fleet.hosts) + 2
+        ((still,),) = session.run("SELECT generation FROM groups WHERE name = :g", g=GROUP)
+        assert still == joined, "somebody was expelled"
+    record_property("clocks ahead by ms", [AHEAD_MS, -AHEAD_MS])
+    record_property("timers", 24)
+
+
+def killed(host: KillableHost, request: str) -> None:
+    """Kill a flow of Alice's, and wait until it is."""
+    reply = host.ask("POST", f"/flow/{host.nodes[ALICE]}/{request}/kill", json={})
+    assert reply.is_success, reply.text
+    assert host.result(ALICE, request)["flowStatus"] == "KILLED"
+
+
+@contextmanager
+def moving(fleet: Fleet, chance: random.Random) -> Iterator[list[str]]:
+    """Takes all partitions from one process at a time, until the block ends; which."""
+    store = open_flow_store(fleet.cluster.settings)
+    is_over = threading.Event()
+    moved: list[str] = []
+
+    def move() -> None:
+        while not is_over.wait(0.25):
+            with suppress(StorageError, IndexError):
+                member = chance.choice(sorted(m.member for m in store.members(GROUP)))
+                store.leave(GROUP, member)
+                moved.append(member)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        yield moved
+    finally:
+        is_over.set()
+        mover.join()
+        store.close()
+
+
+@pytest.mark.acceptance(11)
+def test_messages_stay_in_order_while_partitions_move(
+    fleet: Fleet, session: Session, record_property: Record
+) -> None:
+    hosts = fleet.first(2)
+    with moving(fleet, random.Random(SEED)) as moved:
+        # Started at one host, killed at the other.
+        for number in range(4):
+            start(hosts[number % 2], f"kill-{number}", "Nap", times=1, millis=DAY_MS)
+            killed(hosts[1 - number % 2], f"kill-{number}")
+        for number in range(2):
+            start(hosts[number], f"order-{number}", "Stream", peer=BOB, count=MESSAGES)
+        for number in range(2):
+            found = ended(hosts[1 - number], f"order-{number}")
+            assert found == list(range(MESSAGES)), f"seed {SEED}"
+    assert moved
+    record_property("seed", SEED)
+    record_property("messages", 2 * MESSAGES)
+    record_property("moves", len(moved))
+    nothing_is_left(session)
+
+
+@pytest.mark.acceptance(5)
+def test_the_dead_are_taken_over(fleet: Fleet, session: Session, record_property: Record) -> None:
+    """A worker by its host's supervisor, a host by the others once its heartbeats are overdue."""
+    hosts = fleet.first(2)
+    (worker,) = flow_pids(hosts[0])
+    seconds = {}
+    begun = time.monotonic()
+    os.kill(worker, signal.SIGKILL)
+    until(session, "SELECT count(*) = 0 FROM owners WHERE member LIKE :m", m=f"%.{worker}.%")
+    seconds["worker"] = time.monotonic() - begun
+    until(session, "SELECT count(*) = 1 FROM members WHERE member LIKE 'host-0.flow-%'")
+    names = [f"left-{n}" for n in range(8)]
+    for number, name in enumerate(names):
+        start(hosts[number % 2], name, "Steps", name=name, count=4)
+    begun = time.monotonic()
+    for pid in hosts[0].all_pids():
+        os.kill(pid, signal.SIGKILL)
+    until(session, "SELECT count(*) = 0 FROM owners WHERE member LIKE 'host-0.%'")
+    seconds["host"] = time.monotonic() - begun
+    for name in names:
+        assert ended(hosts[1], name) == 4
+    hosts[0].kill()
+    hosts[0].start()
+    record_property("taken over in s", {what: round(took, 2) for what, took in seconds.items()})
+    nothing_is_left(session)
+    if IS_FULL:
+        assert seconds["worker"] <= 1.0
+        assert seconds["host"] <= 20.0
+
+
+@pytest.mark.acceptance(8)
+def test_many_nodes_are_made_by_all_hosts(fleet: Fleet, record_property: Record) -> None:
+    hosts = fleet.first(2)
+    before = [resident_mib(host) for host in hosts]
+    taken = []
+
+    def make(number: int) -> str:
+        begun = time.monotonic()
+        host = hosts[number % 2]
+        node = made(host, ask_for_node(host, fleet.checksum, f"O=Node {number}, L=London, C=GB"))
+        taken.append(time.monotonic() - begun)
+        return node
+
+    with ThreadPoolExecutor(4) as pool:
+        nodes = list(pool.map(make, range(NODES)))
+    assert len(set(nodes)) == NODES
+    tenth = max(1, NODES // 10)
+    first, last = (statistics.median(part) for part in (taken[:tenth], taken[-tenth:]))
+    after = [resident_mib(host) for host in hosts]
+    used = nodes[:: max(1, NODES // USED_AT_MOST)]
+    for number, node in enumerate(used):
+        hosts[0].nodes[f"used-{number}"] = node
+        body = {"name": "one", "count": 1}
+        reply = hosts[number % 2].flow(f"used-{number}", "step", "stream_flows.Steps", body)
+        assert reply.status_code == 202, reply.text
+    for number in range(len(used)):
+        found = hosts[1 - number % 2].result(f"used-{number}", "step")
+        assert (found["flowStatus"], json.loads(found["flowResult"])) == ("COMPLETED", 1)
+    begun = time.monotonic()
+    third = fleet.start()
+    started = time.monotonic() - begun
+    assert third.look("/virtualnode")
+    record_property("nodes", NODES)
+    record_property("used", len(used))
+    record_property("first, last ms", [round(1000 * first), round(1000 * last)])
+    record_property("MiB before, after", [[round(n) for n in before], [round(n) for n in after]])
+    record_property("host started in s", round(started, 1))
+    if IS_FULL:
+        assert last <= 2 * first
+        assert sum(after) <= 1.2 * sum(before)
+
+
+def resident_mib(host: KillableHost) -> float:
+    """Proportional memory of a host's processes."""
+    kib = 0
+    for pid in host.all_pids():
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        kib += int(text.partition("Pss:")[2].split()[0])
+    return kib / 1024
