@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from host.cli.dead_letters import command as dead_letter
 from host.cli.flow_replay import debug, replay
 from host.cli.flow_show import export, show
 from host.cli.host_options import Connect, host_options
@@ -34,7 +35,7 @@ def command() -> None:
     """
 
 
-for _command in (show, export, replay, debug):
+for _command in (show, export, replay, debug, dead_letter):
     command.add_command(_command)
 
 

@@ -3,20 +3,19 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from host.cli.host_files import backup, check, restore
-from host.cli.host_options import ca_file_option, host_options, url_option
-from host.cli.lines import json_text, tell_json, tell_json_line
+from host.cli.host_options import ca_file_option, url_option
+from host.cli.lines import json_text, tell_json_line
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
     from host.settings import HostSettings
-    from host.tools.host_client import HostClient
 
 _OUTPUT = click.option(
     "--output",
@@ -156,42 +155,3 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     click.echo(json_text(facts) if output == "json" else "\n".join(status_lines(shown)))
     if shown["status"] != "OK":
         sys.exit(1)
-
-
-class _DeadLetter(TypedDict):
-    valueBytes: int
-    givenUpTimestamp: str
-    kind: str
-    key: str
-
-
-class _DeadLetters(TypedDict):
-    deadLetters: list[_DeadLetter]
-
-
-@command.command("dead-letters")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
-)
-@host_options
-@_OUTPUT
-def dead_letters(*, connect: Callable[[], "HostClient"], limit: int, output: str) -> None:
-    """List the latest records that the flow engine could not process, newest first.
-
-    A record is named by what it was for: a flow's id, a session's id, or the request id and node
-    of a start. The log of the worker that gave it up tells why.
-    """
-    from host.domain.printable import printable
-    from host.tools.answers import shaped
-
-    with connect() as client:
-        answer = client.get("/deadletter", limit=limit)
-    letters = shaped(answer, _DeadLetters, "/deadletter")["deadLetters"]
-    if output == "json":
-        tell_json(letters)
-    if not letters and output == "text":
-        click.echo("no dead letters", err=True)
-    for letter in letters if output == "text" else ():
-        size = f"{letter['valueBytes']:,} bytes"
-        head = f"{letter['givenUpTimestamp']}  {letter['kind']:<12}{size:>18}"
-        click.echo(printable(f"{head}  {letter['key']}"))

@@ -6,7 +6,9 @@ A question works without a script. What changed since it was asked makes it be a
 from collections.abc import Awaitable, Callable, Mapping
 
 from host.console.flow_actions import kill, kill_question, start, start_question
+from host.console.flow_choices import kill_chosen
 from host.console.forms import Form, Question
+from host.console.letter_actions import content, move, move_chosen
 from host.console.network_actions import decide, decide_question, ping, repair
 from host.console.node_actions import (
     activate,
@@ -15,16 +17,23 @@ from host.console.node_actions import (
     maintenance,
     maintenance_question,
     pause,
-    quota,
-    quota_question,
     upload,
     upload_question,
 )
+from host.console.node_choices import change_chosen
+from host.console.node_quota import quota, quota_question
 from host.console.questions import Result
 from host.console.view import View
 
 ACTIONS: Mapping[str, Callable[[View, Form], Awaitable[Result]]] = {
+    "/dead-letters/chosen": move_chosen,
+    "/dead-letters/{letter}/retry": move,
+    "/dead-letters/{letter}/discard": move,
+    "/dead-letters/{letter}/restore": move,
+    "/dead-letters/{letter}/content": content,
+    "/flows/chosen": kill_chosen,
     "/flows/{node}/{request}/kill": kill,
+    "/nodes/chosen": change_chosen,
     "/nodes/create": create,
     "/nodes/{node}/start": start,
     "/nodes/{node}/quota": quota,

@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Route
 
 from host.access import NotAuthenticatedError, PasswordExpiredError, SignInDelayedError
 from host.console.actions import ACTIONS
-from host.console.forms import UPLOAD_BYTES_MAX, Form
-from host.console.pages import PAGES
+from host.console.forms import PICKED_MAX, UPLOAD_BYTES_MAX, Form
+from host.console.page_table import PAGES
 from host.console.questions import Done, Result
 from host.console.static_files import PREFIX, STATIC_FILES
 from host.console.view import Page, View, rendered
@@ -94,7 +94,7 @@ class _Console:
             view = View(request, self._gate, visitor, now=self._gate.now_ms())
             done = await action(view, form)
             if isinstance(done, Done):
-                return _redirect(done.url)
+                return _redirect(done.url(visitor.form_token))
             return _html(request, done.html, done.status)
 
         return act
@@ -154,8 +154,14 @@ async def _form(data: FormData) -> Form:
     texts = {name: value for name, value in data.items() if isinstance(value, str)}
     file = next((v for v in data.values() if isinstance(v, UploadFile)), None)
     content = None if file is None else await file.read(UPLOAD_BYTES_MAX + 1)
+    picked = dict.fromkeys(v for k, v in data.multi_items() if k == "pick" and isinstance(v, str))
     await data.close()
-    return Form(texts=texts, file=content, file_name="" if file is None else file.filename or "")
+    return Form(
+        texts=texts,
+        picked=tuple(picked)[:PICKED_MAX],
+        file=content,
+        file_name="" if file is None else file.filename or "",
+    )
 
 
 def _next(asked: str) -> str:

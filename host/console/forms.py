@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+PICKED_MAX = 100
+"""Most rows that one form takes: more than a page of a list has."""
 UPLOAD_BYTES_MAX = 64 * 1024 * 1024
 """Longest file that a form takes: it is in memory. The command line sends longer ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What a browser sent."""
+    """What a browser sent; `picked` are the rows of a list that were chosen."""
 
     texts: Mapping[str, str]
+    picked: Sequence[str] = ()
     file: bytes | None = None
     file_name: str = ""
 

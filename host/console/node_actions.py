@@ -1,64 +1,16 @@
-"""The quota of a node, maintenance and pause and back, a new node, a new package."""
+"""Maintenance and pause of a node and back, a new node, a new package."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
 from host.console.forms import UPLOAD_BYTES_MAX, Field, Form, Question
 from host.console.questions import Done, Result, answered, asked, kept
+from host.console.undo import Undo
 from host.console.view import View, items, one, text
 from host.domain.json import JsonObject
 from host.domain.wording import size
 
 NODES = "/console/nodes"
-
-
-# The quota of a node
-
-
-async def quota_question(view: View) -> Question:
-    """A field for each quota: empty for the host's default."""
-    node = view.path("node")
-    found = one(await view.get("virtualnode", node, "quota"))
-    defaults, overrides = _numbers(found, "defaults"), _numbers(found, "overrides")
-    return Question(
-        title="Set the quota",
-        says=["Runs that begin a second later are bound by it. An empty field has the default."],
-        button="Set quota",
-        back=f"{NODES}/{node}",
-        fields=(
-            Field(name="seen", kind="hidden", value=_as_text(overrides)),
-            *(
-                Field(
-                    name=f"quota-{name}",
-                    label=name,
-                    kind="number",
-                    value=str(overrides.get(name, "")),
-                    hint=f"Default {default:,}",
-                )
-                for name, default in defaults.items()
-            ),
-        ),
-    )
-
-
-async def quota(view: View, form: Form) -> Result:
-    node = view.path("node")
-    question = await quota_question(view)
-    if form.text("seen") != question.fields[0].value:
-        problem = "The quota was changed since this form was opened: below are the new values."
-        return asked(view, replace(question, problem=problem), status=409)
-    try:
-        overrides = {
-            name.removeprefix("quota-"): int(value)
-            for name, value in form.texts.items()
-            if name.startswith("quota-") and value.strip()
-        }
-    except ValueError:
-        problem = "A quota is a whole number."
-        return asked(view, replace(kept(question, form), problem=problem), status=400)
-    answer = await view.call("PUT", ("virtualnode", node, "quota"), body={"overrides": overrides})
-    return answered(view, answer, kept(question, form), Done(page=question.back, flash="quota"))
 
 
 # Maintenance and pause, and back
@@ -113,7 +65,8 @@ async def pause(view: View, form: Form) -> Result:
     node = view.path("node")
     question = Question(title="Pause the node", button="Pause", back=f"{NODES}/{node}")
     answer = await view.call("PUT", ("virtualnode", node, "state", "PAUSED"))
-    return answered(view, answer, question, Done(page=question.back, flash="paused"))
+    undo = Undo(path=f"{NODES}/{node}/activate")
+    return answered(view, answer, question, Done(page=question.back, flash="paused", undo=undo))
 
 
 # Create a node, upload a package
@@ -189,17 +142,6 @@ def _multipart(form: Form) -> tuple[bytes, str]:
     )
     body = head.encode() + (form.file or b"") + f"\r\n--{boundary}--\r\n".encode()
     return body, f"multipart/form-data; boundary={boundary}"
-
-
-def _numbers(found: JsonObject | None, name: str) -> Mapping[str, int]:
-    values = None if found is None else found.get(name)
-    if not isinstance(values, Mapping):
-        return {}
-    return {key: value for key, value in values.items() if isinstance(value, int)}
-
-
-def _as_text(values: Mapping[str, int]) -> str:
-    return json.dumps(values, sort_keys=True)
 
 
 def _cpi_title(cpi: JsonObject) -> str:

@@ -4,21 +4,27 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from host.console.forms import Form, Question
+from host.console.undo import Undo
 from host.console.view import Page, View
 from host.rest.gate import Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The page that shows what an action led to; `flash` is a key of the template's sentences."""
+    """The page that shows what an action led to; `flash` is a key of the template's sentences.
+
+    `undo` takes it back.
+    """
 
     page: str
     flash: str
+    undo: Undo | None = None
 
-    @property
-    def url(self) -> str:
+    def url(self, form_token: str) -> str:
+        """Where to go, for a session; with what undoes it."""
         joint = "&" if "?" in self.page else "?"
-        return f"{self.page}{joint}done={quote(self.flash)}"
+        sealed = "" if self.undo is None else self.undo.sealed(form_token)
+        return f"{self.page}{joint}done={quote(self.flash)}" + (f"&undo={sealed}" if sealed else "")
 
 
 Result = Done | Page

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from host.console import charts, words
 from host.console.navigation import SECTIONS
 from host.console.static_files import PATHS
+from host.console.undo import opened
 from host.domain import wording
 from host.domain.ids import EpochMs
 from host.domain.json import JsonObject, JsonValue
@@ -22,6 +23,8 @@ ROWS = 50
 """Rows of a list on one page."""
 THEME_COOKIE = "cordbox-theme"
 _THEMES = frozenset({"light", "dark"})
+_ONCE = frozenset({"part", "done", "undo"})
+"""Of the query what belongs to one look, and not to the view."""
 _RELEASE = version("cordbox")
 
 
@@ -83,7 +86,7 @@ class View:
 
     def with_query(self, **changes: str | None) -> str:
         """The page's URL with other values of its query; None drops one."""
-        kept = {k: v for k, v in self.request.query_params.items() if k != "part"}
+        kept = {k: v for k, v in self.request.query_params.items() if k not in _ONCE}
         kept |= {k: v or "" for k, v in changes.items()}
         url = self.request.url.remove_query_params(list(self.request.query_params.keys()))
         left = {k: v for k, v in kept.items() if v}
@@ -121,6 +124,9 @@ def rendered(
         "statics": PATHS,
         "is_signed_in": visitor is not None,
         "flash": request.query_params.get("done", "")[:200],
+        "undo": None
+        if visitor is None
+        else opened(visitor.form_token, request.query_params.get("undo", "")),
         **values,
     }
     part = request.query_params.get("part")

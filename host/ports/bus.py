@@ -77,6 +77,7 @@ class Record:
     """A stored record of a log.
 
     Offsets of a partition count from 0; records that expired or were compacted leave gaps.
+    `owner` is the node to which it is charged.
     """
 
     source: TopicPartition
@@ -84,6 +85,7 @@ class Record:
     key: str
     value: bytes
     written_at: EpochMs
+    owner: ShortHash | None = None
 
     @property
     def place(self) -> RecordPlace:

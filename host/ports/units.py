@@ -60,6 +60,14 @@ class Consumed:
         return Fence(group=self.group, partition=self.source.partition, epoch=self.epoch)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Dropped:
+    """A record of a log that is deleted, and must still exist."""
+
+    source: TopicPartition
+    offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """The writes of a step.
@@ -69,6 +77,7 @@ class Unit:
         forget: flows whose journals are deleted.
         done: work that is deleted; each of its records must still exist.
         consumed: records of logs that a group has consumed.
+        dropped: records of logs that are deleted by themselves.
         fences: proofs that the writer owns the partitions that it writes to.
     """
 
@@ -79,6 +88,7 @@ class Unit:
     records: tuple[NewRecord, ...] = ()
     done: tuple[Done, ...] = ()
     consumed: tuple[Consumed, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
     fences: tuple[Fence, ...] = ()
 
     @property
@@ -142,8 +152,8 @@ class Commits(Protocol):
 
         Raises:
             FencedError: a partition of the unit has been reassigned to another owner.
-            StateConflictError: a state, a waiting record, an offset or a journal row differs from
-                the unit's expectation.
+            StateConflictError: a state, a waiting record, an offset, a record that is dropped or a
+                journal row differs from the unit's expectation.
             StorageError: the store cannot be written.
         """
         ...

@@ -107,6 +107,8 @@ NodeStateText = Annotated[str, BeforeValidator(ascii_upper), _path("[A-Za-z]+")]
 """State of a virtual node in any letter case, as Corda takes it."""
 RequestId = Annotated[str, _path(r"(?!\.{1,2}$)[-._A-Za-z0-9]{1,242}")]
 """Client request id of a flow, or session id of a responder."""
+LetterId = Annotated[str, _path("d?[0-9]{1,18}-[0-9]{1,9}-[0-9]{1,18}")]
+"""Identifier of a dead letter; with a `d` in front, of a discarded one."""
 TransactionId = Annotated[
     str, BeforeValidator(parse_transaction_id), _path("[Ss][Hh][Aa]-256[Dd]:[0-9A-Fa-f]{64}")
 ]

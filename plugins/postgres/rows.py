@@ -10,7 +10,7 @@ from host.ports.glances import FlowGlance
 from host.ports.state import StateRecord
 
 STATE = "key, version, value, due_at, consumer, partition"
-RECORD = "topic, partition, position, key, value, written_at"
+RECORD = "topic, partition, position, key, value, written_at, node"
 GLANCE = "key, node, responder, request, flow_id, class, status, started, updated, ended"
 
 
@@ -23,13 +23,14 @@ def state_of(row: Sequence[Any]) -> StateRecord:
 
 def record_of(row: Sequence[Any]) -> Record:
     """A record of a log from the columns `RECORD`."""
-    topic, partition, position, key, value, written_at = row
+    topic, partition, position, key, value, written_at, owner = row
     return Record(
         source=TopicPartition(topic=topic, partition=partition),
         offset=position,
         key=key,
         value=value,
         written_at=EpochMs(written_at),
+        owner=owner,
     )
 
 

@@ -36,9 +36,16 @@ from plugins.postgres.unit_arguments import arguments_of
 T = TypeVar("T")
 
 SCHEMA = "cordbox_flow"
+_TABLES, _COMMIT_UNIT = (
+    files(__package__).joinpath(name).read_text("utf-8")
+    for name in ("flows.sql", "commit_unit.sql")
+)
 FLOWS = Schema(
     name="flows",
-    statements={"postgresql": (files(__package__).joinpath("flows.sql").read_text("utf-8"),)},
+    version=2,
+    statements={"postgresql": (_TABLES, _COMMIT_UNIT)},
+    # Units of version 1 dropped no records of logs.
+    migrations={1: {"postgresql": (_COMMIT_UNIT,)}},
 )
 _COMMIT = "SELECT commit_unit(:unit::jsonb, :vals::bytea[], :at::bigint)"
 _READ_ONE_STATE = "ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -38,6 +38,10 @@ def arguments_of(unit: Unit, partitions: int = PARTITIONS) -> tuple[str, Sequenc
             for d in sorted(unit.done, key=lambda d: d.positions)
         ],
         "consumed": [_consumed(c) for c in sorted(unit.consumed, key=_consumed_place)],
+        "dropped": [
+            {"t": d.source.topic, "p": d.source.partition, "o": d.offset}
+            for d in sorted(unit.dropped)
+        ],
         "states": [_state(s, values, partitions) for s in sorted(unit.states, key=lambda s: s.key)],
         "journal": [_journal(r, values) for r in sorted(unit.journal, key=lambda r: r.flow_id)],
         "passed": [

@@ -32,7 +32,7 @@ function expect(condition, words) {
   if (!condition) throw new Error(words);
 }
 const PAGES = [
-  "", "/nodes", `/nodes/${node}`, "/flows", `/flows/${node}/${request}`, "/dead-letters", "/log", "/packages",
+  "", "/nodes", `/nodes/${node}`, "/flows", `/flows/${node}/${request}`, "/dead-letters", "/dead-letters?discarded=true", "/log", "/packages",
   `/packages/${checksum}`, "/networks", `/networks/${node}`, "/ledger", `/ledger/${node}`, `/search?q=${request}`,
   `/nodes/${node}/quota`, `/nodes/${node}/maintenance`, "/nodes?q=no-such-node", "/nodes/0123456789AB",
 ];

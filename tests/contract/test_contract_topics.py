@@ -11,7 +11,7 @@ from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import NewRecord, Record, RecordPlace, TopicPartition
 from host.ports.state import StateConflictError
 from host.ports.topics import Retention
-from host.ports.units import Consumed, FlowStore, JournalRow, Unit
+from host.ports.units import Consumed, Dropped, FlowStore, JournalRow, Unit
 from tests.contract.conftest import MovableClock
 
 NODE = ShortHash("A1B2C3D4E5F6")
@@ -170,3 +170,23 @@ def test_records_that_are_consumed_and_dropped_leave_their_node_s_account(store:
     assert [r.value for r in store.newest("t", 9)] == [b"third"]
     assert [(r.offset, r.value) for r in store.poll("g", source, 9)] == [(2, b"third")]
     assert not store.recount()
+
+
+def test_a_record_is_dropped_by_itself_once_and_with_what_replaces_it(store: FlowStore) -> None:
+    letters = [NewRecord(topic="t", key="k", value=v, owner=NODE) for v in (b"1", b"22", b"333")]
+    store.commit(Unit(records=tuple(letters)))
+    middle = next(r for r in store.newest("t", 9) if r.value == b"22")
+    assert middle.owner == NODE
+    work = NewRecord(topic="w", key="k", value=b"22", node=NODE)
+    moved = Unit(dropped=(Dropped(source=middle.source, offset=middle.offset),), records=(work,))
+    held = store.balance(NODE, Account.BUS)
+    store.commit(moved)
+    assert sorted(values(store.newest("t", 9))) == [b"1", b"333"]
+    assert store.balance(NODE, Account.BUS) == held
+    with pytest.raises(StateConflictError):
+        store.commit(moved)
+    (queue,) = store.waiting(["w"])
+    assert [r.value for r in store.take(queue, 9).records] == [b"22"]
+    assert not store.recount()
+    # A gap is passed over, as one that has expired.
+    assert values(store.poll("g", middle.source, 9)) == [b"1", b"333"]

@@ -11,7 +11,7 @@ from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.topics import Retention
-from host.ports.units import Consumed, FlowStore, JournalRow, Unit
+from host.ports.units import Consumed, Dropped, FlowStore, JournalRow, Unit
 from host.ports.work import Done
 from tests.contract.conftest import MovableClock, opened, placed
 
@@ -64,9 +64,22 @@ def random_unit(rng: random.Random) -> Unit:
         )
         for _ in range(rng.choice([0, 0, 1]))
     )
+    dropped = tuple(
+        Dropped(
+            source=target_of(NewRecord(topic="t", key=rng.choice("kl"), value=b"")),
+            offset=rng.randint(0, 3),
+        )
+        for _ in range(rng.choice([0, 0, 0, 1]))
+    )
     forget = (flow,) if rng.random() < 0.1 else ()
     return Unit(
-        states=states, journal=rows, forget=forget, records=records, done=done, consumed=consumed
+        states=states,
+        journal=rows,
+        forget=forget,
+        records=records,
+        done=done,
+        consumed=consumed,
+        dropped=dropped,
     )
 
 

@@ -121,5 +121,6 @@ def test_dead_letters_are_listed_newest_first_with_what_they_were_to_do() -> Non
         given_up_at=EpochMs(times[2]),
         place=store.newest(DEAD_LETTER_TOPIC, 1)[0].place,
     )
+    assert listed[0].id == f"{times[2]}-{listed[0].place.partition}-{listed[0].place.offset}"
     assert [one.key for one in dead_letters(store, 1)] == ["flow-2"]
     assert list(dead_letters(store, -1)) == []

@@ -12,6 +12,8 @@ from pg8000.exceptions import DatabaseError
 
 from host.cli import root
 from host.database.schema_versions import SchemaTooNewError
+from host.ports.bus import NewRecord
+from host.ports.units import Dropped, Unit
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 from host.settings import HostSettings
 from plugins.postgres.connections import Session
@@ -89,7 +91,7 @@ def test_a_database_is_made_once_and_migrated_where_it_is_older(
     assert "has tables of Cordbox already" in str(cordbox("init").exception)
     made = cordbox("check")
     assert made.exit_code == 0, made.output
-    assert "cordbox_flow  flows: version 1" in made.output
+    assert "cordbox_flow  flows: version 2" in made.output
     assert cordbox("migrate").exit_code == 0
     store = open_flow_store(settings)
     assert store.partitions == 5
@@ -98,11 +100,22 @@ def test_a_database_is_made_once_and_migrated_where_it_is_older(
     postgres_server.execute(change.format(99), database)
     newer = cordbox("check", "--output", "json")
     assert newer.exit_code == 1
-    flows = {"place": "cordbox_flow", "name": "flows", "stored": 99, "known": 1}
+    flows = {"place": "cordbox_flow", "name": "flows", "stored": 99, "known": 2}
     assert flows in json.loads(newer.output)
-    assert "this release knows versions up to 1" in str(cordbox("migrate").exception)
+    assert "this release knows versions up to 2" in str(cordbox("migrate").exception)
     with pytest.raises(SchemaTooNewError, match="flows have version 99"):
         open_flow_store(settings)
+    # What version 1 had: a function that drops no records of logs.
+    postgres_server.execute("DROP FUNCTION cordbox_flow.drop_record(jsonb)", database)
+    postgres_server.execute(change.format(1), database)
+    assert cordbox("check").exit_code == 1
+    assert cordbox("migrate").exit_code == 0
+    store = open_flow_store(settings)
+    store.commit(Unit(records=(NewRecord(topic="t", key="k", value=b"v"),)))
+    (record,) = store.newest("t", 9)
+    store.commit(Unit(dropped=(Dropped(source=record.source, offset=record.offset),)))
+    assert not store.newest("t", 9)
+    store.close()
     postgres_server.execute(change.format(0), database)
     with pytest.raises(TablesNotReadyError, match="run `cordbox database migrate`"):
         open_flow_store(settings)

@@ -1,6 +1,7 @@
 """What the console's actions do on whole hosts: each is sent by its form, and REST tells it."""
 
 import dataclasses
+import os
 import re
 from html import unescape
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from host.access.delays import SignInDelays
 from host.access.sessions import BrowserSessions
 from host.adapters.os.system import SteadyClock, SystemEntropy
 from host.console.app import console_routes
+from host.domain.ids import ShortHash
+from host.flow.core.messages import DEAD_LETTER_TOPIC
 from host.flow.engine import service
 from host.ledger.core.components import to_groups
 from host.ledger.core.model import Notary, TimeWindow, Transaction
@@ -24,7 +27,9 @@ from host.ledger.core.signed import unsigned
 from host.ledger.core.statuses import Status
 from host.ledger.vault.transactions import Origin, keep
 from host.network.membership.mgm_operations import OperationsOfMgm
+from host.ports.bus import NewRecord
 from host.ports.live import Fixed
+from host.ports.units import Unit
 from host.rest.app import create_app
 from host.rest.gate import Gate
 from host.rest.sign_in import SignIn
@@ -58,7 +63,16 @@ def send(client, path, files=None, **form):
 
 def done(answer, page, flash):
     assert answer.status_code == 303, unescape(answer.text)[-3000:]
-    assert answer.headers["location"] == f"{page}?done={flash}"
+    assert answer.headers["location"].partition("&undo=")[0] == f"{page}?done={flash}"
+
+
+def undone(client, location):
+    """Presses "Undo" on the page that an action led to."""
+    shown = client.get(location).text
+    form = re.search(r'<form method="post" action="([^"]+)" class="undo">(.*?)</form>', shown)
+    fields = re.findall(r'name="([^"]+)" value="([^"]*)"', form[2])
+    sent = {unescape(name): unescape(value) for name, value in fields}
+    assert client.post(form[1], data=sent, headers=SAME).status_code == 303
 
 
 @pytest.fixture
@@ -66,10 +80,11 @@ def open_flow(api, alice, monkeypatch):
     """A flow that waits, since its node was paused a moment after its start."""
     with monkeypatch.context() as patched:
         patched.setattr(service, "check_not_paused", lambda _node: None)
-        body = {"clientRequestId": "waits", "flowClassName": "demo.Any", "requestBody": {}}
+        request_id = f"waits-{os.urandom(4).hex()}"
+        body = {"clientRequestId": request_id, "flowClassName": "demo.Any", "requestBody": {}}
         assert api.put(f"{API}/virtualnode/{alice}/state/PAUSED").status_code == 200
         assert api.post(f"{API}/flow/{alice}", json=body).status_code == 202
-    yield "waits"
+    yield request_id
     api.put(f"{API}/virtualnode/{alice}/state/ACTIVE")
 
 
@@ -91,6 +106,9 @@ def test_a_node_is_paused_and_resumed_and_says_so(admin, alice, api):
     done(send(admin, f"{page}/activate"), page, "active")
     assert "Active</li>" in admin.get(page).text
     assert "paused</span>" not in admin.get("/console/nodes").text
+    paused = send(admin, f"{page}/pause").headers["location"]
+    undone(admin, paused)
+    assert api.get(f"{API}/virtualnode/{alice}").json()["state"] == "ACTIVE"
     act = api.get(f"{API}/administrativelog", params={"resource": "PAUSED"}).json()["acts"][0]
     assert (act["user"], act["source"], act["code"]) == ("admin", "console", "ok")
 
@@ -243,3 +261,105 @@ def test_registrations_are_approved_and_declined_by_who_may(mgms, network, servi
     again = send(mgms, f"{page}/approve/{second}")
     assert (again.status_code, second in again.text) == (400, True)
     assert send(mgms, f"{page}/expel/{first}").status_code == 404
+
+
+def test_a_quota_is_set_and_undone_and_a_forged_undo_is_not_shown(admin, alice, api):
+    path = f"/console/nodes/{alice}/quota"
+
+    def overrides():
+        return api.get(f"{API}/virtualnode/{alice}/quota").json()["overrides"]
+
+    api.put(f"{API}/virtualnode/{alice}/quota", json={"request": {"overrides": {"fuelMax": 1000}}})
+    seen = unescape(re.search(r'name="seen" value="([^"]*)"', admin.get(path).text)[1])
+    location = send(admin, path, seen=seen, **{"quota-flowsOpenMax": "7"}).headers["location"]
+    assert overrides() == {"flowsOpenMax": 7}
+    forged = location[:-1] + ("0" if location[-1] != "0" else "1")
+    assert 'class="undo"' not in admin.get(forged).text
+    undone(admin, location)
+    assert overrides() == {"fuelMax": 1000}
+    api.put(f"{API}/virtualnode/{alice}/quota", json={"request": {"overrides": {}}})
+
+
+def test_nodes_are_paused_resumed_and_limited_together(admin, alice, node_of, api):
+    carol = node_of("O=Carol, L=London, C=GB")
+    both = {"pick": [alice, carol]}
+    assert f'name="pick" value="{alice}"' in admin.get("/console/nodes").text
+
+    def states():
+        return {api.get(f"{API}/virtualnode/{n}").json()["state"] for n in (alice, carol)}
+
+    done(send(admin, "/console/nodes/chosen", act="pause", **both), "/console/nodes", "paused-many")
+    assert states() == {"PAUSED"}
+    done(
+        send(admin, "/console/nodes/chosen", act="resume", **both), "/console/nodes", "active-many"
+    )
+    assert states() == {"ACTIVE"}
+    api.put(f"{API}/virtualnode/{carol}/quota", json={"request": {"overrides": {"fuelMax": 1000}}})
+    asked = send(admin, "/console/nodes/chosen", act="quota", **both)
+    assert (asked.status_code, "Set quotas of 2 nodes" in asked.text) == (200, True)
+    wrong = send(admin, "/console/nodes/chosen", act="quota", **{"quota-fuelMax": "x"}, **both)
+    assert "A quota is a whole number." in wrong.text
+    answer = send(
+        admin, "/console/nodes/chosen", act="quota", **{"quota-flowsOpenMax": "9"}, **both
+    )
+    done(answer, "/console/nodes", "quota-many")
+    assert [
+        api.get(f"{API}/virtualnode/{n}/quota").json()["overrides"] for n in (alice, carol)
+    ] == [{"flowsOpenMax": 9}, {"flowsOpenMax": 9, "fuelMax": 1000}]
+    some = send(admin, "/console/nodes/chosen", act="pause", pick=[carol, "0123456789AB"])
+    assert (some.status_code, "1 of 2 were done" in some.text) == (409, True)
+    assert "0123456789AB</code>" in some.text
+    nothing = send(admin, "/console/nodes/chosen", act="pause")
+    assert (nothing.status_code, "Nothing was chosen" in nothing.text) == (400, True)
+    assert send(admin, "/console/nodes/chosen", act="explode", **both).status_code == 400
+    for node in (alice, carol):
+        api.put(f"{API}/virtualnode/{node}/state/ACTIVE")
+        api.put(f"{API}/virtualnode/{node}/quota", json={"request": {"overrides": {}}})
+
+
+def test_chosen_flows_are_killed_once_their_number_was_typed(admin, alice, open_flow, api):
+    place = f"{alice}/{open_flow}"
+    assert f'name="pick" value="{place}"' in admin.get("/console/flows").text
+    asked = send(admin, "/console/flows/chosen", act="kill", pick=[place])
+    assert (asked.status_code, "Type 1 to confirm" in asked.text) == (200, True)
+    wrong = send(admin, "/console/flows/chosen", pick=[place], typed="2")
+    assert (wrong.status_code, "What was typed is not 1." in wrong.text) == (400, True)
+    answer = send(admin, "/console/flows/chosen", pick=[place], typed="1", reason="a mistake")
+    done(answer, "/console/flows", "killed-many")
+    (act,) = api.get(f"{API}/administrativelog", params={"limit": 1}).json()["acts"]
+    assert act["path"].endswith(f"/flow/{place}/kill?reason=a%20mistake")
+    assert "No flow was chosen." in send(admin, "/console/flows/chosen", act="kill").text
+
+
+def test_dead_letters_are_looked_into_discarded_and_put_back(admin, alice, services, api):
+    store, page = services.flows._store, "/console/dead-letters"
+    rows = [
+        NewRecord(topic=DEAD_LETTER_TOPIC, key=key, value=b"<b>kept</b>", owner=ShortHash(alice))
+        for key in ("one", "two")
+    ]
+    store.commit(Unit(records=tuple(rows)))
+
+    def ids(*, discarded=False):
+        found = api.get(f"{API}/deadletter", params={"discarded": discarded}).json()["deadLetters"]
+        return [letter["id"] for letter in found]
+
+    first = ids()[0]
+    shown = admin.get(f"{page}/{first}").text
+    assert "It cannot be tried again: it cannot be read" in shown
+    assert 'title="it cannot be read">Retry</button>' in shown
+    content = send(admin, f"{page}/{first}/content")
+    assert (content.status_code, "&lt;b&gt;kept&lt;/b&gt;" in content.text) == (200, True)
+    assert send(admin, f"{page}/{first}/retry").status_code == 409
+    done(send(admin, f"{page}/{first}/discard"), page, "discarded")
+    assert "Show the discarded ones" in admin.get(f"{page}?done=discarded").text
+    done(send(admin, f"{page}/chosen", act="discard", pick=ids()), page, "discarded")
+    assert ids() == []
+    (one, two) = ids(discarded=True)
+    listed = admin.get(f"{page}?discarded=true").text
+    assert f'name="pick" value="{one}"' in listed
+    assert "It is discarded" in admin.get(f"{page}/{two}").text
+    done(send(admin, f"{page}/{one}/restore"), page, "restored")
+    some = send(admin, f"{page}/chosen", act="restore", pick=[two, one])
+    assert (some.status_code, "1 of 2 were done" in some.text) == (409, True)
+    assert len(ids()) == 2
+    assert send(admin, f"{page}/chosen", act="burn", pick=ids()).status_code == 400

@@ -38,12 +38,14 @@ PATHS_BEYOND_CORDA = (
         "/administrativelog",
         "/attention",
         "/deadletter",
+        "/deadletter/{letterid}",
         "/flow",
         "/glance/flow/{holdingidentityshorthash}",
         "/glance/virtualnode",
         "/live",
         "/search",
     }
+    | {f"/deadletter/{{letterid}}/{act}" for act in ("content", "discard", "restore", "retry")}
     | {
         f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
         for part in ("export", "history", "kill", "standing")

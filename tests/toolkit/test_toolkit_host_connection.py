@@ -118,7 +118,7 @@ def test_a_file_without_a_certificate_is_refused(host, tmp_path):
     "words",
     [
         ("host", "status"),
-        ("host", "dead-letters", "--password", "x"),
+        ("flow", "dead-letter", "list", "--password", "x"),
         ("flow", "list", "29EB9804AEE6", "--password", "x"),
     ],
 )

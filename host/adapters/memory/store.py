@@ -1,7 +1,7 @@
 """The flow store in memory: same contract as the durable one, for tests and rehearsals."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from host.adapters.account_book import size_of
@@ -122,12 +122,21 @@ class MemoryStore(StoreReads):
                     f"journal of flow {row.flow_id}: row {row.number} written, expected {length}"
                 )
             lengths[row.flow_id] = length + 1
+        self._check_logs(unit)
+
+    def _check_logs(self, unit: Unit) -> None:
         for consumed in unit.consumed:
             offset = self._offsets.get((consumed.group, consumed.source), 0)
             if offset > consumed.start or not self._is_gap(consumed.source, offset, consumed.start):
                 raise StateConflictError(
                     f"{consumed.group} is at offset {offset} of {consumed.source.topic}-"
                     f"{consumed.source.partition}, expected {consumed.start}"
+                )
+        for dropped in unit.dropped:
+            source = dropped.source
+            if self._is_gap(source, dropped.offset, dropped.offset + 1):
+                raise StateConflictError(
+                    f"record {dropped.offset} of {source.topic}-{source.partition} is not there"
                 )
 
     def _check_work(self, done: Done) -> None:
@@ -160,6 +169,25 @@ class MemoryStore(StoreReads):
         )
         self._work.setdefault(queue_of(new), []).append(record)
         self._book.put(("work", record.position), new.charge, size_of(new.key, new.value))
+
+    def _publish(self, new: NewRecord, now: EpochMs) -> None:
+        if new.node is not None:
+            self._enqueue(new, now)
+            return
+        source = target_of(new)
+        offset = self._tails.get(source, 0)
+        self._tails[source] = offset + 1
+        self._records.setdefault(source, []).append(
+            Record(
+                source=source,
+                offset=offset,
+                key=new.key,
+                value=new.value,
+                written_at=now,
+                owner=new.owner,
+            )
+        )
+        self._book.put(("log", source, offset), new.charge, size_of(new.key, new.value))
 
     def _write_state(self, write: StateWrite) -> None:
         place = ("state", write.key)
@@ -197,6 +225,8 @@ class MemoryStore(StoreReads):
         now = self._time.now_ms()
         for done in unit.done:
             self._delete_work(done)
+        for dropped in unit.dropped:
+            self._drop(dropped.source, (dropped.offset,))
         for write in unit.states:
             self._write_state(write)
         for row in unit.journal:
@@ -207,27 +237,18 @@ class MemoryStore(StoreReads):
             self._journals.pop(flow_id, None)
             self._book.drop(("journal", flow_id))
         for new in unit.records:
-            if new.node is not None:
-                self._enqueue(new, now)
-                continue
-            source = target_of(new)
-            offset = self._tails.get(source, 0)
-            self._tails[source] = offset + 1
-            self._records.setdefault(source, []).append(
-                Record(source=source, offset=offset, key=new.key, value=new.value, written_at=now)
-            )
-            self._book.put(("log", source, offset), new.charge, size_of(new.key, new.value))
+            self._publish(new, now)
         for consumed in unit.consumed:
             self._offsets[consumed.group, consumed.source] = consumed.start + consumed.count
             if consumed.is_dropped:
-                self._drop_before(consumed.source, consumed.start + consumed.count)
+                self._drop(consumed.source, range(consumed.start + consumed.count))
 
-    def _drop_before(self, source: TopicPartition, offset: int) -> None:
+    def _drop(self, source: TopicPartition, offsets: Container[int]) -> None:
         records = self._records.get(source, [])
         for record in records:
-            if record.offset < offset:
+            if record.offset in offsets:
                 self._book.drop(("log", source, record.offset))
-        self._records[source] = [record for record in records if record.offset >= offset]
+        self._records[source] = [record for record in records if record.offset not in offsets]
 
 
 def _glance(key: str, write: GlanceWrite, before: FlowGlance | None) -> FlowGlance:

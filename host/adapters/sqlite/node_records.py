@@ -92,6 +92,7 @@ def logs_of_node(
             key=key,
             value=value,
             written_at=EpochMs(at),
+            owner=node,
         )
         for partition, offset, key, value, at in connection.execute(
             _LOGS, (topic, node, *place, limit)

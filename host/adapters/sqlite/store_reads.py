@@ -208,11 +208,12 @@ class StoreReads:
 
 
 def _record(row: Any) -> Record:
-    topic, partition, position, key, value, written_at = row
+    topic, partition, position, key, value, written_at, owner = row
     return Record(
         source=TopicPartition(topic=topic, partition=partition),
         offset=position,
         key=key,
         value=value,
         written_at=written_at,
+        owner=owner,
     )

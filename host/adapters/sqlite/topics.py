@@ -5,9 +5,11 @@ import sqlite3
 from host.adapters.sqlite.pieces import whole
 from host.domain.ids import EpochMs
 from host.ports.bus import RecordPlace, TopicPartition
+from host.ports.state import StateConflictError
+from host.ports.units import Dropped
 
 _NEWEST = (
-    f"SELECT topic, partition, position, key, {whole('records')}, written_at FROM records"  # noqa: S608  # constants
+    f"SELECT topic, partition, position, key, {whole('records')}, written_at, node FROM records"  # noqa: S608  # constants
     " WHERE topic = ?{}"
     " ORDER BY written_at DESC, partition DESC, position DESC LIMIT ?"
 )
@@ -17,7 +19,7 @@ _FIRST_UNREAD = (
     "coalesce((SELECT next FROM offsets WHERE consumer = ?3 AND topic = ?1 AND partition = ?2), 0)"
 )
 _UNREAD = (
-    f"SELECT topic, partition, position, key, {whole('records')}, written_at FROM records"  # noqa: S608  # constants
+    f"SELECT topic, partition, position, key, {whole('records')}, written_at, node FROM records"  # noqa: S608  # constants
     f" WHERE topic = ?1 AND partition = ?2 AND position >= {_FIRST_UNREAD}"
 )
 _WITHIN_BYTES = (
@@ -46,6 +48,24 @@ def drop_before(connection: sqlite3.Connection, source: TopicPartition, offset: 
         (source.topic, source.partition, offset),
     ).fetchall()
     return any(pieces is not None for (pieces,) in gone)
+
+
+def drop(connection: sqlite3.Connection, dropped: Dropped) -> bool:
+    """Delete one record; whether its value was a large one.
+
+    Raises:
+        StateConflictError: it is no longer there.
+    """
+    source = dropped.source
+    gone = connection.execute(
+        "DELETE FROM records WHERE topic = ? AND partition = ? AND position = ? RETURNING pieces",
+        (source.topic, source.partition, dropped.offset),
+    ).fetchall()
+    if not gone:
+        raise StateConflictError(
+            f"record {dropped.offset} of {source.topic}-{source.partition} is not there"
+        )
+    return gone[0][0] is not None
 
 
 def newest(topic: str, limit: int, before: RecordPlace | None) -> tuple[str, tuple[str | int, ...]]:

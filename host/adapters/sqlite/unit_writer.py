@@ -12,7 +12,7 @@ from host.adapters.sqlite.glances import delete_glance, write_glance
 from host.adapters.sqlite.groups import check_fence
 from host.adapters.sqlite.journals import forget
 from host.adapters.sqlite.pieces import claim, forget_pieces
-from host.adapters.sqlite.topics import drop_before, has_gap
+from host.adapters.sqlite.topics import drop, drop_before, has_gap
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord
@@ -66,8 +66,8 @@ def write_unit(
 
     Raises:
         FencedError: a partition has been reassigned.
-        StateConflictError: a state, a waiting record, an offset or a journal row differs from the
-            unit's expectation.
+        StateConflictError: a state, a waiting record, an offset, a record that is dropped or a
+            journal row differs from the unit's expectation.
         StorageError: a staged value is no longer there.
     """
     values = _Values(connection, staged)
@@ -77,11 +77,7 @@ def write_unit(
     has_forgotten = False
     for done in unit.done:
         has_forgotten |= _delete_work(connection, done, changes)
-    for consumed in unit.consumed:
-        _consume(connection, consumed)
-        if consumed.is_dropped:
-            end = consumed.start + consumed.count
-            has_forgotten |= drop_before(connection, consumed.source, end)
+    has_forgotten |= _read_logs(connection, unit)
     for write in unit.states:
         has_forgotten |= _write_state(connection, write, values.next(write.value), changes)
     passed = {each.flow_id: each.charge for each in unit.passed}
@@ -96,6 +92,19 @@ def write_unit(
         else:
             _enqueue(connection, record, values, now, changes)
     changes.write(connection)
+    return has_forgotten
+
+
+def _read_logs(connection: sqlite3.Connection, unit: Unit) -> bool:
+    """Move groups on, and delete records of logs; whether a staged value of one was forgotten."""
+    has_forgotten = False
+    for consumed in unit.consumed:
+        _consume(connection, consumed)
+        if consumed.is_dropped:
+            end = consumed.start + consumed.count
+            has_forgotten |= drop_before(connection, consumed.source, end)
+    for dropped in unit.dropped:
+        has_forgotten |= drop(connection, dropped)
     return has_forgotten
 
 

@@ -1,7 +1,8 @@
 """Flows of all nodes, or of one."""
 
-from host.console.view import ROWS, Page, View, items, one
+from host.console.view import ROWS, Page, View, items, one, text
 from host.domain.flow import FlowStatusName
+from host.domain.json import JsonObject
 from host.rest.flow_glances import OPEN
 
 STATUSES = (
@@ -36,4 +37,14 @@ async def show(view: View) -> Page:
         responders=view.query("responders") == "true",
         node=node,
         live=one(live),
+        may_kill=any(_may_kill(view, flow) for flow in items(answer, "flows")),
+    )
+
+
+def _may_kill(view: View, flow: JsonObject) -> bool:
+    return flow.get("endedTimestamp") is None and view.may(
+        "POST",
+        "/flow/{node}/{request}/kill",
+        node=text(flow, "holdingIdentityShortHash"),
+        request=text(flow, "clientRequestId"),
     )

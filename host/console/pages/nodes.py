@@ -1,6 +1,6 @@
 """All virtual nodes, those that hurt first."""
 
-from host.console.view import ROWS, Page, View, items, one
+from host.console.view import ROWS, Page, View, items, one, text
 
 _WANTED = ("all", "hurting", "maintenance")
 
@@ -20,14 +20,21 @@ async def show(view: View) -> Page:
         ),
         (("live",), {}),
     )
+    nodes = items(answer, "virtualNodes")
+    first = text(nodes[0], "shortHash") if nodes else ""
+    may_pause = view.may("PUT", "/virtualnode/{node}/state/PAUSED", node=first)
+    may_set_quota = view.may("PUT", "/virtualnode/{node}/quota", node=first)
     return view.render(
         "nodes",
         section="nodes",
         answer=answer,
-        nodes=items(answer, "virtualNodes"),
+        nodes=nodes,
         wanted=wanted,
         choices=_WANTED,
         q=asked,
         live=one(live),
         may_create=view.may("POST", "/virtualnode"),
+        may_pause=may_pause,
+        may_set_quota=may_set_quota,
+        may_choose=may_pause or may_set_quota,
     )

@@ -37,8 +37,21 @@ addEventListener("keydown", (event) => {
   const rows = [...document.querySelectorAll(".rows tbody .name a")];
   const at = rows.indexOf(document.activeElement);
   if (event.key === "j") rows[Math.min(at + 1, rows.length - 1)]?.focus();
+  if (event.key === "x") document.activeElement.closest("tr")?.querySelector(".pick input")?.click();
   if (event.key === "k") rows[Math.max(at - 1, 0)]?.focus();
 });
+
+// Chosen rows: what is done with them shows itself once there are some
+const picks = () => [...document.querySelectorAll(".pick input")];
+function chosen() {
+  const bar = document.querySelector("#chosen");
+  if (!bar) return;
+  const count = picks().filter((box) => box.checked).length;
+  bar.hidden = count === 0;
+  bar.querySelector("[data-chosen]").textContent = `${count} chosen`;
+}
+document.addEventListener("change", (event) => { if (event.target.matches(".pick input")) chosen(); });
+addEventListener("pageshow", chosen);
 
 // Live parts: each is asked again with its ETag. A list is not moved under the pointer: it says that it changed.
 const parts = [...document.querySelectorAll("[data-part]")].map((box) => ({ box, tag: null, first: true }));
@@ -49,15 +62,19 @@ function url(part) {
   const there = new URL(location.href);
   there.searchParams.set("part", part.box.dataset.part);
   there.searchParams.delete("done");
+  there.searchParams.delete("undo");
   return there;
 }
 function isUsed(box) {
   return box.contains(document.activeElement) || box.matches(":hover") || !(getSelection()?.isCollapsed ?? true);
 }
 function take(part, html) {
+  const picked = new Set(picks().filter((box) => box.checked).map((box) => box.value));
   const open = [...part.box.querySelectorAll("details")].map((one) => one.open);
   part.box.innerHTML = html;
   part.box.querySelectorAll("details").forEach((one, n) => { one.open = open[n] ?? one.open; });
+  picks().forEach((box) => { box.checked = picked.has(box.value); });
+  chosen();
 }
 function announce(part, html) {
   part.held = html;

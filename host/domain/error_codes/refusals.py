@@ -73,6 +73,9 @@ REMEDIES: Mapping[str, str] = {
     "x500-name-invalid": "Write the name as Corda does, for example `O=Alice, L=London, C=GB`.",
     "workers-invalid": "Write for example `combined`, or `flow=2,crypto=1`.",
     # Flows
+    "dead-letter-final": "Discard it; start a flow anew if its work is still wanted.",
+    "dead-letter-id-invalid": "Take the id from `GET /deadletter`.",
+    "dead-letter-moved": "List the dead letters again, and the discarded ones.",
     "flow-already-started": _NEW_ID,
     "flow-ended": "Nothing: the flow has its final status.",
     "flow-export-invalid": "Export the flow again with this release.",

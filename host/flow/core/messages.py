@@ -27,6 +27,8 @@ P2P_OUT_TOPIC = "p2p.out"
 IN_TOPIC = "flow.mapper.session.in"
 EVENT_TOPIC = "flow.event"
 DEAD_LETTER_TOPIC = "flow.event.dlq"
+DISCARDED_TOPIC = "flow.event.discarded"
+"""Dead letters that an operator has discarded; no relay sends them."""
 WORK_TOPICS = (START_TOPIC, OUT_TOPIC, IN_TOPIC, EVENT_TOPIC)
 GROUP = "flow"
 

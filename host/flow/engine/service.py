@@ -52,10 +52,10 @@ from host.flow.core.statuses import (
 )
 from host.flow.engine.flow_ids import new_flow_id
 from host.flow.engine.startable import check_not_paused, startable_flow
-from host.flow.records.dead_letters import DeadLetter, dead_letters
+from host.flow.records.dead_letters import DeadLetters
 from host.flow.records.history_lookup import RecordedFlow, find_recorded
 from host.flow.records.open_flows import OpenFlows
-from host.ports.bus import NewRecord, RecordPlace
+from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.quotas import Quotas, Unmetered
@@ -101,6 +101,7 @@ class FlowService:
         self._quotas = quotas or Unmetered()
         self._open = OpenFlows(units, self._quotas)
         self._endings = Endings(units)
+        self.dead_letters = DeadLetters(units)
 
     def start(
         self,
@@ -278,10 +279,6 @@ class FlowService:
             return status, None
         record = self._store.get(flow_state_key(status.flow_id))
         return status, None if record is None else decode_checkpoint(record.value)
-
-    def dead_letters(self, limit: int, before: RecordPlace | None = None) -> Sequence[DeadLetter]:
-        """The latest dead letters of the engine, newest first, at most `limit`."""
-        return dead_letters(self._store, limit, before)
 
     def _accept(
         self,

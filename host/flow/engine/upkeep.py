@@ -2,6 +2,8 @@
 
 from host.domain.ids import EpochMs
 from host.flow.core.events import EventSink, RecordsExpired
+from host.flow.core.messages import DISCARDED_TOPIC
+from host.flow.records.dead_letters import DISCARDED_MS
 from host.ports.clock import Clock
 from host.ports.live import Fixed, Live
 from host.ports.outward import EXTERNAL_PREFIX
@@ -9,6 +11,8 @@ from host.ports.topics import Retention, TopicUpkeep
 
 EXPIRE_EVERY_MS = 600_000
 KEEP_ALL = Fixed(Retention())
+_DISCARDED = Fixed(Retention(age_ms=DISCARDED_MS))
+"""By their age alone: an operator was told that they can be taken back so long."""
 _SHRINK_TURNS_MAX = 32
 """Limit of one run: the thread has other work, and the next run continues."""
 
@@ -59,8 +63,13 @@ class Upkeep:
         if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRE_EVERY_MS:
             return
         for topic in self._store.topics():
-            retention = self._outward if topic.startswith(EXTERNAL_PREFIX) else self._retention
+            retention = self._of(topic)
             count = self._store.expire(topic, retention.get())
             if count and self._events is not None:
                 self._events(RecordsExpired(topic=topic, count=count))
         self._expired_at = now
+
+    def _of(self, topic: str) -> Live[Retention]:
+        if topic == DISCARDED_TOPIC:
+            return _DISCARDED
+        return self._outward if topic.startswith(EXTERNAL_PREFIX) else self._retention

@@ -212,7 +212,7 @@ def _board(parts: Wiring, flows: FlowService, facts: Callable[[], Facts]) -> Boa
         host=facts,
         nodes=parts.nodes,
         flows=parts.store,
-        dead_letters=flows.dead_letters,
+        dead_letters=flows.dead_letters.page,
         hits=parts.quotas.recent_hits,
     )
 

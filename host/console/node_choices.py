@@ -1,0 +1,76 @@
+"""Pause, resume and set quotas of several nodes at once."""
+
+from collections.abc import Mapping
+
+from host.console.chosen import Failure, outcome
+from host.console.forms import Field, Form, Question
+from host.console.node_quota import numbers, overrides_of
+from host.console.questions import Done, Result, asked
+from host.console.view import View, one
+
+NODES = "/console/nodes"
+_STATES = {"pause": "PAUSED", "resume": "ACTIVE"}
+_DONE: Mapping[str, Done] = {
+    "pause": Done(page=NODES, flash="paused-many"),
+    "resume": Done(page=NODES, flash="active-many"),
+    "quota": Done(page=NODES, flash="quota-many"),
+}
+
+
+async def change_chosen(view: View, form: Form) -> Result:
+    """Pausing and resuming are done at once: each undoes the other. Quotas are asked for."""
+    act = form.text("act")
+    done = _DONE.get(act)
+    if done is None or not form.picked:
+        return outcome(view, 0, (), Done(page=NODES, flash=""))
+    if act == "quota":
+        return await _set_quotas(view, form, done)
+    failures = []
+    for node in form.picked:
+        answer = await view.call("PUT", ("virtualnode", node, "state", _STATES[act]))
+        if not answer.is_ok:
+            failures.append(Failure.of(node, answer))
+    return outcome(view, len(form.picked), failures, done)
+
+
+async def _set_quotas(view: View, form: Form, done: Done) -> Result:
+    given = overrides_of(form)
+    if given is None:
+        return asked(view, await _question(view, form, problem="A quota is a whole number."))
+    if not given:
+        return asked(view, await _question(view, form))
+    failures = []
+    for node in form.picked:
+        before = await view.get("virtualnode", node, "quota")
+        kept = {**numbers(one(before), "overrides"), **given}
+        answer = before
+        if before.is_ok:
+            path = ("virtualnode", node, "quota")
+            answer = await view.call("PUT", path, body={"overrides": kept})
+        if not answer.is_ok:
+            failures.append(Failure.of(node, answer))
+    return outcome(view, len(form.picked), failures, done)
+
+
+async def _question(view: View, form: Form, *, problem: str = "") -> Question:
+    first = one(await view.get("virtualnode", form.picked[0], "quota"))
+    count = len(form.picked)
+    nodes = "node" if count == 1 else "nodes"
+    return Question(
+        title=f"Set quotas of {count} {nodes}",
+        says=[
+            "What is filled in is set at each of them; what is empty stays as it is there.",
+            ", ".join(form.picked[:10]) + (f" and {count - 10} more" if count > 10 else ""),
+        ],
+        button=f"Set quotas of {count} {nodes}",
+        back=NODES,
+        problem=problem,
+        fields=(
+            Field(name="act", kind="hidden", value="quota"),
+            *(Field(name="pick", kind="hidden", value=node) for node in form.picked),
+            *(
+                Field(name=f"quota-{name}", label=name, kind="number", hint=f"Default {value:,}")
+                for name, value in numbers(first, "defaults").items()
+            ),
+        ),
+    )
