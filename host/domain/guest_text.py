@@ -13,14 +13,14 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import AnyStr, TypeVar
 
 from host.domain.errors import RequestInvalidError
 from host.domain.json import JsonValue
+from host.domain.json_strings import BLOCK, NUL, PLACEHOLDER, without_long_strings
 
-NUL = "\0"
 NESTING_MAX = 64
 NUMBER_CHARACTERS_MAX = 1024
 VALUES_MAX = 500_000
@@ -55,18 +55,11 @@ _SEEN_ALIKE = bytes.maketrans(b"0123456789[D", b"0000000000{d")
 """Maps equivalent characters to one: digits, opening brackets, escapes of surrogates."""
 _ESCAPED_NUL = r"\u0000"
 
-_BLOCK = 64 * 1024
-"""How much of a text is searched at once: the interpreter serves other threads between two blocks,
-which would else wait for searches of megabytes."""
 _LONG_DIGITS = b"0" * 200
 """Without this many digits in a row, no number is too long, and no integer exceeds a double."""
 _ESCAPED_HALF = rb"\ud"
 _ENDS = frozenset({("{", "}"), ("[", "]"), ('"', '"')})
 _WORDS = frozenset({"true", "false", "null"})
-_WHOLE_CHARACTERS = re.compile(
-    r'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
-)
-"""Characters and whole escapes within a string."""
 _NUMBER = re.compile(r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
 _WHITE = " \t\n\r"
 _CUT = " [cut: {} of {} bytes]"
@@ -205,37 +198,27 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
     The searches include string contents, so they reject more than the rules forbid, never less.
     """
     try:
-        alike = _seen_alike(text)
+        cut = without_long_strings(text) if len(text) > BLOCK else None
+        bare = text if cut is None else cut[0]
+        alike = _seen_alike(bare)
         if (
-            (len(text) <= VALUES_MAX or _marks(alike) <= VALUES_MAX)
+            (len(bare) <= VALUES_MAX or _marks(alike) <= VALUES_MAX)
             and _count(alike, b"{") <= NESTING_MAX
             and not _holds(alike, _ESCAPED_HALF)
             and not _holds(alike, _LONG_DIGITS)
-            and not _holds(text, _ESCAPED_NUL)
+            and not _holds(bare, _ESCAPED_NUL)
         ):
-            if len(text) > _BLOCK and text[0] == text[-1] == '"':
-                return _long_string(text), len(text)
-            found: tuple[JsonValue, int] = _decoder_of(text).raw_decode(text)
-            return found if found[1] == len(text) else None
+            return _read_bare(bare, cut[1] if cut else (), len(text))
     except (GuestTextError, ValueError, RecursionError):
         pass
     return None
 
 
-def _long_string(text: str) -> str:
-    """The value of a text that is one string without halves of characters, block by block.
-
-    Raises:
-        ValueError: it is no such string.
-    """
-    parts, at, end = list[str](), 1, len(text) - 1
-    while at < end:
-        found = _WHOLE_CHARACTERS.match(text, at, min(at + _BLOCK, end))
-        if found is None or found.end() == at:
-            raise ValueError(f"character {at}")
-        parts.append(_decoder.raw_decode(f'"{found[0]}"')[0])
-        at = found.end()
-    return "".join(parts)
+def _read_bare(bare: str, strings: Sequence[str], length: int) -> tuple[JsonValue, int] | None:
+    """The value of a text of some length whose long strings were cut out; None if it is none."""
+    decoder = _decoder_of(bare) if not strings else _decoder_with(iter(strings))
+    found: tuple[JsonValue, int] = decoder.raw_decode(bare)
+    return (found[0], length) if found[1] == len(bare) else None
 
 
 def _marks(alike: bytes) -> int:
@@ -245,23 +228,23 @@ def _marks(alike: bytes) -> int:
 
 def _seen_alike(text: str) -> bytes:
     data = text.encode()
-    if len(data) <= _BLOCK:
+    if len(data) <= BLOCK:
         return data.translate(_SEEN_ALIKE)
-    blocks = range(0, len(data), _BLOCK)
-    return b"".join(data[at : at + _BLOCK].translate(_SEEN_ALIKE) for at in blocks)
+    blocks = range(0, len(data), BLOCK)
+    return b"".join(data[at : at + BLOCK].translate(_SEEN_ALIKE) for at in blocks)
 
 
 def _count(data: bytes, byte: bytes) -> int:
-    if len(data) <= _BLOCK:
+    if len(data) <= BLOCK:
         return data.count(byte)
-    return sum(data.count(byte, at, at + _BLOCK) for at in range(0, len(data), _BLOCK))
+    return sum(data.count(byte, at, at + BLOCK) for at in range(0, len(data), BLOCK))
 
 
 def _holds(data: AnyStr, part: AnyStr) -> bool:
-    if len(data) <= _BLOCK:
+    if len(data) <= BLOCK:
         return part in data
-    more = _BLOCK + len(part) - 1
-    return any(data.find(part, at, at + more) >= 0 for at in range(0, len(data), _BLOCK))
+    more = BLOCK + len(part) - 1
+    return any(data.find(part, at, at + more) >= 0 for at in range(0, len(data), BLOCK))
 
 
 def _check_characters(text: str) -> None:
@@ -335,7 +318,25 @@ def _refuse_constant(name: str) -> JsonValue:
 
 
 def _decoder_of(text: str) -> json.JSONDecoder:
-    return _decoder if len(text) <= _BLOCK else _long_decoder
+    return _decoder if len(text) <= BLOCK else _long_decoder
+
+
+def _decoder_with(strings: Iterator[str]) -> json.JSONDecoder:
+    """A decoder that gives the next of these strings for each placeholder.
+
+    A text that has placeholders of its own has too many for them: its reading fails.
+    """
+
+    def constant(name: str) -> JsonValue:
+        string = next(strings, None) if name == PLACEHOLDER else None
+        return _refuse_constant(name) if string is None else string
+
+    return json.JSONDecoder(
+        object_pairs_hook=_object,
+        parse_float=_finite,
+        parse_int=_integer,
+        parse_constant=constant,
+    )
 
 
 def _integer(digits: str) -> int:

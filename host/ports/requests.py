@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from host.domain.call_time import check_call_time
 from host.domain.capability_error import CapabilityError
-from host.domain.guest_text import NUL
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.json_strings import NUL
 
 INVALID_REQUEST = "request-invalid"
 _TEXT_CHARACTERS_MAX = 16 * 1024

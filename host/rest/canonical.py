@@ -18,8 +18,8 @@ from fastapi.dependencies.models import Dependant
 from host.access import Action, http_action
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import HostError, InvalidInputError
-from host.domain.guest_text import NUL
 from host.domain.ids import ShortHash
+from host.domain.json_strings import NUL
 from host.domain.refused import shown
 from host.rest.versions import API_BASES
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from host.domain import guest_text
 from host.domain.guest_text import (
-    _BLOCK,
     MESSAGE_BYTES_MAX,
     NESTING_MAX,
     NUMBER_CHARACTERS_MAX,
@@ -30,6 +29,7 @@ from host.domain.guest_text import (
     mended_json,
     whole_characters,
 )
+from host.domain.json_strings import BLOCK
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def eager() -> Iterator[None]:
 
 def test_other_threads_run_while_a_long_array_is_read(eager: None) -> None:
     """The other thread has its turns within one call of the decoder."""
-    text = "[" + "1," * 2 * _BLOCK + "1]"
+    text = "[" + "1," * 2 * BLOCK + "1]"
     turns, is_over = [0], threading.Event()
 
     def other() -> None:
@@ -290,7 +290,7 @@ def test_a_trace_keeps_its_innermost_lines() -> None:
     assert cut_trace(cut) == cut
 
 
-@pytest.mark.parametrize("before", range(_BLOCK - 302, _BLOCK + 2, 19))
+@pytest.mark.parametrize("before", range(BLOCK - 302, BLOCK + 2, 19))
 @pytest.mark.parametrize(
     ("bad", "rule"),
     [
@@ -307,29 +307,10 @@ def test_a_rule_is_kept_wherever_a_text_is_divided(before: int, bad: str, rule: 
         checked_json(f'["{"x" * before}",{bad}]')
 
 
-@pytest.mark.parametrize("characters", ["x", r"\u0001", r"\\", r"\"\n\u00e9y"])
-def test_a_string_of_megabytes_is_read_in_blocks(
-    characters: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody else has the interpreter while one block is read."""
-    read: list[int] = []
-
-    class Recording:
-        def raw_decode(self, text: str) -> tuple[Any, int]:
-            read.append(len(text))
-            return decoder.raw_decode(text)
-
-    decoder = guest_text._decoder
-    monkeypatch.setattr(guest_text, "_decoder", Recording())
-    text = '"' + characters * (1_000_000 // len(characters)) + '"'
-    assert checked_json(text) == json.loads(text)
-    assert max(read) <= _BLOCK + 2
-
-
 @pytest.mark.parametrize("bad", ['" "', "\\", "\\x", "\\u00", "\x01"])
-@pytest.mark.parametrize("before", [_BLOCK - 3, _BLOCK, 3 * _BLOCK])
+@pytest.mark.parametrize("before", [BLOCK - 3, BLOCK, 3 * BLOCK])
 def test_what_is_no_string_is_refused_in_whatever_block(before: int, bad: str) -> None:
-    text = f'"{"x" * before}{bad}{"y" * _BLOCK}"'
+    text = f'"{"x" * before}{bad}{"y" * BLOCK}"'
     with pytest.raises(GuestTextError):
         checked_json(text)
     assert check_result(text) is guest_text.is_json(text) is False
