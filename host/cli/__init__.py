@@ -90,6 +90,8 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 def root() -> None:
     """Cordbox: signed CorDapp packages, sandboxed virtual nodes, durable flows."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        click.get_current_context().color = False
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

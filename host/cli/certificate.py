@@ -7,7 +7,7 @@ from urllib.parse import quote
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell, tell_json
+from host.cli.lines import tell, tell_done, tell_json
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -34,14 +34,17 @@ def command() -> None:
 @click.argument("file", type=EXISTING_FILE)
 @_node_option
 @host_options
-def upload(*, connect: Connect, usage: str, alias: str, file: Path, node: str | None) -> None:
+@output_option
+def upload(
+    *, connect: Connect, usage: str, alias: str, file: Path, node: str | None, output: str
+) -> None:
     """Store the certificates of the PEM FILE for USAGE as ALIAS; those before are replaced."""
     from cpi.package.files import read_limited
 
     files = {"certificate": (file.name, read_limited(file))}
     with connect() as client:
         client.upload("PUT", _place(client, usage, node), files, {"alias": alias})
-    tell((f"{usage}:", alias))
+    tell_done(output, f"{usage}:  {alias}", usage=usage, alias=alias)
 
 
 @command.command("list")

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell, tell_json, tell_table
+from host.cli.lines import limit_option, some, tell, tell_json, tell_table
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.watching import watchable
 
 
 @click.group("cpi", cls=PrettyGroup)
@@ -56,14 +57,16 @@ def upload(
 
 
 @command.command("list")
+@limit_option
+@watchable
 @host_options
 @output_option
-def list_cpis(*, connect: Connect, output: str) -> None:
+def list_cpis(*, connect: Connect, limit: int, output: str) -> None:
     """List the CPIs of the host."""
     from host.tools.network.operations import cpis
 
     with connect() as client:
-        found = cpis(client)
+        found = some(cpis(client), limit, "CPIs")
     if output == "json":
         tell_json({"cpis": found})
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.adapters.partitions import PARTITIONS_MAX
-from host.cli.lines import tell_json
+from host.cli.lines import tell_done, tell_json
 from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
@@ -56,8 +56,14 @@ _password_option = click.option(
     show_default=True,
     help="Partitions of every topic, for ever: as many threads of all hosts run flows.",
 )
+@output_option
 def init(
-    settings_file: Path | None, administrator: str, password_file: Path | None, partitions: int
+    *,
+    settings_file: Path | None,
+    administrator: str,
+    password_file: Path | None,
+    partitions: int,
+    output: str,
 ) -> None:
     """Make the database, its roles and its tables.
 
@@ -69,20 +75,23 @@ def init(
 
     upkeep = _upkeep(settings_file)
     by = _administrator(administrator, password_file)
-    if upkeep.init(CLUSTER_SCHEMAS, by=by, partitions=partitions):
-        click.echo(f"the database is made, with {partitions} partitions")
+    is_closed = upkeep.init(CLUSTER_SCHEMAS, by=by, partitions=partitions)
+    if output == "json":
+        left = None if is_closed else _CLOSE_ROLE_CHANGES
+        tell_json({"partitions": partitions, "toRunBySuperuser": left})
         return
-    click.echo(
-        f"the database is made, with {partitions} partitions; a superuser should run there:"
-        f"\n{_CLOSE_ROLE_CHANGES}"
-    )
+    more = "" if is_closed else f"; a superuser should run there:\n{_CLOSE_ROLE_CHANGES}"
+    click.echo(f"the database is made, with {partitions} partitions{more}")
 
 
 @command.command("migrate")
 @settings_option
 @_administrator_option
 @_password_option
-def migrate(settings_file: Path | None, administrator: str, password_file: Path | None) -> None:
+@output_option
+def migrate(
+    settings_file: Path | None, administrator: str, password_file: Path | None, output: str
+) -> None:
     """Make tables that this release adds, and migrate those of an older release.
 
     Vaults of nodes are migrated when they are used. Hosts of the older release refuse to start
@@ -92,7 +101,7 @@ def migrate(settings_file: Path | None, administrator: str, password_file: Path 
 
     by = _administrator(administrator, password_file)
     _upkeep(settings_file).migrate(CLUSTER_SCHEMAS, by=by)
-    click.echo("the tables are those of this release")
+    tell_done(output, "the tables are those of this release", migrated=True)
 
 
 @command.command("import")
@@ -103,7 +112,10 @@ def migrate(settings_file: Path | None, administrator: str, password_file: Path 
     type=EXISTING_FILE,
     help="File whose first line is the passphrase of the directory's master key, if it has one.",
 )
-def import_(directory: Path, settings_file: Path | None, passphrase_file: Path | None) -> None:
+@output_option
+def import_(
+    directory: Path, settings_file: Path | None, passphrase_file: Path | None, output: str
+) -> None:
     """Import the data directory of a stopped host into a database that was just made.
 
     Everything is copied, read again and compared: packages, nodes, keys, vaults, flows in flight.
@@ -128,7 +140,8 @@ def import_(directory: Path, settings_file: Path | None, passphrase_file: Path |
             f" {report.findings[0].message} (`cordbox host check`)"
         )
     done = import_data_directory(directory, settings, passphrase=passphrase)
-    click.echo(f"imported: {done.nodes} virtual nodes, {done.packages} packages")
+    text = f"imported: {done.nodes} virtual nodes, {done.packages} packages"
+    tell_done(output, text, virtualNodes=done.nodes, packages=done.packages)
 
 
 @command.command("check")

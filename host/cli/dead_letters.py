@@ -1,14 +1,17 @@
 """`cordbox flow dead-letter`: records that the flow engine could not process."""
 
+from datetime import datetime
 from typing import TypedDict
 from urllib.parse import quote
 
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell, tell_json
+from host.cli.lines import fixed_width, newer, tell, tell_json, tell_table
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.values import Moment
+from host.cli.watching import watchable
 
 
 class _Letter(TypedDict):
@@ -48,10 +51,14 @@ def command() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
 )
+@click.option("--since", type=Moment(), help="Only those given up then or later; 30m: ago.")
 @click.option("--discarded", is_flag=True, help="Those that were discarded in the last 7 days.")
+@watchable
 @host_options
 @output_option
-def list_letters(*, connect: Connect, limit: int, discarded: bool, output: str) -> None:
+def list_letters(
+    *, connect: Connect, limit: int, since: datetime | None, discarded: bool, output: str
+) -> None:
     """List the latest records that the flow engine could not process, newest first.
 
     A record is named by what it was for: a flow's id, a session's id, or the request id and node
@@ -62,17 +69,26 @@ def list_letters(*, connect: Connect, limit: int, discarded: bool, output: str) 
     query = {"discarded": "true"} if discarded else {}
     with connect() as client:
         answer = client.get("/deadletter", limit=limit, **query)
-    letters = shaped(answer, _Letters, "/deadletter")["deadLetters"]
+    listed = shaped(answer, _Letters, "/deadletter")["deadLetters"]
+    letters = list(newer(listed, "givenUpTimestamp", since))
     if output == "json":
         tell_json(letters)
         return
     if not letters:
         click.echo("no dead letters", err=True)
-    for letter in letters:
-        size = f"{letter['valueBytes']:,} bytes"
-        node = letter["holdingIdentityShortHash"] or "-"
-        head = f"{letter['givenUpTimestamp']}  {letter['kind']:<12}{size:>18}"
-        tell((head, f"{node:12}", letter["id"], letter["key"]))
+        return
+    rows = [
+        (
+            fixed_width(letter["givenUpTimestamp"]),
+            letter["kind"],
+            f"{letter['valueBytes']:,} bytes",
+            letter["holdingIdentityShortHash"] or "-",
+            letter["id"],
+            letter["key"],
+        )
+        for letter in letters
+    ]
+    tell_table(("given up", "record", "size", "node", "id", "key"), rows)
 
 
 @command.command("show")

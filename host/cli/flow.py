@@ -3,8 +3,8 @@
 import json
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -13,10 +13,11 @@ from host.cli.dead_letters import command as dead_letter
 from host.cli.flow_replay import debug, replay
 from host.cli.flow_show import export, show
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import fixed_width, tell_json, tell_json_line
+from host.cli.lines import fixed_width, heading, painted, some, tell_json, tell_json_line
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
-from host.cli.values import COUNT, Seconds
+from host.cli.values import COUNT, Moment, Seconds
+from host.cli.watching import watchable
 
 if TYPE_CHECKING:
     from host.tools.flows.client import FlowPlace, HostFlows
@@ -83,6 +84,7 @@ def start(
 @click.argument("node")
 @click.option("--status", help="Only flows in this status, such as RUNNING.")
 @click.option("--responders", is_flag=True, help="Also flows that counterparties initiated.")
+@click.option("--since", type=Moment(), help="Only flows started then or later; 30m: ago.")
 @click.option(
     "--limit",
     type=COUNT,
@@ -90,6 +92,7 @@ def start(
     show_default=True,
     help="Flows to list at most.",
 )
+@watchable
 @host_options
 @output_option
 def list_flows(
@@ -98,6 +101,7 @@ def list_flows(
     node: str,
     status: str | None,
     responders: bool,
+    since: datetime | None,
     limit: int,
     output: str,
 ) -> None:
@@ -106,17 +110,14 @@ def list_flows(
 
     with connect() as client:
         flows = HostFlows(client)
-        all_flows = flows.list(flows.node(node), status=status, responders=responders)
-        found = list(islice(all_flows, limit))
-        has_more = next(all_flows, None) is not None
+        all_flows = flows.list(flows.node(node), status=status, responders=responders, since=since)
+        found = some(all_flows, limit, "flows")
     if output == "json":
         tell_json(found)
         return
-    click.echo(f"{'STATUS':15}  {'SINCE':27}  REQUEST")
+    click.echo(heading(f"{'STATUS':15}  {'SINCE':27}  REQUEST"))
     for flow in found:
         click.echo(_status_line(flow))
-    if has_more:
-        click.echo(f"There are more than {limit} flows: see --limit.", err=True)
 
 
 @command.command("result")
@@ -247,9 +248,9 @@ def _status_line(flow: Mapping[str, Any]) -> str:
 
     error = flow.get("flowError")
     reason = f"  [{error.get('code')}] {error.get('message')}" if isinstance(error, dict) else ""
-    words: Sequence[object] = (
+    words = (
         f"{flow.get('flowStatus')!s:15}",
         fixed_width(str(flow.get("timestamp"))),
-        flow.get("clientRequestId"),
+        f"{flow.get('clientRequestId')}{reason}",
     )
-    return printable("  ".join(str(word) for word in words) + reason)
+    return "  ".join(painted(printable(word)) for word in words)

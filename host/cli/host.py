@@ -13,6 +13,7 @@ from host.cli.host_files import backup, check, restore
 from host.cli.host_options import ca_file_option, url_option
 from host.cli.lines import json_text, tell_json_line
 from host.cli.pretty import PrettyGroup
+from host.cli.watching import watchable
 
 if TYPE_CHECKING:
     from host.settings import HostSettings
@@ -137,6 +138,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
 
 
 @command.command("status")
+@watchable
 @url_option
 @ca_file_option
 @_OUTPUT
@@ -152,6 +154,14 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     health = ask_openly(url, "/status", ca_file, any_status=True)
     facts = {"url": url, **health, **ask_openly(url, "/overview", ca_file)}
     shown = shaped(facts, StatusFacts, url)
-    click.echo(json_text(facts) if output == "json" else "\n".join(status_lines(shown)))
+    lines = status_lines(shown)
+    click.echo(json_text(facts) if output == "json" else "\n".join(map(_coloured, lines)))
     if shown["status"] != "OK":
         sys.exit(1)
+
+
+def _coloured(line: str) -> str:
+    """A line of the status: what needs somebody stands out on a terminal."""
+    if line.startswith("needs you:"):
+        return click.style(line, fg="red" if "(critical" in line else "yellow")
+    return click.style(line, fg="green") if line.endswith(": OK") else line

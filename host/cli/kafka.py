@@ -93,13 +93,22 @@ def list_(
 @topics.command("create")
 @settings_option
 @_options
+@output_option
 def create(
-    settings_file: Path | None, external: tuple[str, ...], partitions: int, replicas: int
+    *,
+    settings_file: Path | None,
+    external: tuple[str, ...],
+    partitions: int,
+    replicas: int,
+    output: str,
 ) -> None:
     """Make the topics that do not exist; existing ones stay as they are."""
     broker = _topics(settings_file)
     wanted = _wanted(broker, external, partitions, replicas)
     made = set(broker.create(wanted))
+    if output == "json":
+        tell_json({"topics": [{"name": e.name, "isNew": e.name in made} for e in wanted]})
+        return
     for each in wanted:
         click.echo(f"{each.name}: {'made' if each.name in made else 'exists'}")
 

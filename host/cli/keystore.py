@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from host.cli.package_options import PasswordOption, resolve_password
+from host.cli.lines import tell_done
+from host.cli.package_options import PasswordOption, output_option, resolve_password
 from host.cli.pretty import PrettyGroup
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -36,6 +37,7 @@ def command() -> None:
 )
 @click.option("--key-size", type=int, help="Bits: EC 256 or 384, RSA and RSASSA-PSS 2048 to 4096.")
 @click.option("--validity-days", type=int, default=3650, show_default=True)
+@output_option
 def create(
     *,
     file: Path,
@@ -45,6 +47,7 @@ def create(
     key_algorithm: str,
     key_size: int | None,
     validity_days: int,
+    output: str,
 ) -> None:
     """Make a key with a self-signed code-signing certificate."""
     from cpi.crypto.keystore_creation import create_keystore
@@ -59,7 +62,8 @@ def create(
         validity_days=validity_days,
     )
     write_new(file, data, private=True)
-    click.echo(f"{file}: {key_algorithm} key {alias!r} for {dname}")
+    text = f"{file}: {key_algorithm} key {alias!r} for {dname}"
+    tell_done(output, text, file=str(file), keyAlgorithm=key_algorithm, alias=alias, dname=dname)
 
 
 @command.command("export-certificate")

@@ -4,17 +4,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import fixed_width, tell_json
+from host.cli.lines import fixed_width, heading, newer, painted, some, tell_json
 from host.cli.package_options import OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.values import COUNT, Moment
+from host.cli.watching import watchable
 
 if TYPE_CHECKING:
     from host.tools.ledgers import Near, Shown
@@ -48,10 +48,18 @@ def command() -> None:
     show_default=True,
     help="List transactions of this status; may be repeated.",
 )
+@click.option("--since", type=Moment(), help="Only those stored then or later; 30m: ago.")
+@watchable
 @host_options
 @output_option
 def list_transactions(
-    *, connect: Connect, node: str, limit: int, statuses: tuple[str, ...], output: str
+    *,
+    connect: Connect,
+    node: str,
+    limit: int,
+    statuses: tuple[str, ...],
+    since: datetime | None,
+    output: str,
 ) -> None:
     """List the transactions of NODE, the latest stored first.
 
@@ -64,17 +72,15 @@ def list_transactions(
     letters = "".join(letter for letter, word in STATUSES.items() if word in statuses)
     with connect() as client:
         recorded = transactions(client, node, letters)
-        found = list(islice(recorded, limit))
-        has_more = next(recorded, None) is not None
+        found = some(newer(recorded, "timestamp", since), limit, "transactions")
     if output == "json":
         tell_json(found)
         return
-    click.echo(f"{'TIME':27}  {'STATUS':10}  TRANSACTION")
+    click.echo(heading(f"{'TIME':27}  {'STATUS':10}  TRANSACTION"))
     for each in found:
         word = STATUSES.get(each["status"], each["status"])
-        click.echo(printable(f"{fixed_width(each['timestamp']):27}  {word:10}  {each['id']}"))
-    if has_more:
-        click.echo(f"There are more than {limit} transactions: see --limit.", err=True)
+        cells = (f"{fixed_width(each['timestamp']):27}", f"{word:10}", each["id"])
+        click.echo("  ".join(painted(printable(cell)) for cell in cells))
 
 
 @command.command("show")

@@ -3,9 +3,10 @@
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell_json, tell_table
+from host.cli.lines import limit_option, some, tell_json, tell_table
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.watching import watchable
 
 
 @click.group("member", cls=PrettyGroup)
@@ -18,9 +19,11 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("node")
+@limit_option
+@watchable
 @host_options
 @output_option
-def list_members(*, connect: Connect, node: str, output: str) -> None:
+def list_members(*, connect: Connect, node: str, limit: int, output: str) -> None:
     """List the members that NODE sees; `cordbox network lookup members` has filters."""
     from host.tools.answers import shaped
     from host.tools.named_nodes import node_named
@@ -28,7 +31,8 @@ def list_members(*, connect: Connect, node: str, output: str) -> None:
 
     with connect() as client:
         path = f"/members/{node_named(client, node)}"
-        found = [shaped(each, Member, path) for each in client.items(path, "members")]
+        all_members = (shaped(each, Member, path) for each in client.items(path, "members"))
+        found = some(all_members, limit, "members")
     if output == "json":
         tell_json({"members": found})
         return

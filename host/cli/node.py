@@ -9,6 +9,7 @@ from host.cli.host_options import Connect, host_options
 from host.cli.lines import tell_json
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.watching import watchable
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
@@ -97,6 +98,7 @@ def quota(
 
 @command.command("usage")
 @click.argument("node")
+@watchable
 @host_options
 @output_option
 def usage(*, connect: Connect, node: str, output: str) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE
+from host.cli.lines import tell_done
+from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.progress import no_progress, show_progress
 from host.cli.signing_options import SigningOptions, signing_options
@@ -101,7 +102,8 @@ def create_cpb(
     is_flag=True,
     help="You know that the notary signed nothing after the backup was made.",
 )
-def resume(*, node: str, data_dir: Path, is_current: bool) -> None:
+@output_option
+def resume(*, node: str, data_dir: Path, is_current: bool, output: str) -> None:
     """Let the notary of NODE serve again after a restore.
 
     A backup lacks the states that were spent after it: a notary that goes on from an older one
@@ -115,4 +117,5 @@ def resume(*, node: str, data_dir: Path, is_current: bool) -> None:
             "say --uniqueness-current if you know that the notary signed nothing after the backup"
         )
     resume_notary(data_dir, ShortHash(node))
-    click.echo(f"{node} serves again when its host is started")
+    text = f"{node} serves again when its host is started"
+    tell_done(output, text, node=node, outcome="resumed")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from host.cli.lines import tell_json, tell_table
+from host.cli.lines import tell_done, tell_json, tell_table
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -23,8 +23,15 @@ def command() -> None:
 @click.option("--user", "-u", help="User of the host.")
 @click.option("--password-file", type=EXISTING_FILE, help="File whose first line is the password.")
 @click.option("--ca-file", type=EXISTING_FILE, help="Certificate to trust.")
+@output_option
 def create(
-    name: str, url: str, user: str | None, password_file: Path | None, ca_file: Path | None
+    *,
+    name: str,
+    url: str,
+    user: str | None,
+    password_file: Path | None,
+    ca_file: Path | None,
+    output: str,
 ) -> None:
     """Make the profile NAME, or replace it."""
     from host.tools.profiles import Profile, Profiles
@@ -36,7 +43,7 @@ def create(
         ca_file=None if ca_file is None else str(ca_file.resolve()),
     )
     Profiles.of_user().put(name, profile)
-    click.echo(f"profile {name}: {url}")
+    tell_done(output, f"profile {name}: {url}", name=name, url=url)
 
 
 @command.command("list")
@@ -57,9 +64,10 @@ def list_profiles(output: str) -> None:
 
 @command.command("delete")
 @click.argument("name")
-def delete(name: str) -> None:
+@output_option
+def delete(name: str, output: str) -> None:
     """Delete the profile NAME."""
     from host.tools.profiles import Profiles
 
     Profiles.of_user().delete(name)
-    click.echo(f"profile {name} is deleted")
+    tell_done(output, f"profile {name} is deleted", name=name, outcome="deleted")

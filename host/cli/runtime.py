@@ -77,7 +77,8 @@ def verify(output: str) -> int:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the runtimes and their provenance are written; the installed ones by default.",
 )
-def build(directory: Path | None) -> None:
+@_OUTPUT
+def build(directory: Path | None, output: str) -> None:
     """Build new runtimes of both worlds with componentize-py, beside the older ones.
 
     Every build gives other bytes and so another digest. Packages name the runtime that they were
@@ -96,5 +97,9 @@ def build(directory: Path | None) -> None:
         click.echo(f"building the runtime of world {world}", err=True)
         components[world] = build_runtime(world, shelf)
     pin_runtimes(components, built=dt.datetime.now(dt.UTC).date().isoformat(), directory=folder)
-    for runtime in pinned_runtimes(folder)[-len(components) :]:
+    made = pinned_runtimes(folder)[-len(components) :]
+    if output == "json":
+        tell_json([asdict(runtime) for runtime in made])
+        return
+    for runtime in made:
         print(f"{runtime.world:<9} {runtime.digest}  {runtime.size} bytes")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell, tell_json, tell_table
+from host.cli.lines import tell, tell_done, tell_json, tell_table
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -132,7 +132,8 @@ def set_password(
 )
 @click.option("--user", "-u", default="admin", show_default=True, help="Whose password.")
 @click.option("--password-file", type=EXISTING_FILE, help="File whose first line it is.")
-def reset_password(data_dir: Path, user: str, password_file: Path | None) -> None:
+@output_option
+def reset_password(data_dir: Path, user: str, password_file: Path | None, output: str) -> None:
     """Give a user another password, if the old one is lost.
 
     Without a file the password is asked for, or read from stdin if that is no terminal. Anybody who
@@ -141,7 +142,7 @@ def reset_password(data_dir: Path, user: str, password_file: Path | None) -> Non
     from host.runtime.wiring.users import reset_password as reset
 
     reset(data_dir, user, _password(password_file))
-    click.echo(f"user {user} has a new password")
+    tell_done(output, f"user {user} has a new password", user=user, outcome="new-password")
 
 
 def _change_role(connect: Connect, method: str, login: str, role: str, output: str) -> None:

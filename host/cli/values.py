@@ -1,8 +1,9 @@
 """Values of the command line: texts, numbers, durations and times, each within limits."""
 
 import math
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 from click.types import StringParamType
@@ -12,6 +13,8 @@ COUNT = click.IntRange(1, 1_000_000_000)
 POSITION = click.IntRange(0, 2**53 - 1)
 """A place in something that is counted from 0."""
 SEED = click.IntRange(-(2**63), 2**63 - 1)
+_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SECONDS_MAX = 7 * 24 * 3600
 
 
@@ -57,7 +60,10 @@ class Seconds(click.FloatRange):
 
 
 class Moment(click.ParamType[datetime]):
-    """An instant, such as 2026-11-29 or 2026-11-29T13:00:00Z; without a zone, UTC."""
+    """An instant, such as 2026-11-29 or 2026-11-29T13:00:00Z; without a zone, UTC.
+
+    A span such as 30m or 2h (s, m, h, d) means so long ago.
+    """
 
     name = "time"
 
@@ -71,10 +77,13 @@ class Moment(click.ParamType[datetime]):
         """
         if isinstance(value, datetime):
             return value
+        ago = _AGO.fullmatch(str(value))
+        if ago is not None:
+            return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-11-29T13:00:00Z", param, ctx)
+            self.fail(f"{value!r} is no time such as 2026-11-29T13:00:00Z or 30m", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.host_options import Connect, host_options
-from host.cli.lines import tell, tell_json, tell_table
+from host.cli.lines import limit_option, some, tell, tell_json, tell_table
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 from host.cli.vnode_move import COMMANDS
+from host.cli.watching import watchable
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
@@ -84,14 +85,16 @@ def create(
 
 
 @command.command("list")
+@limit_option
+@watchable
 @host_options
 @output_option
-def list_nodes(*, connect: Connect, output: str) -> None:
+def list_nodes(*, connect: Connect, limit: int, output: str) -> None:
     """List the virtual nodes of the host."""
     from host.tools.network.operations import nodes
 
     with connect() as client:
-        found = nodes(client)
+        found = some(nodes(client), limit, "virtual nodes")
     if output == "json":
         tell_json({"virtualNodes": found})
         return

@@ -73,6 +73,7 @@ class GlanceQuery:
         responders: also flows that counterparties started.
         before: only flows before this place (exclusive).
         until: only flows started at or before this time.
+        since: only flows started at or after this time.
         origin: only responders that descend from this flow; needs `node`.
     """
 
@@ -81,6 +82,7 @@ class GlanceQuery:
     responders: bool = False
     before: GlancePlace | None = None
     until: EpochMs | None = None
+    since: EpochMs | None = None
     origin: FlowId | None = None
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Body, Request, Response
+from fastapi import Body, Query, Request, Response
 
 from host.access import User, start_flow_action
 from host.domain.errors import ForbiddenError
@@ -20,9 +20,9 @@ from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
 from host.rest.json_body import json_or_text, result_json
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, streamed
-from host.rest.parameters import NodeHash, RequestId, UpperCase
+from host.rest.parameters import Instant, NodeHash, RequestId, UpperCase
 from host.rest.services import Caller, RestServices, Services
-from host.rest.wire import instant, wire
+from host.rest.wire import instant, millis, wire
 
 router = resource("Flow Management")
 class_router = resource("Flow Info")
@@ -118,6 +118,7 @@ def get_flows(
     asked: Asked,
     status: Annotated[str | None, UpperCase] = None,
     *,
+    since: Annotated[Instant | None, Query(description="Only those started then or later.")] = None,
     responders: bool = False,
     results: bool = False,
 ) -> Response:
@@ -137,7 +138,12 @@ def get_flows(
         )
         until = None if cursor is None else cursor.snapshot
         query = GlanceQuery(
-            node=node, status=status, responders=responders, before=before, until=until
+            node=node,
+            status=status,
+            responders=responders,
+            before=before,
+            until=until,
+            since=millis(since),
         )
         return services.flows.page(query, limit)
 

@@ -46,6 +46,9 @@ def _range(read: Read, query: GlanceQuery, is_responder: bool, limit: int) -> li
     if query.until is not None:
         sql += " AND started <= :u"
         values["u"] = query.until
+    if query.since is not None:
+        sql += " AND started >= :e"
+        values["e"] = query.since
     return read(f"{sql} ORDER BY started DESC, key DESC LIMIT :m", **values)
 
 

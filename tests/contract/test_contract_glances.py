@@ -57,6 +57,10 @@ def test_a_query_is_for_one_node_kind_status_and_time(store: FlowStore) -> None:
     assert keys(store) == ["late", "own"]
     assert keys(store, responders=True) == ["late", "theirs", "own"]
     assert keys(store, responders=True, until=EpochMs(2)) == ["theirs", "own"]
+    assert (
+        keys(store, responders=True, since=EpochMs(2), until=EpochMs(2))
+        == keys(store, responders=True, until=EpochMs(2))[:1]
+    )
     assert keys(store, status="COMPLETED") == []
     assert keys(store, node=OTHER) == ["elsewhere"]
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from host.adapters.sqlite.store import SqliteStore
+from host.cli.lines import fixed_width
 from host.flow.core.messages import EVENT_TOPIC
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.units import Unit
@@ -26,7 +27,9 @@ def test_records_that_were_given_up_are_listed(network, cordbox):
     deadline = time.monotonic() + SECONDS_MAX
     while not (listed := cordbox(*words)).out and time.monotonic() < deadline:
         pass
-    when, kind, *_, node, letter_id, key = listed.out.split()
+    head, line = listed.out.splitlines()
+    assert head.split() == ["given", "up", "record", "size", "node", "id", "key"]
+    when, kind, *_, node, letter_id, key = line.split()
     assert (kind, node, key) == ("unreadable", "-", "flow-1")
     assert f"{len(RUBBISH)} bytes" in listed.out
     (letter,) = cordbox(*words, "--limit", "1", "--output", "json").json
@@ -37,8 +40,10 @@ def test_records_that_were_given_up_are_listed(network, cordbox):
         "key": "flow-1",
         "kind": "unreadable",
         "valueBytes": len(RUBBISH),
-        "givenUpTimestamp": when,
+        "givenUpTimestamp": letter["givenUpTimestamp"],
     }
+    assert fixed_width(letter["givenUpTimestamp"]) == when
+    assert cordbox(*words, "--since", "2999-01-01").err == "no dead letters\n"
     assert cordbox(*words, "--limit", "0").code == 2
 
 

@@ -19,6 +19,7 @@ _ANSWERED = "what a running Corda answers; its document says 200 for everything"
 _ROUTES = "flows of this platform send to external systems, and receive nothing from them"
 DEVIATIONS = {
     r"GET .* query (after|limit): absent -> optional": _PAGE,
+    r"GET /flow/\{\w+\} query since: absent -> optional": "the command line asks for the latest ones",
     r"GET /flow/\{\w+\} query responders: absent -> optional": "shows flows of counterparties too",
     r"GET /flow/\{\w+\} query results: absent -> optional": "results are shown if they are asked for",
     r"\w+ /flow/.* answer.*\.flowError\.code: absent -> string": "the stable code of a failure",

@@ -121,6 +121,11 @@ def test_flows_are_listed_by_status(api, alice, polled):
     assert "listed" in [f["clientRequestId"] for f in failed]
     assert api.get(f"{path}?STATUS=COMPLETED").json() == {"flowStatusResponses": []}
     assert api.get(f"{path}?status=DREAMING").status_code == 400
+    since = {"status": "FAILED", "since": "2026-01-01T00:00:00Z"}
+    assert api.get(path, params=since).json()["flowStatusResponses"] == failed
+    late = {**since, "since": "2999-01-01"}
+    assert api.get(path, params=late).json() == {"flowStatusResponses": []}
+    assert api.get(path, params={"since": "7"}).status_code == 400
 
 
 def test_responders_are_listed_on_request(api, alice):

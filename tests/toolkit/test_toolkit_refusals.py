@@ -25,7 +25,7 @@ REFUSED = {
         "startableFlows": "a.C,a.D",
     },
 }
-WITHOUT_JSON = {("certificate", "get"), ("certificate", "upload")}
+WITHOUT_JSON = {("certificate", "get")}
 _SHORT = str(Path(__file__).parents[1] / "steps.py")
 COMMANDS = {
     ("audit", "admin"): (),

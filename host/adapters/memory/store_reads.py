@@ -163,6 +163,7 @@ class StoreReads:
                 and (query.responders or not glance.is_responder)
                 and (query.before is None or glance.place < query.before)
                 and (query.until is None or glance.started_at <= query.until)
+                and (query.since is None or glance.started_at >= query.since)
                 and query.origin in (None, self._origins.get(glance.key))
             ]
         newest = sorted(found, key=lambda glance: glance.place, reverse=True)

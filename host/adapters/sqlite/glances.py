@@ -119,6 +119,9 @@ def _range(query: GlanceQuery, responder: int, limit: int) -> tuple[str, tuple[o
     if query.until is not None:
         sql += " AND started <= ?"
         values.append(query.until)
+    if query.since is not None:
+        sql += " AND started >= ?"
+        values.append(query.since)
     return sql + " ORDER BY started DESC, key DESC LIMIT ?", (*values, limit)
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypedDict
 from urllib.parse import quote
 
@@ -60,12 +61,19 @@ class HostFlows:
         return _status(self._client.post(f"/flow/{place.node}", {"startFlow": start}))
 
     def list(
-        self, node: str, *, status: str | None = None, responders: bool = False
+        self,
+        node: str,
+        *,
+        status: str | None = None,
+        responders: bool = False,
+        since: datetime | None = None,
     ) -> Iterator[JsonObject]:
         """Statuses of a node's flows, the latest start first, fetched lazily page by page."""
         query = {"responders": "true"} if responders else {}
         if status is not None:
             query["status"] = status
+        if since is not None:
+            query["since"] = since.isoformat()
         return map(_status, self._client.items(f"/flow/{node}", "flowStatusResponses", **query))
 
     def result(self, place: FlowPlace) -> JsonObject:
