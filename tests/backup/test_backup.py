@@ -535,6 +535,7 @@ def cordbox(*words, **environment):
     )
 
 
+@pytest.mark.slow
 def test_the_commands_tell_what_they_did_and_what_they_refuse(folder, tmp_path):
     (tmp_path / "p").write_text("right\n")
     passphrase = ("--passphrase-file", tmp_path / "p")

@@ -104,6 +104,7 @@ def test_a_passphrase_opens_and_another_does_not():
     assert (header.recipient, header.created_at) == (None, 5)
 
 
+@pytest.mark.slow
 def test_who_has_no_passphrase_opens_by_the_key_that_it_opened(tmp_path):
     recipient, sealed = sealed_identity("right")
     data = packed(sealer=Sealer.to_recipient(recipient, identity=sealed))

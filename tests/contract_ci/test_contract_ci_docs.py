@@ -46,6 +46,7 @@ def test_every_rule_is_in_the_table() -> None:
     assert dict(rows) == {rule.value: facts.severity.value for rule, facts in RULES.items()}
 
 
+@pytest.mark.slow
 def test_the_workflows_commands_run_as_written(tmp_path: Path) -> None:
     """On the IOU sample; only its own file names stand in for the author's."""
     (tmp_path / "bin").mkdir()

@@ -143,6 +143,7 @@ def test_each_kind_of_crash_is_shrunk(run: Any, pot: Any, tmp_path: Path) -> Non
     assert (code, "ZeroDivisionError" in out) == (1, True)
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_results(run: Any, pot: Any) -> None:
     results = [fuzz_pot(run, pot, "--examples", "40", "--seed", s)[1] for s in ("1", "1", "2")]
     assert results[0] == results[1]
@@ -318,6 +319,7 @@ def fuzz_deal(run: Any, deal: Any, *options: str | Path) -> tuple[Any, str]:
     return document, err
 
 
+@pytest.mark.slow
 def test_a_crash_three_steps_deep_is_found_without_any_known_transaction(
     run: Any, deal: Any
 ) -> None:

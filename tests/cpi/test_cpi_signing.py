@@ -77,6 +77,7 @@ JAVA_KINDS = [
 
 
 @needs_java
+@pytest.mark.slow
 @pytest.mark.conformance
 @pytest.mark.parametrize(("algorithm", "size"), JAVA_KINDS)
 def test_jarsigner_accepts_what_we_sign(algorithm: str, size: int | None, tmp_path: Path) -> None:
@@ -113,6 +114,7 @@ def test_jarsigner_accepts_what_we_sign(algorithm: str, size: int | None, tmp_pa
 
 
 @needs_java
+@pytest.mark.slow
 @pytest.mark.conformance
 @pytest.mark.parametrize(
     ("algorithm", "size"), [kind for kind in JAVA_KINDS if kind != ("RSASSA-PSS", 4096)]

@@ -104,6 +104,7 @@ def wheels() -> list[bytes]:
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_popular_wheels_pass_the_strict_reader(wheels: list[bytes]) -> None:
     assert len(wheels) == len(NAMES) >= 30
     for data in wheels:
