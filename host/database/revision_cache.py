@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from host.database.steady_view import seen_revision
 from host.ports.database import SqlDatabase
 
 K = TypeVar("K", bound=Hashable)
@@ -16,8 +17,9 @@ _KEPT_MAX = 4096
 class RevisionCache(Generic[K, V]):
     """Caches results of `read` until any commit to a `REMEMBERED` table. Thread-safe.
 
-    Such a commit, by any process, clears the cache, so a result is never older than the call. A
-    writer must use a transaction of its own and must not expect to read its uncommitted rows here.
+    Such a commit, by any process, clears the cache, so a result is never older than the call, or
+    than the `steady_view` in which it is made. A writer must use a transaction of its own and must
+    not expect to read its uncommitted rows here.
 
     Args:
         database: the database that `read` queries.
@@ -41,12 +43,12 @@ class RevisionCache(Generic[K, V]):
         Raises:
             StorageError: the file is damaged or gone.
         """
-        revision = self._database.revision()
+        revision = seen_revision(self._database)
         with self._lock:
-            if revision != self._revision:
+            if self._revision is None or revision > self._revision:
                 self._kept.clear()
                 self._revision = revision
-            elif key in self._kept:
+            elif key in self._kept:  # of the revision, or newer than the view of this thread
                 self._kept.move_to_end(key)
                 return self._kept[key]
         # Read after the revision: a commit in between makes the next call discard this entry.

@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from host.database.schema_versions import Conversion, Execute, bring_up_to_date
+from host.database.steady_view import end_view
 from host.domain.errors import StorageError
 from host.ports.database import REMEMBERED, Schema
 from plugins.postgres.connections import Access, Session, Sessions
@@ -118,6 +119,7 @@ class PostgresDatabase:
                 return run_again(lambda: self._once(work), self.place)
             finally:
                 self._writer = None
+                end_view()
 
     def _once(self, work: Callable[[Connection], T]) -> T:
         with self._engine.writing(self._lock_key) as connection:

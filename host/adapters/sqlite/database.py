@@ -49,6 +49,7 @@ from host.adapters.sqlite.errors import translated
 from host.adapters.sqlite.files import give_back, let_shrink
 from host.adapters.sqlite.kept_connections import KeptConnections
 from host.database.schema_versions import bring_up_to_date
+from host.database.steady_view import end_view
 from host.domain.errors import StorageError
 from host.ports.database import REMEMBERED, Schema
 
@@ -182,6 +183,7 @@ class Database:
                     return result
             finally:
                 self._writer = None
+                end_view()
 
     def refuse_second(self) -> None:
         """Refuse a transaction within one that this thread executes.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from host.database.steady_view import steady_view
 from host.domain.ids import EpochMs
 from host.flow.core.aside import Cause, WorkKey
 from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
@@ -172,7 +173,8 @@ class FlowEngine:
             committing: called when the step of `records` has only its commit left to wait for.
         """
         try:
-            worked = self._work(key, records, fence_of(key, epoch), committing)
+            with steady_view():
+                worked = self._work(key, records, fence_of(key, epoch), committing)
         except Exception as exc:  # noqa: BLE001  # worker boundary: a record must not stop the rest
             return self.setbacks.failed(key, records, exc, epoch)
         if worked:
