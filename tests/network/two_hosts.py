@@ -5,6 +5,7 @@ that Corda documents; certificates are those of a development CA.
 """
 
 import json
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from sandbox.runtime import Sandbox
 from tests.network.development_ca import DevelopmentCa
 from tests.support.keystores import make_key
 from tests.support.killable_host import KillableHost
+
+UPLOAD_SECONDS_MAX = 600
 
 TALK = Path(__file__).with_name("talk")
 MGM, ALICE, BOB = (f"O={name}, L=London, C=GB" for name in ("MGM", "Alice", "Bob"))
@@ -112,10 +115,20 @@ class NetworkHost:
         self.asked("PUT", "/certificate/cluster/p2p-tls", data={"alias": "tls"}, files=chain)
 
     def upload(self, cpi):
-        name = {"upload": ("a.cpi", cpi)}
-        request = self.asked("POST", "/cpi", files=name).json()["id"]
-        found = self.host.until(f"/cpi/status/{request}", lambda s: s["status"] == "OK")
-        return found["cpiFileChecksum"]
+        """The checksum of an uploaded CPI.
+
+        An upload is given up where its process did not run for half a minute, as on a machine that
+        is busy with other work; then it is made again, as its answer says.
+        """
+        name, deadline = {"upload": ("a.cpi", cpi)}, time.monotonic() + UPLOAD_SECONDS_MAX
+        while True:
+            request = self.asked("POST", "/cpi", files=name).json()["id"]
+            while (reply := self.host.ask("GET", f"/cpi/status/{request}")).status_code == 200:
+                if reply.json()["status"] == "OK":
+                    return reply.json()["cpiFileChecksum"]
+                assert time.monotonic() < deadline, reply.text
+                time.sleep(0.05)
+            assert reply.json()["details"]["code"] == "upload-interrupted", reply.text
 
     def node(self, checksum, name):
         body = {"cpiFileChecksum": checksum, "x500Name": name}
