@@ -1,10 +1,12 @@
 """Queries over the keys of a tenant, as SQL."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, select
+from sqlalchemy import ColumnElement, Select, bindparam, false, select
 
+from host.database.prepared import Prepared, Values
 from host.keys.rotation import wrapping_key_alias
 from host.keys.tables import SIGNING_KEY
 from host.ports.keys import KeyOrder, KeyQuery
@@ -19,6 +21,30 @@ _ORDERS: Mapping[KeyOrder, ColumnElement[Any]] = {
     KeyOrder.MASTER_KEY_ALIAS: _COLUMNS.wrapping_generation,
     KeyOrder.ID: _COLUMNS.key_id,
 }
+_IDS_MAX = 8
+
+
+def prepared_of(tenant: str, query: KeyQuery) -> tuple[Prepared, Values] | None:
+    """A prepared statement and its values, of queries by ids and one category that hosts make."""
+    given = KeyQuery(ids=query.ids, category=query.category, limit=query.limit)
+    if given != query or len(query.ids) > _IDS_MAX:
+        return None
+    ids = {f"id_{number}": each for number, each in enumerate(query.ids)}
+    category = {} if query.category is None else {"of_category": query.category}
+    values = {"of_tenant": tenant, "most": query.limit, **ids, **category}
+    return _prepared(len(ids), is_of_category=bool(category)), values
+
+
+@lru_cache(maxsize=2 * (_IDS_MAX + 1))
+def _prepared(ids: int, *, is_of_category: bool) -> Prepared:
+    statement = select(SIGNING_KEY).where(_COLUMNS.tenant == bindparam("of_tenant"))
+    if ids:
+        named = [bindparam(f"id_{number}") for number in range(ids)]
+        statement = statement.where(_COLUMNS.key_id.in_(named))
+    if is_of_category:
+        statement = statement.where(_COLUMNS.category == bindparam("of_category"))
+    order = (_COLUMNS.created_at, _COLUMNS.key_id)
+    return Prepared(statement.order_by(*order).limit(bindparam("most")))
 
 
 def statement_of(tenant: str, query: KeyQuery) -> Select[Any]:

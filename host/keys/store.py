@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -28,7 +29,7 @@ from host.keys.errors import (
 )
 from host.keys.leaving import LeavingKeys
 from host.keys.master import MasterKeys
-from host.keys.queries import statement_of
+from host.keys.queries import prepared_of, statement_of
 from host.keys.rotation import (
     KEYS_AT_ONCE,
     Rotations,
@@ -141,9 +142,12 @@ class SoftKeyStore:
         return [_info(row) for row in rows]
 
     def query(self, tenant: str, query: KeyQuery) -> Sequence[KeyInfo]:
+        prepared = prepared_of(tenant, query)
         with self._database.read() as connection:
-            rows = connection.execute(statement_of(tenant, query)).all()
-        return [_info(row) for row in rows]
+            if prepared is not None:
+                statement, values = prepared
+                return [_info(row) for row in statement.all(connection, values)]
+            return [_info(row) for row in connection.execute(statement_of(tenant, query))]
 
     def find_mine(
         self,
@@ -326,7 +330,7 @@ def _unwrap_private(wrapping_key: bytes, row: PreparedRow) -> StoredPrivateKey:
     return key
 
 
-def _info(row: Row[tuple[object, ...]]) -> KeyInfo:
+def _info(row: Row[Any] | PreparedRow) -> KeyInfo:
     return KeyInfo(
         key_id=ShortHash(row.key_id),
         tenant=row.tenant,

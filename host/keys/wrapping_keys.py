@@ -1,7 +1,8 @@
 """The tenants' wrapping keys, by generation, wrapped under generations of the master key."""
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
+from host.database.prepared import Prepared
 from host.domain.ids import EpochMs
 from host.keys.errors import KeyMaterialError, MasterKeyError
 from host.keys.master import MasterKeys
@@ -14,8 +15,15 @@ MASTER_CHECK_BINDING = "master-check"
 
 _SELECT_MASTERS = select(MASTER_KEY).order_by(MASTER_KEY.c.generation.desc())
 _SELECT_MASTER_GENERATION = select(func.max(MASTER_KEY.c.generation))
-_SELECT_GENERATION = select(func.max(WRAPPING_KEY.c.generation))
-_SELECT_KEY = select(WRAPPING_KEY.c.wrapped, WRAPPING_KEY.c.master_generation)
+_OF_TENANT = WRAPPING_KEY.c.tenant == bindparam("of_tenant")
+_GENERATION = Prepared(
+    select(func.max(WRAPPING_KEY.c.generation).label("newest")).where(_OF_TENANT)
+)
+_KEY = Prepared(
+    select(WRAPPING_KEY.c.wrapped, WRAPPING_KEY.c.master_generation).where(
+        _OF_TENANT, WRAPPING_KEY.c.generation == bindparam("number")
+    )
+)
 
 
 class WrappingKeys:
@@ -57,8 +65,7 @@ class WrappingKeys:
 
     def generation(self, connection: Connection, tenant: str) -> int | None:
         """The generation of a tenant's current wrapping key, if there is one."""
-        statement = _SELECT_GENERATION.where(WRAPPING_KEY.c.tenant == tenant)
-        generation: int | None = connection.execute(statement).scalar_one_or_none()
+        generation: int | None = _GENERATION.value(connection, {"of_tenant": tenant})
         return generation
 
     def get(self, connection: Connection, tenant: str, generation: int) -> bytes:
@@ -68,11 +75,7 @@ class WrappingKeys:
             KeyMaterialError: the key is missing or was changed.
             MasterKeyGoneError: its master key was destroyed after this transaction began.
         """
-        row = connection.execute(
-            _SELECT_KEY.where(
-                WRAPPING_KEY.c.tenant == tenant, WRAPPING_KEY.c.generation == generation
-            )
-        ).one_or_none()
+        row = _KEY.first(connection, {"of_tenant": tenant, "number": generation})
         if row is None:
             raise KeyMaterialError(f"tenant {tenant} has keys and no wrapping key {generation}")
         master = self._masters.get(row.master_generation)

@@ -51,6 +51,12 @@ _LOCAL_KEYS = Prepared(
         LOCAL_KEY.c.realm == bindparam("of_realm"), LOCAL_KEY.c.short_hash == bindparam("node")
     )
 )
+_LOCAL = Prepared(
+    select(LOCAL_KEY.c.short_hash).where(
+        LOCAL_KEY.c.realm == bindparam("of_realm"), LOCAL_KEY.c.key_digest == bindparam("digest")
+    )
+)
+_MGM = Prepared(select(MGM_GROUP.c.short_hash).where(MGM_GROUP.c.realm == bindparam("of_realm")))
 
 
 class NetworkMembers:
@@ -197,7 +203,8 @@ class NetworkMembers:
     ) -> tuple[SessionKey, ...]:
         ids = [setup.preferred.key_id, *(k.key_id for k in setup.session_keys if not k.preferred)]
         found = {
-            key.key_id: key for key in self._access.keys.query(short_hash, KeyQuery(ids=tuple(ids)))
+            key.key_id: key
+            for key in self._access.keys.query(short_hash, KeyQuery(ids=tuple(ids), limit=len(ids)))
         }
         with self._access.database.read() as connection:
             rows = _LOCAL_KEYS.all(connection, {"of_realm": realm, "node": short_hash})
@@ -224,12 +231,9 @@ class NetworkMembers:
 
     def _read_local(self, wanted: tuple[bytes, bytes]) -> LinkIdentity | None:
         realm, digest = wanted
-        query = select(LOCAL_KEY.c.short_hash).where(
-            LOCAL_KEY.c.realm == realm.hex(),
-            LOCAL_KEY.c.key_digest == f"SHA-256:{digest.hex().upper()}",
-        )
+        values = {"of_realm": realm.hex(), "digest": f"SHA-256:{digest.hex().upper()}"}
         with self._access.database.read() as connection:
-            nodes = [ShortHash(row.short_hash) for row in connection.execute(query)]
+            nodes = [ShortHash(row.short_hash) for row in _LOCAL.all(connection, values)]
         for each in nodes:
             found = self._read_identity(each)
             if found is not None and any(key.digest == digest for key in found.keys):
@@ -237,9 +241,8 @@ class NetworkMembers:
         return None
 
     def _read_mgm(self, realm: bytes) -> LinkIdentity | None:
-        query = select(MGM_GROUP.c.short_hash).where(MGM_GROUP.c.realm == realm.hex())
         with self._access.database.read() as connection:
-            short_hash = connection.execute(query).scalar_one_or_none()
+            short_hash = _MGM.value(connection, {"of_realm": realm.hex()})
         return None if short_hash is None else self._read_identity(ShortHash(short_hash))
 
     def _read_peer(self, wanted: tuple[ShortHash, str]) -> LinkPeer | None:

@@ -68,6 +68,28 @@ _MEMBER = Prepared(
         MEMBER_VERSION.c.digest == bindparam("of_digest"),
     )
 )
+_ENTRIES = Prepared(
+    select(GROUP_LOG.c.version, GROUP_LOG.c.name, GROUP_LOG.c.digest)
+    .where(
+        GROUP_LOG.c.realm == bindparam("of_realm"),
+        GROUP_LOG.c.version > bindparam("after"),
+        GROUP_LOG.c.version <= bindparam("upto"),
+    )
+    .order_by(GROUP_LOG.c.version, GROUP_LOG.c.name)
+)
+_NAMES_OF_KEY = Prepared(
+    select(NETWORK_KEY.c.name).where(
+        NETWORK_KEY.c.realm == bindparam("of_realm"),
+        NETWORK_KEY.c.kind == bindparam("of_kind"),
+        NETWORK_KEY.c.key_digest == bindparam("of_digest"),
+    )
+)
+_PARAMETERS = Prepared(
+    select(GROUP_PARAMETERS).where(
+        GROUP_PARAMETERS.c.realm == bindparam("of_realm"),
+        GROUP_PARAMETERS.c.hash == bindparam("of_hash"),
+    )
+)
 
 
 def newest_version(connection: Connection, realm: str) -> int:
@@ -93,12 +115,8 @@ def entries_between(
     connection: Connection, realm: str, after: int, upto: int
 ) -> Sequence[tuple[int, str, bytes]]:
     """Version, name and digest of the changes after a version, in order."""
-    query = (
-        select(GROUP_LOG.c.version, GROUP_LOG.c.name, GROUP_LOG.c.digest)
-        .where(GROUP_LOG.c.realm == realm, GROUP_LOG.c.version > after, GROUP_LOG.c.version <= upto)
-        .order_by(GROUP_LOG.c.version, GROUP_LOG.c.name)
-    )
-    return [(row.version, row.name, bytes.fromhex(row.digest)) for row in connection.execute(query)]
+    rows = _ENTRIES.all(connection, {"of_realm": realm, "after": after, "upto": upto})
+    return [(row.version, row.name, bytes.fromhex(row.digest)) for row in rows]
 
 
 def list_state(connection: Connection, realm: str, version: int) -> ListState:
@@ -137,12 +155,8 @@ def members_of(
 
 def names_of_key(connection: Connection, realm: str, kind: str, digest: str) -> Sequence[str]:
     """Members that have, or had, a key."""
-    query = select(NETWORK_KEY.c.name).where(
-        NETWORK_KEY.c.realm == realm,
-        NETWORK_KEY.c.kind == kind,
-        NETWORK_KEY.c.key_digest == digest,
-    )
-    return [row.name for row in connection.execute(query)]
+    values = {"of_realm": realm, "of_kind": kind, "of_digest": digest}
+    return [row.name for row in _NAMES_OF_KEY.all(connection, values)]
 
 
 def subject_digest(subject: str) -> str:
@@ -235,10 +249,7 @@ def keep_versions(
 
 def parameters_of(connection: Connection, realm: str, wanted: str) -> SignedGroupParameters | None:
     """The group parameters with a hash."""
-    query = select(GROUP_PARAMETERS).where(
-        GROUP_PARAMETERS.c.realm == realm, GROUP_PARAMETERS.c.hash == wanted
-    )
-    row = connection.execute(query).one_or_none()
+    row = _PARAMETERS.first(connection, {"of_realm": realm, "of_hash": wanted})
     return None if row is None else signed_parameters(row)
 
 

@@ -143,6 +143,9 @@ def group_of_member(access: NetworkAccess, node: VirtualNode) -> GroupOfMember:
 
 _GROUP = Prepared(select(MGM_GROUP).where(MGM_GROUP.c.short_hash == bindparam("node")))
 _MGMS = Prepared(select(MGM_GROUP.c.short_hash))
+_OF_REALM = Prepared(
+    select(MEMBER_VIEW.c.short_hash).where(MEMBER_VIEW.c.realm == bindparam("of_realm")).limit(1)
+)
 
 
 def group_of_mgm(connection: Connection, short_hash: ShortHash) -> GroupOfMgm | None:
@@ -212,9 +215,8 @@ def group_of_node(access: NetworkAccess, node: VirtualNode) -> NodeGroup | None:
 
 def group_of_realm(access: NetworkAccess, realm: str) -> NodeGroup | None:
     """A realm as a node here has it; None if none is in it."""
-    query = select(MEMBER_VIEW.c.short_hash).where(MEMBER_VIEW.c.realm == realm).limit(1)
     with access.database.read() as connection:
-        short_hash = connection.execute(query).scalar_one_or_none()
+        short_hash = _OF_REALM.value(connection, {"of_realm": realm})
     node = None if short_hash is None else access.virtual_nodes.get(ShortHash(short_hash))
     return None if node is None else group_of_node(access, node)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -38,6 +39,7 @@ class NetworkPolicy:
     mgm_subject: str | None
 
 
+@lru_cache(maxsize=256)
 def read_network_policy(text: str) -> NetworkPolicy:
     """Read the text of a group policy.
 

@@ -72,6 +72,27 @@ _OF_STATUS = Prepared(
     .order_by(*_OLDEST_FIRST)
     .limit(_AT_ONCE)
 )
+_OF_NAME = Prepared(
+    _ALL.where(
+        COLUMNS.short_hash == bindparam("node"),
+        COLUMNS.side == MGM_SIDE,
+        COLUMNS.name == bindparam("of_name"),
+        or_(
+            *(COLUMNS.status == status.value for status in sorted(mgm_side.STARTED)),
+            (COLUMNS.status == RegistrationStatus.DECLINED.value)
+            & (COLUMNS.updated_at > bindparam("declined_after")),
+        ),
+    ).order_by(*_OLDEST_FIRST)
+)
+_NAMES_OF_KEY = Prepared(
+    select(COLUMNS.name)
+    .where(
+        COLUMNS.short_hash == bindparam("node"),
+        COLUMNS.session_key == bindparam("of_key"),
+        COLUMNS.side == MGM_SIDE,
+    )
+    .distinct()
+)
 
 
 def registrations_where(
@@ -116,17 +137,8 @@ def applicant(
     It is the one that is worked on, or the last one if that was declined within the time in which
     the member must be told.
     """
-    found = registrations_where(
-        connection,
-        COLUMNS.short_hash == mgm,
-        COLUMNS.side == MGM_SIDE,
-        COLUMNS.name == name,
-        or_(
-            COLUMNS.status.in_([status.value for status in mgm_side.STARTED]),
-            (COLUMNS.status == RegistrationStatus.DECLINED.value)
-            & (COLUMNS.updated_at > now - TOLD_MS),
-        ),
-    )
+    values = {"node": mgm, "of_name": name, "declined_after": now - TOLD_MS}
+    found = [registration_of(row) for row in _OF_NAME.all(connection, values)]
     started = [each for each in found if each.status in mgm_side.STARTED]
     declined = sorted(found, key=lambda each: each.updated_at)
     return next(iter(started or declined[-1:]), None)
@@ -134,14 +146,8 @@ def applicant(
 
 def names_of_applicants(connection: Connection, mgm: ShortHash, session_key: str) -> Sequence[str]:
     """Names whose requests at an MGM were signed by a key, `SHA-256:HEX`."""
-    query = (
-        select(COLUMNS.name)
-        .where(
-            COLUMNS.short_hash == mgm, COLUMNS.session_key == session_key, COLUMNS.side == MGM_SIDE
-        )
-        .distinct()
-    )
-    return [row.name for row in connection.execute(query)]
+    rows = _NAMES_OF_KEY.all(connection, {"node": mgm, "of_key": session_key})
+    return [row.name for row in rows]
 
 
 def refused_row(

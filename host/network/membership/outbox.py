@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from host.database.prepared import Prepared
 from host.domain.ids import HoldingIdentity
@@ -18,6 +18,8 @@ TTL_MS = 30 * 60_000
 """Lifetime of messages of membership."""
 _RELAYED_AT_ONCE = 100
 _FIRST = Prepared(select(OUTBOX).order_by(OUTBOX.c.id).limit(_RELAYED_AT_ONCE))
+_ADD = Prepared(insert(OUTBOX))
+_DELETE = Prepared(delete(OUTBOX).where(OUTBOX.c.id == bindparam("relayed")))
 
 
 def post(
@@ -72,8 +74,8 @@ class OutboxRelay:
         if not rows:
             return 0
         self._publish([_record(bytes(row.message)) for row in rows])
-        ids = [row.id for row in rows]
-        self._database.transact(lambda c: c.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids))))
+        relayed = [{"relayed": row.id} for row in rows]
+        self._database.transact(lambda connection: _DELETE.run(connection, relayed))
         return len(rows)
 
 
@@ -100,7 +102,7 @@ def _message(
 
 
 def _add(connection: Connection, message: P2pOut) -> None:
-    connection.execute(insert(OUTBOX), {"message": encode(message)})
+    _ADD.run(connection, {"message": encode(message)})
 
 
 def _record(value: bytes) -> NewRecord:
