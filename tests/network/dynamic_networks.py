@@ -5,9 +5,12 @@ of a process.
 """
 
 import random
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,7 +103,7 @@ class Hosted:
         self._keys = keys
 
     def hosted(self, short_hash: ShortHash) -> HostedIdentity | None:
-        query = KeyQuery(category=KeyCategory.SESSION_INIT)
+        query = KeyQuery(category=KeyCategory.SESSION_INIT, limit=10)
         found = [
             SessionKey(key_id=key.key_id, preferred=index == 0)
             for index, key in enumerate(self._keys.query(short_hash, query))
@@ -134,13 +137,14 @@ class Cluster:
     """A host of members."""
 
     def __init__(self, directory: Path, clock: SimClock, ends: Callable[[], bool]) -> None:
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
+        is_copy = (directory / "cluster.sqlite").exists()
         schemas = [membership.SCHEMA, network_tables.SCHEMA, KEYS]
         self.database = Database.open(directory / "cluster.sqlite", schemas)
         self.tls_subjects, self.is_mutual = defaultdict(lambda: OPERATOR), False
         self.times = NetworkTimes()
         self.nodes, entropy, self.located = Nodes(), CountingEntropy(), Located()
-        entropy.count = 1_000_000 * int(directory.name)
+        entropy.count = 1_000_000 * int(directory.name) + 500_000 * is_copy
         self.keys = SoftKeyStore(
             self.database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy
         )
@@ -228,7 +232,7 @@ class Network:
         self.places = dict[str, Cluster]()
         self.copies = dict[str, Cluster]()  # of nodes that are on the cluster in `places`, too
         self.recorded = list[P2pOut]()
-        self.policy = self._found_group()
+        self.policy = self._group() or self._found_group()
 
     def close(self) -> None:
         for cluster in self.clusters:
@@ -338,6 +342,17 @@ class Network:
                 )
             )
 
+    def _group(self) -> str | None:
+        """The policy of a group that a database has which was copied."""
+        holding = identity(MGM)
+        with self.clusters[0].database.read() as connection:
+            group = group_of_mgm(connection, holding.short_hash)
+        if group is None:
+            return None
+        self.places[MGM] = self.clusters[0]
+        self.clusters[0].nodes.add(holding, MGM_POLICY)
+        return group.policy
+
     def _found_group(self) -> str:
         cluster, holding = self.clusters[0], identity(MGM)
         for each in self.clusters:
@@ -357,6 +372,20 @@ class Network:
             self.end_in -= 1
             return self.end_in == 0
         return False
+
+
+def copied_network(directory: Path, *, clusters: int, seed: int) -> Network:
+    """A network with its MGM, whose databases are copies of those that were made first."""
+    shutil.copytree(_made(clusters).name, directory, dirs_exist_ok=True)
+    return Network(directory, clusters=clusters, seed=seed)
+
+
+@cache
+def _made(clusters: int) -> tempfile.TemporaryDirectory[str]:
+    """The databases of clusters, of which the first has an MGM."""
+    folder = tempfile.TemporaryDirectory()
+    Network(Path(folder.name), clusters=clusters).close()
+    return folder
 
 
 def identity(name: str) -> HoldingIdentity:

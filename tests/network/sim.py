@@ -22,7 +22,7 @@ from host.network.values.messages import MEMBERSHIP_IN_TOPIC, MembershipIn, read
 from host.network.values.p2p_out import read
 from host.ports.quotas import Unmetered
 from tests.network.clusters import Entropy, Medium
-from tests.network.dynamic_networks import MGM, Network, identity, member_name
+from tests.network.dynamic_networks import MGM, copied_network, identity, member_name
 from tests.network.dynamic_networks import Cluster as Place
 
 MGM_URL = "https://mgm.example:8080"
@@ -111,7 +111,7 @@ class Simulation:
     """A network of several clusters under one schedule."""
 
     def __init__(self, directory: Path, seed: int, *, clusters: int = 3) -> None:
-        self.network = Network(directory, clusters=clusters, seed=seed)
+        self.network = copied_network(directory, clusters=clusters, seed=seed)
         self.random, self.clock = self.network.random, self.network.clock
         sent = Sent()
         self.clusters = [

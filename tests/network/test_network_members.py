@@ -59,6 +59,24 @@ def test_members_of_other_clusters_are_known_by_name_and_by_session_key(network:
     assert bobs.peer(identity(ALICE), MemberX500Name.parse(BOB)) is None
 
 
+def test_a_member_speaks_with_each_of_its_session_keys_the_preferred_one_first(
+    network: Network,
+) -> None:
+    network.join(ALICE, 1)
+    network.settle()
+    alice, keys = identity(ALICE), network.clusters[1].keys
+    first = _members(network, ALICE).identity(alice)
+    network.clock.advance(1)  # this set-up prefers the oldest key
+    second = keys.create(
+        alice.short_hash, KeyCategory.SESSION_INIT, "second", "CORDA.ECDSA.SECP256R1"
+    )
+
+    found = network.clusters[1].new_link_members().identity(alice)
+    assert first is not None
+    assert found is not None
+    assert [key.pem for key in found.keys] == [first.keys[0].pem, second.public_key]
+
+
 def test_mgm_is_known_by_the_policy_alone_and_found_by_its_realm(network: Network) -> None:
     network.join(ALICE, 1)  # nothing has been delivered
     mgm = _members(network, MGM).identity(identity(MGM))

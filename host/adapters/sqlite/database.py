@@ -23,7 +23,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     UpdateBase,
-    create_engine,
     event,
     exists,
     insert,
@@ -31,7 +30,9 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import LRUCache
 
 from host.adapters.files.identity.marks import Mark, count_commit
 from host.adapters.files.open_databases import note_closed, note_opened
@@ -56,6 +57,11 @@ from host.ports.database import REMEMBERED, Schema
 T = TypeVar("T")
 
 _POOL_SIZE = 4
+
+_STATEMENTS_MAX = 1500
+_DIALECT = SQLiteDialect_pysqlite(dbapi=sqlite3)
+_COMPILED: LRUCache[Any, Any] = LRUCache(_STATEMENTS_MAX)
+"""Statements that SQLAlchemy has compiled: once for the databases of all nodes, not for each."""
 
 _METADATA = MetaData()
 REVISION = Table(
@@ -255,13 +261,15 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
 
 def _engine(path: Path, *, trusts_schema: bool) -> Engine:
     pragmas = (*PRAGMAS, trusted_schema(is_trusted=trusts_schema))
-    engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
-        # Connections that are closed are closed: those that stay open are kept elsewhere.
-        poolclass=NullPool,
-        # Parameters are nodes' data, which must not get into the log by tracebacks.
-        hide_parameters=True,
+    # Connections that are closed are closed: those that stay open are kept elsewhere.
+    pool = NullPool(
+        lambda: sqlite3.connect(path.absolute(), check_same_thread=False),
+        dialect=_DIALECT,
     )
+    # Parameters are nodes' data, which must not get into the log by tracebacks.
+    url = URL.create("sqlite+pysqlite", database=str(path))
+    engine = Engine(pool, _DIALECT, url, hide_parameters=True)
+    engine.update_execution_options(compiled_cache=_COMPILED)
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi_connection: Any, _record: object) -> None:
