@@ -39,7 +39,7 @@ def prepared_of(tenant: str, query: KeyQuery) -> tuple[Prepared, Values] | None:
 def _prepared(ids: int, *, is_of_category: bool) -> Prepared:
     statement = select(SIGNING_KEY).where(_COLUMNS.tenant == bindparam("of_tenant"))
     if ids:
-        named = [bindparam(f"id_{number}") for number in range(ids)]
+        named: list[ColumnElement[str]] = [bindparam(f"id_{number}") for number in range(ids)]
         statement = statement.where(_COLUMNS.key_id.in_(named))
     if is_of_category:
         statement = statement.where(_COLUMNS.category == bindparam("of_category"))

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from sqlalchemy import (
     URL,
@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import LRUCache
 
@@ -262,10 +263,7 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
 def _engine(path: Path, *, trusts_schema: bool) -> Engine:
     pragmas = (*PRAGMAS, trusted_schema(is_trusted=trusts_schema))
     # Connections that are closed are closed: those that stay open are kept elsewhere.
-    pool = NullPool(
-        lambda: sqlite3.connect(path.absolute(), check_same_thread=False),
-        dialect=_DIALECT,
-    )
+    pool = NullPool(_opener(path), dialect=_DIALECT)
     # Parameters are nodes' data, which must not get into the log by tracebacks.
     url = URL.create("sqlite+pysqlite", database=str(path))
     engine = Engine(pool, _DIALECT, url, hide_parameters=True)
@@ -280,6 +278,12 @@ def _engine(path: Path, *, trusts_schema: bool) -> Engine:
             dbapi_connection.execute(pragma).close()
 
     return engine
+
+
+def _opener(path: Path) -> Callable[[], DBAPIConnection]:
+    place = path.absolute()
+    # SQLAlchemy's protocol of connections is not one that the driver's types declare.
+    return lambda: cast("DBAPIConnection", sqlite3.connect(place, check_same_thread=False))
 
 
 def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:

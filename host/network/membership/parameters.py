@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from host.database.prepared import PreparedRow
 from host.database.sql import Upsert
 from host.domain.group_parameters import SignedGroupParameters, realm_of
 from host.domain.ids import EpochMs
@@ -95,7 +96,7 @@ def _realm(group_id: str) -> Any:
     return select(GROUP_REALM.c.realm).where(GROUP_REALM.c.group_id == group_id)
 
 
-def signed_parameters(row: Row[Any]) -> SignedGroupParameters:
+def signed_parameters(row: Row[Any] | PreparedRow) -> SignedGroupParameters:
     """Parameters as a row has them."""
     return SignedGroupParameters(
         content=bytes(row.bytes),
