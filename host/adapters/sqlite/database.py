@@ -89,7 +89,7 @@ class Database:
         path: Path,
         engine: Engine,
         *,
-        pool_size: int,
+        pool_size: int = _POOL_SIZE,
         has_revision: bool = True,
         mark: Mark | None = None,
     ) -> None:
