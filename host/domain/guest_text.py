@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import AnyStr, TypeVar
 
@@ -203,12 +203,13 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
         alike = _seen_alike(bare)
         if (
             (len(bare) <= VALUES_MAX or _marks(alike) <= VALUES_MAX)
-            and _count(alike, b"{") <= NESTING_MAX
             and not _holds(alike, _ESCAPED_HALF)
             and not _holds(alike, _LONG_DIGITS)
             and not _holds(bare, _ESCAPED_NUL)
         ):
-            return _read_bare(bare, cut[1] if cut else (), len(text))
+            found = _read_bare(bare, cut[1] if cut else (), len(text))
+            if found is None or _count(alike, b"{") <= NESTING_MAX or _is_flat(found[0]):
+                return found
     except (GuestTextError, ValueError, RecursionError):
         pass
     return None
@@ -219,6 +220,24 @@ def _read_bare(bare: str, strings: Sequence[str], length: int) -> tuple[JsonValu
     decoder = _decoder_of(bare) if not strings else _decoder_with(iter(strings))
     found: tuple[JsonValue, int] = decoder.raw_decode(bare)
     return (found[0], length) if found[1] == len(bare) else None
+
+
+def _is_flat(value: JsonValue) -> bool:
+    """Whether a value is nested at most `NESTING_MAX` deep; it is looked at level by level."""
+    level: list[JsonValue] = [value]
+    for _ in range(NESTING_MAX):
+        level = [
+            inner for outer in level for inner in _inner(outer) if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _inner(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _marks(alike: bytes) -> int:

@@ -97,6 +97,25 @@ def test_nesting_is_bounded_without_recursion(opening: str, closing: str) -> Non
         checked_json(opening * 3000)
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
+def test_a_text_of_many_objects_is_read_at_once_if_it_is_flat(opening: str) -> None:
+    each = opening.count("[") + opening.count("{")
+
+    def many(depth: int) -> str:
+        times = (depth - 1) // each
+        inner = "[" * ((depth - 1) % each) + opening * times
+        closed = "".join({"[": "]", "{": "}"}.get(c, "") for c in reversed(inner))
+        return f"[{inner}1{closed}{',{}' * 100}]"
+
+    for depth in range(2, NESTING_MAX + 1):
+        value = json.loads(many(depth))
+        assert guest_text._plainly_sound(many(depth)) == (value, len(many(depth)))
+    for depth in (NESTING_MAX + 1, NESTING_MAX + 2, 500):
+        assert guest_text._plainly_sound(many(depth)) is None
+        with pytest.raises(RuleError, match="deep, at most"):
+            checked_json(many(depth))
+
+
 def test_brackets_in_strings_are_no_nesting() -> None:
     value = {"a": "[" * 1000 + '\\"[{' * 100}
     assert checked_json(json.dumps(value)) == value
