@@ -191,7 +191,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements.lock pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra kafka -c requirements-dev.lock -o deploy/requirements.lock pyproject.toml
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra kafka --extra oidc -c requirements-dev.lock -o deploy/requirements.lock pyproject.toml
 
 clean:
 	rm -rf build $(VENV)

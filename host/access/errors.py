@@ -15,6 +15,15 @@ class NotAuthenticatedError(HostError):
     code = "not-authenticated"
 
 
+class ExternalUserRefusedError(NotAuthenticatedError):
+    """The identity provider knows the user, but the cluster has none of this name who may sign in.
+
+    The user may also be disabled, or have a password.
+    """
+
+    code = "external-user-refused"
+
+
 class UserInvalidError(InvalidInputError):
     """A login name or a password does not meet the rules."""
 

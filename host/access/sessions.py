@@ -6,6 +6,7 @@ such as a new password. Its writes do not change the revision of the database.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import sqlalchemy as sql
@@ -13,7 +14,7 @@ import sqlalchemy as sql
 from host.access.users import User
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock, Entropy
-from host.ports.database import Schema, SqlDatabase
+from host.ports.database import EVERY, Schema, SqlDatabase
 
 IDLE_MS = 30 * 60_000
 WHOLE_MS = 12 * 3_600_000
@@ -33,18 +34,28 @@ SESSIONS = sql.Table(
     sql.Column("user_version", sql.Integer, nullable=False),
     sql.Column("begun_at", sql.BigInteger, nullable=False),
     sql.Column("used_at", sql.BigInteger, nullable=False, index=True),
+    sql.Column("group_names", sql.Text),
 )
-SESSIONS_SCHEMA = Schema(name="console-sessions", metadata=_METADATA)
+SESSIONS_SCHEMA = Schema(
+    name="console-sessions",
+    metadata=_METADATA,
+    version=2,
+    migrations={1: {EVERY: ("ALTER TABLE console_session ADD COLUMN group_names TEXT",)}},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserSession:
-    """A session that has not ended; `user_version` is the user's at sign-in."""
+    """A session that has not ended; `user_version` is the user's at sign-in.
+
+    `groups` are those for which an identity provider's stand; None if a password was given.
+    """
 
     login_name: str
     user_version: int
     begun_at: EpochMs
     used_at: EpochMs
+    groups: tuple[str, ...] | None = None
 
 
 class BrowserSessions:
@@ -55,9 +66,14 @@ class BrowserSessions:
         self._clock = clock
         self._entropy = entropy
 
-    def begin(self, user: User) -> str:
-        """Begin a session of a user whose credential was checked; returns its token."""
-        token = self._entropy.random_bytes(_TOKEN_BYTES).hex()
+    def begin(self, user: User, groups: tuple[str, ...] | None = None) -> str:
+        """Begin a session of a user whose credential was checked; returns its token.
+
+        Args:
+            user: who signs in.
+            groups: as in `BrowserSession`.
+        """
+        token = self.new_token()
         now = self._clock.now_ms()
         row = {
             "digest": _digest(token),
@@ -65,6 +81,7 @@ class BrowserSessions:
             "user_version": user.version,
             "begun_at": now,
             "used_at": now,
+            "group_names": None if groups is None else json.dumps(groups),
         }
 
         def write(connection: sql.Connection) -> None:
@@ -87,6 +104,10 @@ class BrowserSessions:
         self._database.transact(write)
         return token
 
+    def new_token(self) -> str:
+        """256 random bits in hexadecimal."""
+        return self._entropy.random_bytes(_TOKEN_BYTES).hex()
+
     def find(self, token: str) -> BrowserSession | None:
         """The session of a token; None if there is none, or it has ended."""
         if len(token) > _CHARACTERS_MAX:
@@ -106,6 +127,7 @@ class BrowserSessions:
             user_version=row.user_version,
             begun_at=EpochMs(row.begun_at),
             used_at=EpochMs(now),
+            groups=None if row.group_names is None else tuple(json.loads(row.group_names)),
         )
 
     def end(self, token: str) -> None:

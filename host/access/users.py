@@ -52,7 +52,10 @@ from host.domain.refused import shown
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 
-_LOGIN = re.compile(r"[-._@a-z0-9]{3,255}")
+LOGIN = re.compile(r"[-._@a-z0-9]{3,255}")
+"""What a login name is, in lower case."""
+_NO_PASSWORD = ""
+"""Stands for the hash of a user who signs in by an identity provider."""
 _REMEMBERED_MAX = 1024
 _DAY_MS = 24 * 3600 * 1000
 
@@ -69,6 +72,7 @@ class User:
         granted: permissions given without a role, as the first administrator has them, and those
             of the user's roles and of those of the groups above.
         password_expiry: from when on the password only serves to set another one; None for never.
+        sso: whether the user has no password, and signs in by an identity provider.
     """
 
     login_name: str
@@ -82,6 +86,7 @@ class User:
     version: int
     updated_at: EpochMs
     parent_group: str | None = None
+    sso: bool = False
 
     def may(self, action: Action) -> bool:
         """Whether the user's permissions allow `action`."""
@@ -112,7 +117,7 @@ class Users:
     def create(
         self,
         login_name: str,
-        password: str,
+        password: str | None,
         *,
         full_name: str,
         permissions: tuple[Permission, ...] = (),
@@ -120,7 +125,7 @@ class Users:
         password_expiry: EpochMs | None = None,
         parent_group: str | None = None,
     ) -> User:
-        """Add a user.
+        """Add a user; without a password, one who signs in by an identity provider.
 
         Raises:
             UserInvalidError: login name, full name or password.
@@ -128,7 +133,7 @@ class Users:
             UserExistsError: the login name is in use.
         """
         login = canonical_login_name(login_name)
-        if not _LOGIN.fullmatch(login):
+        if not LOGIN.fullmatch(login):
             raise UserInvalidError(
                 f"login name {shown(login_name)} must be 3 to 255 letters, digits or '-._@'"
             )
@@ -140,7 +145,7 @@ class Users:
             "login_name": login,
             "id": new_id(self._entropy),
             "full_name": full_name,
-            "password_hash": self._hashed(password),
+            "password_hash": _NO_PASSWORD if password is None else self._hashed(password),
             "password_expiry": password_expiry,
             "enabled": enabled,
             "permissions": msgspec.json.encode(permissions).decode(),
@@ -168,12 +173,12 @@ class Users:
         """
         login = canonical_login_name(login_name)
         with self._database.read() as connection:
-            row = connection.execute(_row_of(login)).one_or_none()
-            if row is None:
-                raise NotFoundError(
-                    f"user {shown(login_name)} does not exist", kind="user", named=login_name
-                )
-            return _user_of(connection, row)
+            found = stored_user(connection, login)
+        if found is None:
+            raise NotFoundError(
+                f"user {shown(login_name)} does not exist", kind="user", named=login_name
+            )
+        return found
 
     def exists(self, login_name: str) -> bool:
         return self._row(login_name) is not None
@@ -214,7 +219,10 @@ class Users:
         """
         revision = self._database.revision()
         row = self._row(login_name)
-        right = matches(password, self._stranger if row is None else row.password_hash)
+        known = row is not None and row.password_hash != _NO_PASSWORD
+        right = matches(
+            password, row.password_hash if row is not None and known else self._stranger
+        )
         if row is None or not right or not row.enabled:
             raise NotAuthenticatedError("User not authorized.")
         with self._database.read() as connection:
@@ -239,10 +247,15 @@ class Users:
             valid_days: after which it has to be changed again; None for never.
 
         Raises:
-            UserInvalidError: the password is empty or too long.
+            UserInvalidError: the password is empty or too long, or the user has none.
             NotFoundError: no user has this login name.
         """
-        login = self.get(login_name).login_name
+        user = self.get(login_name)
+        if user.sso:
+            raise UserInvalidError(
+                f"user {user.login_name!r} signs in by an identity provider, without a password"
+            )
+        login = user.login_name
         now = self._clock.now_ms()
         values = {
             "password_hash": self._hashed(password),
@@ -357,6 +370,12 @@ def canonical_login_name(text: str) -> str:
     return ascii_lower(text)
 
 
+def stored_user(connection: sql.Connection, login: str) -> User | None:
+    """The user of a login name in lower case; None if there is none."""
+    row = connection.execute(_row_of(login)).one_or_none()
+    return None if row is None else _user_of(connection, row)
+
+
 def _row_of(login: str) -> sql.Select[tuple[object, ...]]:
     return USERS.select().where(USERS.c.login_name == login)
 
@@ -379,4 +398,5 @@ def _user_of(connection: sql.Connection, row: sql.Row[tuple[object, ...]]) -> Us
         version=row.version,
         updated_at=row.updated_at,
         parent_group=row.parent_group,
+        sso=row.password_hash == _NO_PASSWORD,
     )

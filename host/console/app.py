@@ -11,11 +11,14 @@ from starlette.routing import BaseRoute, Route
 
 from host.access import NotAuthenticatedError, PasswordExpiredError, SignInDelayedError
 from host.console.actions import ACTIONS
+from host.console.external_sign_in import forget, from_provider, to_provider
 from host.console.forms import PICKED_MAX, UPLOAD_BYTES_MAX, Form
 from host.console.page_table import PAGES
 from host.console.questions import Done, Result
 from host.console.static_files import PREFIX, STATIC_FILES
 from host.console.view import Page, View, rendered
+from host.domain.errors import HostError, NotFoundError, UnavailableError
+from host.ports.identity import TokenRefusedError
 from host.rest.gate import Gate, Visitor
 
 COOKIE = "__Host-cordbox"
@@ -37,6 +40,9 @@ _NEXT_CHARACTERS_MAX = 2048
 _LOGIN_CHARACTERS_MAX = 255
 _FIELDS_MAX = 200
 
+_NO_SIGN_IN = (TokenRefusedError, NotAuthenticatedError, UnavailableError, NotFoundError)
+"""Why nobody is signed in by a provider."""
+
 PageOf = Callable[[View], Awaitable[Page]]
 ActionOf = Callable[[View, Form], Awaitable[Result]]
 
@@ -47,6 +53,8 @@ def console_routes(gate: Gate) -> Sequence[BaseRoute]:
     return [
         Route(f"{PREFIX}/sign-in", console.sign_in_page, methods=["GET"]),
         Route(f"{PREFIX}/sign-in", console.sign_in, methods=["POST"]),
+        Route(f"{PREFIX}/sign-in/start", console.to_provider, methods=["GET"]),
+        Route(f"{PREFIX}/sign-in/callback", console.from_provider, methods=["GET"]),
         Route(f"{PREFIX}/sign-out", console.sign_out, methods=["POST"]),
         Route(f"{PREFIX}/static/{{digest}}/{{name}}", _file, methods=["GET"]),
         *(
@@ -102,7 +110,7 @@ class _Console:
     async def sign_in_page(self, request: Request) -> Response:
         if await self._visitor(request) is not None:
             return _redirect(_next(request.query_params.get("next", "")))
-        return _sign_in_html(request, request.query_params.get("next", ""))
+        return self._sign_in_html(request, request.query_params.get("next", ""))
 
     async def sign_in(self, request: Request) -> Response:
         if not is_same_origin(request):
@@ -114,14 +122,41 @@ class _Console:
         try:
             token = await self._gate.sign_in(request.scope, login_name, form.text("password"))
         except NotAuthenticatedError:
-            return _sign_in_html(request, following, "Login name or password is wrong.", 401)
+            return self._sign_in_html(request, following, "Login name or password is wrong.", 401)
         except SignInDelayedError as error:
-            return _sign_in_html(request, following, error.public_message, 429)
+            return self._sign_in_html(request, following, error.public_message, 429)
         except PasswordExpiredError as error:
-            return _sign_in_html(request, following, error.public_message, 403)
-        answer = _redirect(_next(following))
-        answer.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="lax", path="/")
+            return self._sign_in_html(request, following, error.public_message, 403)
+        return _signed_in(token, following)
+
+    async def to_provider(self, request: Request) -> Response:
+        following = _next(request.query_params.get("next", ""))
+        try:
+            answer = await to_provider(self._gate, following)
+        except _NO_SIGN_IN as error:
+            return self._not_signed_in(request, error)
+        answer.headers.update(_SECURITY)
         return answer
+
+    async def from_provider(self, request: Request) -> Response:
+        try:
+            found = await from_provider(self._gate, request)
+        except _NO_SIGN_IN as error:
+            answer = self._not_signed_in(request, error)
+        else:
+            if found is None:
+                problem = "This browser has not begun that sign-in, or too long ago. Try again."
+                answer = self._sign_in_html(request, "", problem, 403)
+            else:
+                answer = _signed_in(*found)
+        forget(answer)
+        return answer
+
+    def _not_signed_in(self, request: Request, error: HostError) -> Response:
+        status = 503 if isinstance(error, UnavailableError) else 403
+        if isinstance(error, NotFoundError):
+            status = 404
+        return self._sign_in_html(request, "", error.public_message, status)
 
     async def sign_out(self, request: Request) -> Response:
         visitor = await self._visitor(request)
@@ -134,6 +169,13 @@ class _Console:
         answer = _redirect(f"{PREFIX}/sign-in")
         answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax", path="/")
         return answer
+
+    def _sign_in_html(
+        self, request: Request, asked: str, problem: str = "", status: int = 200
+    ) -> Response:
+        values = {"next": _next(asked), "problem": problem, "provider": self._gate.provider_label}
+        html = rendered(request, "sign_in", None, values)
+        return Response(html, status, headers=dict(_SECURITY), media_type="text/html")
 
     async def _visitor(self, request: Request) -> Visitor | None:
         token = request.cookies.get(COOKIE)
@@ -180,9 +222,10 @@ def _to_sign_in(request: Request) -> Response:
     return _redirect(f"{PREFIX}/sign-in{asked}")
 
 
-def _sign_in_html(request: Request, asked: str, problem: str = "", status: int = 200) -> Response:
-    html = rendered(request, "sign_in", None, {"next": _next(asked), "problem": problem})
-    return Response(html, status, headers=dict(_SECURITY), media_type="text/html")
+def _signed_in(token: str, following: str) -> Response:
+    answer = _redirect(_next(following))
+    answer.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="lax", path="/")
+    return answer
 
 
 def _refused(request: Request, why: str) -> Response:

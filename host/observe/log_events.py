@@ -104,6 +104,7 @@ EVENTS: Mapping[str, str] = {
     "request-failed": "A request was answered with a status of 500 or more.",
     "sign-in-failed": "Wrong user name or password.",
     "sign-in-delayed": "A sign-in was refused without a look, after wrong passwords.",
+    "token-refused": "A token of an identity provider, or its user, was refused.",
     "connections-refused": "Connections were refused: too many, in all or from one address.",
     "connections-not-accepted": "The process has no descriptors or memory for connections.",
     "connection-ended": "A connection was ended for what the client did or did not.",

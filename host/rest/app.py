@@ -160,6 +160,7 @@ def create_app(
     apps = {f"/api/{v}": _version_app(v, services, ui) for v in VERSIONS} | {node_api.PREFIX: nodes}
     for mounted in apps.values():
         mounted.state.sign_in = sign_in
+        mounted.state.takes_tokens = sign_in.takes_tokens
     if gate is not None:
         gate.open(apps[API_BASE])
     mounts = [Mount(path, mounted) for path, mounted in apps.items()]
@@ -234,8 +235,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         )
         document_errors(document)
         schemes = {"basicAuth": {"type": "http", "scheme": "basic"}}
+        if getattr(app.state, "takes_tokens", False):
+            schemes["bearerAuth"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         document.setdefault("components", {})["securitySchemes"] = schemes
-        document["security"] = [{"basicAuth": []}]
+        document["security"] = [{name: []} for name in schemes]
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -1,4 +1,4 @@
-"""HTTP Basic authentication and the permission check of every operation."""
+"""HTTP Basic authentication, bearer tokens, and the permission check of every operation."""
 
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
@@ -21,14 +21,19 @@ async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User
 
     Raises:
         NotAuthenticatedError: missing, malformed or wrong credentials.
+        TokenRefusedError, IdentityProviderAwayError: a bearer token cannot be accepted.
         SignInDelayedError: too soon after earlier wrong credentials.
     """
     known: User | None = request.scope.get(SIGNED_IN)
     if known is not None:
         return known
-    login_name, password = basic_credentials(request.headers.getlist("authorization"))
-    signed_in = sign_in.user(users, login_name, password, requester_of(request.scope))
-    return await outside_turn(request.scope, signed_in)
+    headers, who = request.headers.getlist("authorization"), requester_of(request.scope)
+    if sign_in.takes_tokens and len(headers) == 1:
+        scheme, _, token = headers[0].partition(" ")
+        if scheme.lower() == "bearer":
+            return await outside_turn(request.scope, sign_in.bearer(token.strip(), who))
+    login_name, password = basic_credentials(headers)
+    return await outside_turn(request.scope, sign_in.user(users, login_name, password, who))
 
 
 def authorized(user: User, actions: Iterable[Action]) -> None:

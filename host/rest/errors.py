@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from cpi.errors import CpiError
 from host.access import NotAuthenticatedError, SignInDelayedError
+from host.access.errors import ExternalUserRefusedError
 from host.domain.accounts import QuotaExceededError
 from host.domain.error_codes import routing
 from host.domain.errors import (
@@ -33,11 +34,13 @@ from host.domain.errors import (
 )
 from host.domain.refused import CHARACTERS_MAX, cut
 from host.domain.shortages import is_disk_full, is_shortage
+from host.ports.identity import TokenRefusedError
 
 _log = structlog.get_logger("cordbox.rest")
 
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    TokenRefusedError: HTTPStatus.UNAUTHORIZED,
     InvalidInputError: HTTPStatus.BAD_REQUEST,
     CpiError: HTTPStatus.BAD_REQUEST,
     ForbiddenError: HTTPStatus.FORBIDDEN,
@@ -54,6 +57,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
 """HTTP status of an error class and of its subclasses, the nearest class first."""
 
 _AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="Cordbox REST", charset="UTF-8"'}
+_BEARER = {"WWW-Authenticate": 'Bearer realm="Cordbox REST", error="invalid_token"'}
 _UNEXPECTED = "Unexpected error occurred."
 _PATH_CHARACTERS_MAX = 255
 _ROUTING_CODES = {status: code for code, (status, _, _) in routing.REST.items()}
@@ -148,7 +152,9 @@ async def refusal(request: Request, error: Exception) -> Response:
         message = error.public_message if isinstance(error, HostError) else message
         more.pop("path", None)
     details = {"cause": type(error).__name__, "reason": message, "code": code, **more}
-    headers = _AUTHENTICATE if status is HTTPStatus.UNAUTHORIZED else {}
+    headers: Mapping[str, str] = _AUTHENTICATE if status is HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, TokenRefusedError | ExternalUserRefusedError):
+        headers = _BEARER
     if "retryAfter" in more:
         headers = {**headers, "Retry-After": more["retryAfter"]}
     return error_response(request, status, message, details, headers)

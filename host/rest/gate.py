@@ -15,12 +15,15 @@ from anyio import to_thread
 from starlette.types import ASGIApp, Message, Scope
 
 from host.access import NotAuthenticatedError, PasswordExpiredError, User, Users, http_action
+from host.access.errors import ExternalUserRefusedError
 from host.access.sessions import BrowserSessions
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.json import JsonValue
 from host.ports.clock import Clock
+from host.ports.identity import Attempt
 from host.rest.authentication import SIGNED_IN
+from host.rest.external_sign_in import ExternalSignIn
 from host.rest.node_turns import outside_turn
 from host.rest.requester import requester_of
 from host.rest.sign_in import SignIn
@@ -99,6 +102,7 @@ class Gate:
         self._sign_in = sign_in
         self._sessions = sessions
         self._clock = clock
+        self._external = sign_in.external
         self._api: ASGIApp | None = None
 
     def open(self, api: ASGIApp) -> None:
@@ -124,6 +128,46 @@ class Gate:
         requester_of(scope).user = user.login_name
         return await to_thread.run_sync(self._sessions.begin, user)
 
+    @property
+    def provider_label(self) -> str | None:
+        """How people call the identity provider by which they may sign in; None without one."""
+        return None if self._external is None else self._external.label_for_browsers
+
+    def new_secret(self) -> str:
+        """A secret for a browser on its way to the identity provider."""
+        return self._sessions.new_token()
+
+    async def external_url(self, attempt: Attempt) -> str:
+        """Where a browser goes to sign in by the identity provider.
+
+        Raises:
+            NotFoundError: the host has none for browsers.
+            IdentityProviderAwayError: it does not answer.
+        """
+        return await self._for_browsers().url(attempt)
+
+    async def external_sign_in(
+        self, scope: Scope, answer: Mapping[str, str], attempt: Attempt
+    ) -> str:
+        """Begin a session of the user whom the identity provider names; returns its token.
+
+        Raises:
+            NotFoundError: the host has none for browsers.
+            TokenRefusedError, ExternalUserRefusedError, IdentityProviderAwayError: no sign-in.
+        """
+        requester = requester_of(scope)
+        signed_in = self._for_browsers().answered(answer, attempt, requester)
+        user, groups = await outside_turn(scope, signed_in)
+        requester.user = user.login_name
+        return await to_thread.run_sync(self._sessions.begin, user, groups)
+
+    def _for_browsers(self) -> ExternalSignIn:
+        if self._external is None or self._external.label_for_browsers is None:
+            raise NotFoundError(
+                "no identity provider signs people in here", kind="identity provider", named=""
+            )
+        return self._external
+
     async def sign_out(self, visitor: Visitor, *, everywhere: bool) -> None:
         """End a session, or all sessions of its user."""
         if everywhere:
@@ -143,8 +187,13 @@ class Gate:
         if session is None:
             return None
         try:
-            user = self._users.get(session.login_name)
-        except NotFoundError:
+            if session.groups is not None and self._external is not None:
+                user = self._external.user_of(session.login_name, session.groups)
+            else:
+                user = self._users.get(session.login_name)
+        except (NotFoundError, ExternalUserRefusedError):
+            return None
+        if user.sso and session.groups is None:
             return None
         expired = user.has_expired(self._clock.now_ms())
         if user.version != session.user_version or not user.enabled or expired:

@@ -67,6 +67,7 @@ class RestServices:
     vault_sql: Callable[[], str | None]
     uniqueness_sql: Callable[[], str | None]
     board: Board
+    has_identity_provider: bool = False
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

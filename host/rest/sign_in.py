@@ -19,6 +19,8 @@ from host.access import (
 )
 from host.access.delays import SignInDelays, delayed
 from host.adapters.http.admission import address_group
+from host.ports.identity import TokenRefusedError
+from host.rest.external_sign_in import ExternalSignIn
 from host.rest.fair_turns import FairTurns, NoTurnError
 from host.rest.requester import Requester
 
@@ -41,8 +43,14 @@ class SignIn:
     guesses.
     """
 
-    def __init__(self, delays: SignInDelays, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        delays: SignInDelays,
+        registry: CollectorRegistry,
+        external: ExternalSignIn | None = None,
+    ) -> None:
         self._delays = delays
+        self.external = external
         self._turns = FairTurns(at_once=_AT_ONCE, waiting_max=_WAITING_MAX)
         self._threads: CapacityLimiter | None = None
         self._refused = Counter(
@@ -51,7 +59,7 @@ class SignIn:
             ("reason",),
             registry=registry,
         )
-        for reason in ("wrong", "delayed", "busy"):
+        for reason in ("wrong", "delayed", "busy", "token"):
             self._refused.labels(reason)
 
     async def user(self, users: Users, login_name: str, password: str, who: Requester) -> User:
@@ -82,6 +90,30 @@ class SignIn:
         except SignInDelayedError:
             self._refused.labels("delayed").inc()
             _log.debug("sign-in-delayed", user=_printable(login_name), address=who.address)
+            raise
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether bearer tokens are looked at."""
+        return self.external is not None
+
+    async def bearer(self, token: str, who: Requester) -> User:
+        """The user of a bearer token.
+
+        Raises:
+            TokenRefusedError, ExternalUserRefusedError: nobody signs in by it.
+            IdentityProviderAwayError: it cannot be judged now.
+            SignInDelayedError: many tokens of this address are judged already.
+        """
+        if self.external is None:
+            raise NotAuthenticatedError("User credentials must be Basic credentials.")
+        try:
+            return await self.external.bearer(token, who)
+        except NoTurnError:
+            self._refused.labels("busy").inc()
+            raise delayed(_BUSY_MS) from None
+        except (TokenRefusedError, NotAuthenticatedError):
+            self._refused.labels("token").inc()
             raise
 
     async def _wait(self, login_name: str, address: str) -> None:

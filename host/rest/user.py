@@ -31,7 +31,7 @@ class OtherUsersNewPassword:
 
 @wire
 class CreateUserType:
-    """Without single sign-on, every user needs an initial password."""
+    """A user without an initial password signs in by the host's identity provider."""
 
     login_name: str
     full_name: str
@@ -117,9 +117,10 @@ def post_user(
     request: Annotated[CreateUserType, Body(alias="request")], services: Services
 ) -> UserResponseType:
     """Create a user, who may do nothing until roles are assigned."""
-    if request.initial_password is None:
+    if request.initial_password is not None:
+        check_length(request.initial_password, services.password_rules.get().characters_max)
+    elif not services.has_identity_provider:
         raise UserInvalidError("initialPassword is missing: users sign in by password alone")
-    check_length(request.initial_password, services.password_rules.get().characters_max)
     return user_response(
         services.users.create(
             request.login_name,
@@ -180,7 +181,7 @@ def user_response(user: User) -> UserResponseType:
         full_name=user.full_name,
         login_name=user.login_name,
         enabled=user.enabled,
-        sso_auth=False,
+        sso_auth=user.sso,
         parent_group=user.parent_group,
         password_expiry=None if user.password_expiry is None else instant(user.password_expiry),
         properties=[

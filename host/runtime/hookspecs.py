@@ -22,8 +22,9 @@ if TYPE_CHECKING:  # The supervisor and commands load plugins without what they 
     from host.adapters.files.data_directory import DataDirectory
     from host.domain.packages import CodeWorld
     from host.ports.capability import Capability
-    from host.ports.clock import Clock, Entropy
+    from host.ports.clock import Clock, Entropy, TwoClocks
     from host.ports.database import SqlDatabase
+    from host.ports.identity import IdentityProvider
     from host.ports.keys import KeyStore
     from host.ports.outward import BrokerTopics, OutwardBroker
     from host.ports.storage import DatabaseUpkeep, Storage
@@ -146,6 +147,21 @@ def register_capabilities(
     """Return services that flows may call, one for each interface of the workflow world.
 
     Two capabilities of one name stop the host's start. They are called from many threads.
+    """
+
+
+@hookspec(firstresult=True)
+def register_identity_provider(
+    settings: HostSettings, config: LiveConfig, clock: TwoClocks
+) -> IdentityProvider | None:
+    """Return the provider that authenticates users elsewhere; the first that is not None is used.
+
+    Processes that serve REST call it. Return None to leave it to another plugin.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        config: sections of settings as they are in force; `opened` opens their secrets.
+        clock: the host's clock.
     """
 
 

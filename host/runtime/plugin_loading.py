@@ -17,6 +17,7 @@ _BUILT_IN = {
     "console": "plugins.console",
     "embedded": "plugins.embedded",
     "kafka": "plugins.kafka",
+    "oidc": "plugins.oidc",
     "pkcs11_hsm": "plugins.pkcs11_hsm",
     "postgres": "plugins.postgres",
     "toolchains": "plugins.toolchains",
@@ -24,7 +25,7 @@ _BUILT_IN = {
 """Name of a plugin that comes with Cordbox -> its module."""
 
 
-SETTING_PLUGINS = ("kafka",)
+SETTING_PLUGINS = ("kafka", "oidc")
 """Built-in plugins that declare settings."""
 
 

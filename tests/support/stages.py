@@ -43,6 +43,7 @@ PLACES: Mapping[str, str] = {
     "tests/network/test_two_hosts_race.py": "network",
     "tests/pages": "processes",
     "tests/postgres": "servers",
+    "tests/rest/test_rest_oidc.py": "servers",
     "tests/sandbox/test_sandbox_languages.py": "servers",
     "tests/sandbox/test_sandbox_languages_notary.py": "servers",
     "tests/testkit": "processes",

@@ -156,6 +156,12 @@ REMEDIES: Mapping[str, str] = {
     "config-invalid": "Correct the key that the message names; `cordbox config` shows the limits.",
     "config-key-pinned": "Change the host's own settings (file, environment or command line).",
     "config-schema-version": "Read the section again and send its present schema version.",
+    "external-user-refused": "Make a user of that name without a password, or a group that stands"
+    " for one of the user's at the provider (`oidc_groups`).",
+    "identity-provider-unavailable": "See why the provider does not answer; sign in by a password"
+    " meanwhile.",
+    "token-refused": "Get a new token for this host's audience; `token` in `details` says what was"
+    " wrong with this one.",
     "config-secret-misplaced": "Give the value readably, or another key: the page of settings says"
     " which keys are secrets.",
     "config-secret-missing": "Give the secret itself, sealed by `cordbox secret-config create`.",

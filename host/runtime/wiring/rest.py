@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from host.access import Groups, Roles, Users
 from host.access.administrator import ensure_administrator
 from host.access.delays import SignInDelays
+from host.access.external import ExternalUsers
 from host.access.sessions import BrowserSessions
 from host.adapters.files.data_directory import DataDirectory
 from host.adapters.http.acceptor import DoorMetrics
@@ -37,6 +38,7 @@ from host.ports.live import Derived, Live
 from host.ports.vaults import VaultRegister
 from host.rest.app import create_app
 from host.rest.board import Board
+from host.rest.external_sign_in import ExternalSignIn
 from host.rest.gate import Gate
 from host.rest.observe import Readiness, health_routes, overview_route
 from host.rest.server import Door
@@ -114,7 +116,9 @@ def make_rest(
         parked,
         partial(host_facts, readiness, overview, base.directory.path, parts.network_health),
     )
-    sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry)
+    sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry, _external_sign_in(parts))
+    if sign_in.takes_tokens:
+        services = replace(services, has_identity_provider=True)
     gate = _gate(parts, users, sign_in)
     told = partial(_told, overview, services.board)
     asgi = create_app(
@@ -136,6 +140,16 @@ def make_rest(
         registry=base.registry,
         monitor=health_routes(exposed, readiness),
     )
+
+
+def _external_sign_in(parts: Wiring) -> ExternalSignIn | None:
+    base = parts.base
+    provider = base.plugins.hook.register_identity_provider(
+        settings=base.settings, config=parts.config, clock=base.clock
+    )
+    if provider is None:
+        return None
+    return ExternalSignIn(provider, ExternalUsers(parts.database), base.clock)
 
 
 def _register_metrics(parts: Wiring, certificates: Certificates | None) -> None:
