@@ -252,9 +252,7 @@ class Users:
         """
         user = self.get(login_name)
         if user.sso:
-            raise UserInvalidError(
-                f"user {user.login_name!r} signs in by an identity provider, without a password"
-            )
+            raise UserInvalidError(f"user {user.login_name!r} has no password: single sign-on")
         login = user.login_name
         now = self._clock.now_ms()
         values = {
@@ -365,9 +363,8 @@ class Users:
         return hmac.digest(self._digest_key, text, hashlib.sha256)
 
 
-def canonical_login_name(text: str) -> str:
-    """A login name in lower case, as it is stored."""
-    return ascii_lower(text)
+canonical_login_name = ascii_lower
+"""A login name as it is stored."""
 
 
 def stored_user(connection: sql.Connection, login: str) -> User | None:

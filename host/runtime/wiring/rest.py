@@ -108,7 +108,6 @@ def make_rest(
         secrets=base.directory.secrets,
         entropy=base.entropy,
     )
-    add_account_metrics(base.registry, parts.store)
     readiness = _readiness_of(parts, health, certificates)
     services = _services(
         parts,
@@ -116,11 +115,10 @@ def make_rest(
         parked,
         partial(host_facts, readiness, overview, base.directory.path, parts.network_health),
     )
-    sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry, _external_sign_in(parts))
-    if sign_in.takes_tokens:
-        services = replace(services, has_identity_provider=True)
+    external = _external_sign_in(parts)
+    services = replace(services, has_identity_provider=external is not None)
+    sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry, external)
     gate = _gate(parts, users, sign_in)
-    told = partial(_told, overview, services.board)
     asgi = create_app(
         services,
         sign_in=sign_in,
@@ -129,7 +127,7 @@ def make_rest(
         registry=base.registry,
         exposed=exposed,
         readiness=readiness,
-        extra_routes=(overview_route(told), *_plugged_routes(base, parts.config, gate)),
+        extra_routes=(_overview(overview, services), *_plugged_routes(base, parts.config, gate)),
         gate=gate,
     )
     return Rest(
@@ -156,6 +154,7 @@ def _register_metrics(parts: Wiring, certificates: Certificates | None) -> None:
     base = parts.base
     base.registry.register(HostCollector(base.directory, certificates))
     base.registry.register(NodesCollector(parts.nodes.states))
+    add_account_metrics(base.registry, parts.store)
 
 
 def _flows(parts: Wiring) -> FlowService:
@@ -343,6 +342,10 @@ def _missing_packages(catalogue: PackageCatalogue) -> str:
     named = ", ".join(names[:_PACKAGES_NAMED_MAX])
     more = f" and {len(names) - _PACKAGES_NAMED_MAX} more"
     return named + (more if len(names) > _PACKAGES_NAMED_MAX else "")
+
+
+def _overview(overview: Callable[[], Overview], services: RestServices) -> BaseRoute:
+    return overview_route(partial(_told, overview, services.board))
 
 
 def _told(overview: Callable[[], Overview], board: Board) -> Mapping[str, object]:
