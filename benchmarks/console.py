@@ -1,4 +1,4 @@
-"""The console with many nodes and flows: how long a host takes for each page, and how long it is.
+"""The console with many nodes and flows: processor time of the host for each page, and its length.
 
 `CORDBOX_CONSOLE_NODES` and `CORDBOX_CONSOLE_FLOWS` set how many there are, 1,000 and 10,000 by
 default; the goals hold for 10,000 and 100,000: a page in under 200 ms (99 of 100), the last page of
@@ -71,10 +71,13 @@ def pages() -> list[Measurement]:
 
 def _timed(name: str, path: str, browser: TestClient) -> Measurement:
     browser.get(path)
-    seconds = [_seconds(lambda: browser.get(path)) for _ in range(_ROUNDS)]
-    worst = sorted(seconds)[-1 - _ROUNDS // 100]
+    both = [_seconds(lambda: browser.get(path)) for _ in range(_ROUNDS)]
+    worst = sorted(cost for cost, _ in both)[-1 - _ROUNDS // 100]
     return Measurement(
-        name=f"console: {name}", value=worst * 1000, unit="ms", note=latencies(seconds)
+        name=f"console: {name}",
+        value=worst * 1000,
+        unit="ms of processor time",
+        note=f"by the clock {latencies([seconds for _, seconds in both])}",
     )
 
 
@@ -100,10 +103,11 @@ def _page(browser: TestClient, path: str, number: int) -> str:
     return path
 
 
-def _seconds(ask: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def _seconds(ask: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of processor time, and by the clock."""
+    cost, started = time.process_time(), time.perf_counter()
     ask()
-    return time.perf_counter() - started
+    return time.process_time() - cost, time.perf_counter() - started
 
 
 @contextmanager

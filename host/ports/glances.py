@@ -88,7 +88,7 @@ class GlanceQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How many client-started flows of a node ended in one status within one minute.
+    """How many flows of a node ended in one status within one minute: responders, or all others.
 
     `minute` is the start of the minute.
     """
@@ -97,6 +97,7 @@ class Ended:
     status: str
     minute: EpochMs
     count: int
+    is_responder: bool = False
 
 
 class Glances(Protocol):
@@ -115,5 +116,5 @@ class Glances(Protocol):
         ...
 
     def ended(self, since: EpochMs) -> Sequence[Ended]:
-        """Client-started flows that ended at `since` or later, by node, status and minute."""
+        """Flows that ended at `since` or later, by node, status, minute, and who started them."""
         ...

@@ -5,8 +5,10 @@ at it. Thread-safe.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol
 
 from host.domain.flow import FlowStatusName
@@ -48,12 +50,16 @@ class NodesSeen(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNode:
-    """A node with what lists need of all nodes: its hash and its name, also without capitals."""
+    """A node with what lists need of all nodes: its hash and its name, also without capitals.
+
+    `place` orders nodes by their creation, the latest last.
+    """
 
     node: VirtualNode
     short_hash: ShortHash
     name: str
     folded: str
+    place: str
 
     def matches(self, folded: str) -> bool:
         """Whether `folded`, a text without capitals, is in its name, or its hash begins so."""
@@ -119,6 +125,8 @@ class Board:
         self._lock = threading.Lock()
         self._hour = LastHour()
         self._known: dict[ShortHash, KnownNode] = {}
+        self._ordered: Sequence[KnownNode] = ()
+        self._off: frozenset[ShortHash] = frozenset()
         self._revision: int | None = None
         self._letters: tuple[EpochMs, Sequence[DeadLetter]] | None = None
         self._seen: Seen | None = None
@@ -140,6 +148,16 @@ class Board:
         with self._lock:
             return self._all_nodes()
 
+    def nodes_before(self, place: str | None) -> Iterator[KnownNode]:
+        """Virtual nodes made before the one at `place`, or all, the latest first."""
+        with self._lock:
+            self._all_nodes()
+            ordered = self._ordered
+        start = 0
+        if place is not None:
+            start = bisect_left(ordered, 1, key=lambda known: int(known.place < place))
+        return islice(ordered, start, None)
+
     def requested(self, prefix: str, limit: int) -> Sequence[FlowGlance]:
         """Client-started flows of all nodes whose request id begins with `prefix`."""
         return self._flows.requested(prefix, limit)
@@ -147,10 +165,21 @@ class Board:
     def _all_nodes(self) -> Mapping[ShortHash, KnownNode]:
         revision = self._nodes.revision
         if revision != self._revision:
-            known = [_known(node) for node in reversed(self._nodes.all())]
-            self._known = {node.short_hash: node for node in known}
+            found = [self._known_as(node) for node in self._nodes.all()]
+            self._ordered = sorted(found, key=lambda known: known.place, reverse=True)
+            self._known = {known.short_hash: known for known in self._ordered}
+            self._off = frozenset(
+                known.short_hash
+                for known in found
+                if known.node.flow_status is not OperationalStatus.ACTIVE
+            )
             self._revision = revision
         return self._known
+
+    def _known_as(self, node: VirtualNode) -> KnownNode:
+        """A node of the registry; what was known of it if it has not changed."""
+        before = self._known.get(node.holding.short_hash)
+        return before if before is not None and before.node == node else _known(node)
 
     def _look(self, now: EpochMs) -> Seen:
         nodes = self._all_nodes()
@@ -182,7 +211,7 @@ class Board:
             found = HitFacts(code=hit.code, count=hit.count, last_at=hit.last_at)
             hits.setdefault(hit.node, []).append(found)
         hours = self._hour.nodes()
-        off = {h for h, n in nodes.items() if n.node.flow_status is not OperationalStatus.ACTIVE}
+        off = self._off
         troubled = []
         for short_hash in sorted(off | hits.keys() | hours.keys()):
             node, hour = nodes.get(short_hash), hours.get(short_hash)
@@ -208,9 +237,13 @@ class Board:
 
 
 def _known(node: VirtualNode) -> KnownNode:
-    name = str(node.holding.x500_name)
+    name, short_hash = str(node.holding.x500_name), node.holding.short_hash
     return KnownNode(
-        node=node, short_hash=node.holding.short_hash, name=name, folded=name.casefold()
+        node=node,
+        short_hash=short_hash,
+        name=name,
+        folded=name.casefold(),
+        place=f"{node.created_at:015d}-{short_hash}",
     )
 
 

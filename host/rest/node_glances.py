@@ -1,6 +1,6 @@
 """Virtual nodes in one list, those that hurt first. Corda has no such list."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain, islice
@@ -86,15 +86,21 @@ def get_node_glances(
 
     def place(known: KnownNode) -> Place:
         pain = seen.pains.get(known.short_hash, _WELL).amount
-        return pain, f"{known.node.created_at:015d}-{known.short_hash}"
+        return pain, known.place
+
+    def matches(nodes: Iterable[KnownNode]) -> Iterator[KnownNode]:
+        return _matching(nodes, seen.pains, q, wanted)
 
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[KnownNode]:
-        nodes = list(_matching(services.board.nodes(), seen.pains, q, wanted))
-        hurting = [n for n in nodes if seen.pains.get(n.short_hash, _WELL).amount]
-        well = (n for n in nodes if not seen.pains.get(n.short_hash, _WELL).amount)
-        ordered = chain(sorted(hurting, key=place, reverse=True), well)
-        behind = ordered if cursor is None else (n for n in ordered if place(n) < cursor.last)
-        return list(islice(behind, limit))
+        nodes = services.board.nodes()
+        pained = {h: nodes[h] for h, pain in seen.pains.items() if pain.amount and h in nodes}
+        hurting = sorted(matches(pained.values()), key=place, reverse=True)
+        if cursor is not None:
+            hurting = [known for known in hurting if place(known) < cursor.last]
+        # Those that are well come behind all others.
+        behind = cursor.last[1] if cursor is not None and not cursor.last[0] else None
+        well = (n for n in services.board.nodes_before(behind) if n.short_hash not in pained)
+        return list(islice(chain(hurting, matches(well)), limit))
 
     page = asked.of(f"node glances {wanted} {q}", fetch, place)
     names = _cpi_names(services, {known.node.cpi_checksum for known in page.items})
@@ -126,15 +132,15 @@ def get_node_glances(
 
 
 def _matching(
-    nodes: Mapping[ShortHash, KnownNode],
+    nodes: Iterable[KnownNode],
     pains: Mapping[ShortHash, Pain],
     text: str | None,
     wanted: NodesWanted,
 ) -> Iterator[KnownNode]:
-    """Nodes of a list, the latest first."""
+    """Those of `nodes` that a list has."""
     folded = (text or "").strip().casefold()
-    for short_hash, known in nodes.items():
-        if wanted is NodesWanted.HURTING and not pains.get(short_hash, _WELL).amount:
+    for known in nodes:
+        if wanted is NodesWanted.HURTING and not pains.get(known.short_hash, _WELL).amount:
             continue
         active = known.node.flow_status is OperationalStatus.ACTIVE
         if wanted is NodesWanted.MAINTENANCE and active:

@@ -76,8 +76,8 @@ def count_status(read: Read, status: str, most: int) -> int:
 
 def read_ended(read: Read, since: EpochMs) -> Sequence[Ended]:
     rows = read(
-        f"SELECT node, status, ended / {MINUTE_MS}, count(*) FROM flow_glance"  # noqa: S608  # constants
-        " WHERE ended >= :at AND NOT responder GROUP BY 1, 2, 3",
+        f"SELECT node, status, ended / {MINUTE_MS}, responder, count(*) FROM flow_glance"  # noqa: S608  # constants
+        " WHERE ended >= :at GROUP BY 1, 2, 3, 4",
         at=since,
     )
     return [
@@ -86,6 +86,7 @@ def read_ended(read: Read, since: EpochMs) -> Sequence[Ended]:
             status=status,
             minute=EpochMs(int(minute) * MINUTE_MS),
             count=int(count),
+            is_responder=responder,
         )
-        for node, status, minute, count in rows
+        for node, status, minute, responder, count in rows
     ]

@@ -140,9 +140,14 @@ def test_flows_of_all_nodes_are_listed_counted_and_summed_by_minute(store: FlowS
     assert [g.request_id for g in store.requested("", 3)] == ["a", "b", "c"]
     assert [g.request_id for g in store.requested("d", 3)] == ["d"]
     assert list(store.requested("t", 3)) == []
-    found = {(e.node, e.status, e.minute): e.count for e in store.ended(EpochMs(0))}
-    assert found == {(OTHER, "COMPLETED", minute): 2, (NODE, "COMPLETED", 2 * minute): 1}
-    assert [e.node for e in store.ended(EpochMs(minute + 6))] == [NODE]
+    found = {(e.node, e.minute, e.is_responder): e.count for e in store.ended(EpochMs(0))}
+    assert found == {
+        (OTHER, minute, False): 2,
+        (NODE, 2 * minute, False): 1,
+        (NODE, 2 * minute, True): 1,
+    }
+    assert {e.status for e in store.ended(EpochMs(0))} == {"COMPLETED"}
+    assert [e.node for e in store.ended(EpochMs(minute + 6))] == [NODE, NODE]
 
 
 def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:

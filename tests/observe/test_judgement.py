@@ -310,12 +310,15 @@ def test_the_last_hour_is_counted_by_minute_and_moves_on():
         Ended(node=NODE, status="COMPLETED", minute=EpochMs(41 * MINUTE), count=4),
         Ended(node=NODE, status="FAILED", minute=EpochMs(100 * MINUTE), count=2),
         Ended(node=other, status="KILLED", minute=EpochMs(100 * MINUTE), count=1),
+        # The other side of a conversation: it fails at its node, and counts once in the series.
+        Ended(node=other, status="FAILED", minute=EpochMs(99 * MINUTE), count=2, is_responder=True),
     ]
     hour.add(found, hour.due_from(now), now)
     ended, failed = hour.series(now)
     assert (len(ended), ended[0], ended[-1], failed[-1]) == (MINUTES, 4, 3, 2)
     assert {n: (h.ended, h.failed, h.failing_since) for n, h in hour.nodes().items()} == {
-        NODE: (6, 2, 100 * MINUTE)
+        NODE: (6, 2, 100 * MINUTE),
+        other: (3, 2, 99 * MINUTE),
     }
     later = EpochMs(now + MINUTE)
     assert hour.due_from(later) == 99 * MINUTE

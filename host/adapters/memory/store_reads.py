@@ -186,13 +186,19 @@ class StoreReads:
     def ended(self, since: EpochMs) -> Sequence[Ended]:
         with self._lock:
             found = Counter(
-                (g.node, g.status, g.ended_at // MINUTE_MS)
+                (g.node, g.status, g.ended_at // MINUTE_MS, g.is_responder)
                 for g in self._glances.values()
-                if g.ended_at is not None and g.ended_at >= since and not g.is_responder
+                if g.ended_at is not None and g.ended_at >= since
             )
         return [
-            Ended(node=node, status=status, minute=EpochMs(minute * MINUTE_MS), count=count)
-            for (node, status, minute), count in found.items()
+            Ended(
+                node=node,
+                status=status,
+                minute=EpochMs(minute * MINUTE_MS),
+                count=count,
+                is_responder=is_responder,
+            )
+            for (node, status, minute, is_responder), count in found.items()
         ]
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:

@@ -85,10 +85,10 @@ def count_status(read: Read, status: str, most: int) -> int:
 
 
 def read_ended(read: Read, since: EpochMs) -> Sequence[Ended]:
-    """Client-started flows that ended at `since` or later, by node, status and minute."""
+    """See `Glances.ended`."""
     sql = (
-        f"SELECT node, status, ended / {MINUTE_MS}, count(*) FROM flow_glance"  # noqa: S608
-        " INDEXED BY flow_glance_ended WHERE ended >= ? AND responder = 0 GROUP BY 1, 2, 3"
+        f"SELECT node, status, ended / {MINUTE_MS}, responder, count(*) FROM flow_glance"  # noqa: S608
+        " INDEXED BY flow_glance_ended WHERE ended >= ? GROUP BY 1, 2, 3, 4"
     )
     return [
         Ended(
@@ -96,8 +96,9 @@ def read_ended(read: Read, since: EpochMs) -> Sequence[Ended]:
             status=str(status),
             minute=EpochMs(int(str(minute)) * MINUTE_MS),
             count=int(str(count)),
+            is_responder=bool(responder),
         )
-        for node, status, minute, count in read(sql, (since,))
+        for node, status, minute, responder, count in read(sql, (since,))
     ]
 
 

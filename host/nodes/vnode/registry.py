@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, tuple_, update
@@ -21,6 +22,8 @@ from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
 from host.ports.locations import ALL_HERE, Locations, Place
 
+_HOLDINGS_MAX = 16_384
+"""Identities that are kept: lists of all nodes are read again with each change of one."""
 _SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
 
 
@@ -204,11 +207,15 @@ def _nodes(rows: Iterable[Row[Any]]) -> Iterator[VirtualNode]:
             yield _node(row)
 
 
+@lru_cache(maxsize=_HOLDINGS_MAX)
+def _holding(name: str, group_id: str) -> HoldingIdentity:
+    """An identity never changes, and parsing its name is most of the cost of reading a node."""
+    return HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
+
+
 def _node(row: Row[Any]) -> VirtualNode:
     return VirtualNode(
-        holding=HoldingIdentity(
-            x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
-        ),
+        holding=_holding(row.x500_name, row.group_id),
         cpi_checksum=Checksum(row.cpi_checksum),
         granted_capabilities=tuple(json.loads(row.granted_capabilities)),
         flow_p2p_status=OperationalStatus(row.flow_p2p_status),
