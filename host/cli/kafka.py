@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from host.adapters.partitions import PARTITIONS_MAX
 from host.cli.lines import tell_json
 from host.cli.offline_settings import offline_settings, settings_option
 from host.cli.package_options import output_option
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _PARTITIONS, _REPLICAS = 10, 3
 """Corda's defaults (`bootstrap.kafka.partitions`, `replicas`)."""
+_WORK_PARTITIONS = 128
+"""As `cordbox database init` makes them by default."""
 
 
 @click.group("kafka", cls=PrettyGroup)
@@ -34,7 +37,8 @@ def topics() -> None:
     """List, create and check the topics.
 
     They are those of dead letters and of statuses of flows, and with `--external` those of external
-    messages, as flows send them: `ext.<short hash>.<channel>.receive`.
+    messages, as flows send them: `ext.<short hash>.<channel>.receive`. With the setting
+    `bus = kafka` also those of work.
     """
 
 
@@ -49,6 +53,13 @@ def _options(command: _Command) -> _Command:
             default=_PARTITIONS,
             show_default=True,
             help="Partitions of a new topic; never to be changed later.",
+        ),
+        click.option(
+            "--work-partitions",
+            type=click.IntRange(1, PARTITIONS_MAX),
+            default=_WORK_PARTITIONS,
+            show_default=True,
+            help="Partitions of topics of work (`bus = kafka`): as many as the database has.",
         ),
         click.option(
             "--replicas",
@@ -66,10 +77,11 @@ def _options(command: _Command) -> _Command:
 @settings_option
 @_options
 @output_option
-def list_(
+def list_(  # noqa: PLR0917  # click gives them by name
     settings_file: Path | None,
     external: tuple[str, ...],
     partitions: int,
+    work_partitions: int,
     replicas: int,
     output: str,
 ) -> None:
@@ -77,7 +89,7 @@ def list_(
 
     Give the list to whoever makes the topics where this host may not.
     """
-    wanted = _wanted(_topics(settings_file), external, partitions, replicas)
+    wanted = _wanted(_topics(settings_file), external, partitions, replicas, work_partitions)
     if output == "json":
         tell_json([dataclasses.asdict(each) for each in wanted])
         return
@@ -99,12 +111,13 @@ def create(
     settings_file: Path | None,
     external: tuple[str, ...],
     partitions: int,
+    work_partitions: int,
     replicas: int,
     output: str,
 ) -> None:
     """Make the topics that do not exist; existing ones stay as they are."""
     broker = _topics(settings_file)
-    wanted = _wanted(broker, external, partitions, replicas)
+    wanted = _wanted(broker, external, partitions, replicas, work_partitions)
     made = set(broker.create(wanted))
     if output == "json":
         tell_json({"topics": [{"name": e.name, "isNew": e.name in made} for e in wanted]})
@@ -117,10 +130,11 @@ def create(
 @settings_option
 @_options
 @output_option
-def check(
+def check(  # noqa: PLR0917  # as above
     settings_file: Path | None,
     external: tuple[str, ...],
     partitions: int,
+    work_partitions: int,
     replicas: int,
     output: str,
 ) -> None:
@@ -129,7 +143,7 @@ def check(
     Fails if one is missing, or would lose, refuse or disorder records.
     """
     broker = _topics(settings_file)
-    found = broker.check(_wanted(broker, external, partitions, replicas))
+    found = broker.check(_wanted(broker, external, partitions, replicas, work_partitions))
     if output == "json":
         tell_json([dataclasses.asdict(each) for each in found])
     for each in found if output == "text" else ():
@@ -139,9 +153,15 @@ def check(
 
 
 def _wanted(
-    broker: "BrokerTopics", external: Sequence[str], partitions: int, replicas: int
+    broker: "BrokerTopics",
+    external: Sequence[str],
+    partitions: int,
+    replicas: int,
+    work_partitions: int,
 ) -> "Sequence[WantedTopic]":
-    return broker.wanted(external, partitions=partitions, replicas=replicas)
+    return broker.wanted(
+        external, partitions=partitions, replicas=replicas, work_partitions=work_partitions
+    )
 
 
 def _topics(settings_file: Path | None) -> "BrokerTopics":

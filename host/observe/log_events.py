@@ -44,6 +44,9 @@ EVENTS: Mapping[str, str] = {
     "registration-lost": "Another process has taken over a registration.",
     "registration-invalid": "A registration was declined; `reason` says why.",
     "group-policy-unreadable": "The group policy of a stored CPI cannot be read.",
+    "carriage-waits": "The broker does not take work of a partition (`bus = kafka`); it is tried"
+    " again.",
+    "carriage-work-failed": "Sending or landing work (`bus = kafka`) failed; it is tried again.",
     "relay-waits": "The broker does not take outward records of a partition; it is tried again.",
     "relay-work-failed": "The relay of outward topics failed; it is tried again.",
     # Start and end

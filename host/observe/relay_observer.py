@@ -8,12 +8,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from host.domain.errors import HostError
+from host.observe.seldom import Seldom
 from host.ports.bus import TopicPartition
 from host.ports.clock import TwoClocks
 from host.ports.outward import EXTERNAL_PREFIX
-
-TELL_MS = 60_000
-"""A failure of one kind is logged at most this often."""
 
 _log = structlog.get_logger("cordbox.relay")
 
@@ -22,8 +20,7 @@ class RelayObserver:
     """Called by the thread of the relay alone."""
 
     def __init__(self, registry: CollectorRegistry, clock: TwoClocks) -> None:
-        self._clock = clock
-        self._told = dict[str, int]()
+        self._seldom = Seldom(clock)
         self._records = Counter(
             "cordbox_relay_records",
             "Outward records that the broker has acknowledged; all `ext.` topics are one.",
@@ -47,7 +44,7 @@ class RelayObserver:
 
     def refused(self, place: TopicPartition, error: HostError) -> None:
         self._failures.labels(error.code).inc()
-        if self._is_new(error.code):
+        if self._seldom.is_time(error.code):
             _log.error(
                 "relay-waits",
                 topic=place.topic,
@@ -62,17 +59,8 @@ class RelayObserver:
     def failed(self, error: BaseException) -> None:
         """The work failed; it is tried again."""
         kind = type(error).__name__
-        if self._is_new(kind):
+        if self._seldom.is_time(kind):
             _log.error("relay-work-failed", reason=str(error) or kind)
-
-    def _is_new(self, kind: str) -> bool:
-        """Whether a failure of this kind was not logged for a while."""
-        now = self._clock.steady_ms()
-        told = self._told.get(kind)
-        if told is not None and now - told < TELL_MS:
-            return False
-        self._told[kind] = now
-        return True
 
 
 class UnsentCollector(Collector):

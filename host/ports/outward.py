@@ -44,6 +44,7 @@ class WantedTopic:
         is_compacted: only the last record of each key is kept for ever.
         retention_ms: how long records are kept otherwise; None: as the broker's default says.
         record_bytes_max: the largest record that it takes.
+        is_work: it carries work between flows (`bus = kafka`), each partition that of the database.
     """
 
     name: str
@@ -52,6 +53,7 @@ class WantedTopic:
     is_compacted: bool
     retention_ms: int | None
     record_bytes_max: int
+    is_work: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +74,11 @@ class BrokerTopics(Protocol):
     """The topics of a broker, as operators look after them."""
 
     def wanted(
-        self, external: Sequence[str], *, partitions: int, replicas: int
+        self, external: Sequence[str], *, partitions: int, replicas: int, work_partitions: int = 0
     ) -> Sequence[WantedTopic]:
         """The outward topics: the shared ones, and those of `external` messages by their names.
+
+        With `bus = kafka` also those of work, with `work_partitions` partitions.
 
         Raises:
             InvalidInputError: a name that no topic of external messages can have.

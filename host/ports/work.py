@@ -15,7 +15,10 @@ from host.ports.groups import Groups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkRecord:
-    """A waiting record. Positions grow in the order of publishing, over all queues."""
+    """A waiting record. Positions grow in the order in which records enter the queues.
+
+    That is the order of publishing; where a broker carries work, only for records of one key.
+    """
 
     queue: WorkQueue
     position: int

@@ -190,6 +190,10 @@ def _start_relay(parts: Wiring) -> None:
 
     run, host = parts.base.entropy.random_bytes(8).hex(), own_host_name(parts.base.settings)
     start_relay(parts, only_member(parts.store, RELAYS, run, host=host))
+    if parts.base.settings.bus == "kafka":
+        from host.runtime.wiring.carriage_run import start_carriage  # noqa: PLC0415
+
+        start_carriage(parts, lambda group: only_member(parts.store, group, run, host=host))
 
 
 def _facts(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # The supervisor and commands load plugins without what they 
     from host.adapters.files.data_directory import DataDirectory
     from host.domain.packages import CodeWorld
     from host.ports.capability import Capability
+    from host.ports.carriage import WorkBroker
     from host.ports.clock import Clock, Entropy, TwoClocks
     from host.ports.database import SqlDatabase
     from host.ports.identity import IdentityProvider
@@ -126,6 +127,20 @@ def register_broker(settings: HostSettings, store_id: str) -> OutwardBroker | No
     Args:
         settings: the host's bootstrap settings, and the plugin's own.
         store_id: of the flow store, new after each restore: part of each record's id.
+    """
+
+
+@hookspec(firstresult=True)
+def register_work_broker(settings: HostSettings, number: int, key: bytes) -> WorkBroker | None:
+    """Return the broker of work (`bus = kafka`); the first result that is not None is used.
+
+    The process with the relay calls it, and closes it at its end. Return None to leave it to
+    another plugin.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        number: of the database whose work is sent and received.
+        key: secret of the cluster, by which its hosts recognise their records.
     """
 
 

@@ -123,6 +123,15 @@ class HostSettings:
             " vaults and spent states; further calls wait. Idle ones stay open.",
         ),
     ] = 32
+    bus: Annotated[
+        Literal["database", "kafka"],
+        Meta(
+            description="What carries work between flows of a cluster, such as session messages:"
+            " its database itself, or `kafka`, the brokers of the plugin `kafka`. All hosts of a"
+            " cluster have the same; it is changed while none of them runs. `kafka` needs"
+            " `database_url`."
+        ),
+    ] = "database"
     host_name: Annotated[
         Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", max_length=63)] | None,
         Meta(
@@ -227,10 +236,7 @@ class HostSettings:
             raise SettingsInvalidError(
                 "database_url needs master_passphrase_file: all hosts of a cluster use one key"
             )
-        try:
-            self.worker_plan  # noqa: B018  # parsed to fail early
-        except WorkersInvalidError as refused:
-            raise SettingsInvalidError(refused.message) from refused
+        self._check_processes()
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
         if WorkerKind.RELAY in self.worker_plan.counts and not self.has_relay:
@@ -252,6 +258,14 @@ class HostSettings:
         for one, other in _TOGETHER:
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise SettingsInvalidError(f"{one} and {other} must be given together")
+
+    def _check_processes(self) -> None:
+        try:
+            self.worker_plan  # noqa: B018  # parsed to fail early
+        except WorkersInvalidError as refused:
+            raise SettingsInvalidError(refused.message) from refused
+        if self.bus == "kafka" and (self.database_url is None or not self.has_relay):
+            raise SettingsInvalidError("bus: kafka needs database_url, and the plugin 'kafka'")
 
     def section(self, section: Section[T]) -> T:
         """The values of a section from pins and defaults; stored values are ignored."""

@@ -1,4 +1,4 @@
-"""Outward topics on Apache Kafka: external messages, dead letters, statuses of flows.
+"""Topics on Apache Kafka: external messages, dead letters, statuses of flows; work (`bus = kafka`).
 
 Needs the extra `kafka`, and is loaded by `plugins`.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from host.runtime.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from host.ports.carriage import WorkBroker
     from host.ports.outward import BrokerTopics, OutwardBroker
     from host.settings import HostSettings
     from host.settings.plugged import PluginSettings
@@ -38,9 +39,20 @@ def register_broker(settings: HostSettings, store_id: str) -> OutwardBroker:
 
 
 @hookimpl
+def register_work_broker(settings: HostSettings, number: int, key: bytes) -> WorkBroker:
+    """The same brokers, for the work of a cluster."""
+    from plugins.kafka.client import client_of  # noqa: PLC0415  # see above
+    from plugins.kafka.settings import KafkaSettings  # noqa: PLC0415  # see above
+    from plugins.kafka.work import KafkaWork  # noqa: PLC0415  # see above
+
+    own = settings.plugin(KafkaSettings)
+    return KafkaWork(client_of(own), prefix=own.kafka_topic_prefix, number=number, key=key)
+
+
+@hookimpl
 def register_broker_topics(settings: HostSettings) -> BrokerTopics:
     """Their topics."""
     from plugins.kafka.settings import KafkaSettings  # noqa: PLC0415  # see above
     from plugins.kafka.topics import KafkaTopics  # noqa: PLC0415  # see above
 
-    return KafkaTopics(settings.plugin(KafkaSettings))
+    return KafkaTopics(settings.plugin(KafkaSettings), carries_work=settings.bus == "kafka")

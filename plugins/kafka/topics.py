@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from host.domain.errors import InvalidInputError
 from host.flow.core.messages import DEAD_LETTER_TOPIC
+from host.network.carriage.workers import CARRIED_TOPICS
 from host.ports.outward import EXTERNAL_PREFIX, STATUS_TOPIC, FoundTopic, WantedTopic
 from plugins.kafka.client import (
     ANSWER_SECONDS_MAX,
@@ -22,6 +23,8 @@ from plugins.kafka.settings import KafkaSettings
 RECORD_BYTES_MAX = 9 * 1024 * 1024
 """The largest message on the bus (`corda.messaging.maxAllowedMessageSize`) and its envelope."""
 _DEAD_LETTERS_MS = 7 * 86_400_000
+_WORK_MS = 2 * 86_400_000
+"""What has not landed by then is sent again."""
 _EXTERNAL = re.compile(r"ext\.[-._A-Za-z0-9]{1,200}")
 _NAME_CHARACTERS_MAX = 249
 
@@ -33,10 +36,16 @@ class TopicNameError(InvalidInputError):
 
 
 class KafkaTopics:
-    """The topics of the brokers that the settings name; secrets are read when they are asked."""
+    """The topics of the brokers that the settings name; secrets are read when they are asked.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    Args:
+        settings: which brokers.
+        carries_work: whether topics of work are among them (`bus = kafka`).
+    """
+
+    def __init__(self, settings: KafkaSettings, *, carries_work: bool = False) -> None:
         self._settings = settings
+        self._carried = CARRIED_TOPICS if carries_work else ()
         self._prefix = settings.kafka_topic_prefix
 
     @cached_property
@@ -44,14 +53,14 @@ class KafkaTopics:
         return AdminClient({**client_of(self._settings)})
 
     def wanted(
-        self, external: Sequence[str], *, partitions: int, replicas: int
+        self, external: Sequence[str], *, partitions: int, replicas: int, work_partitions: int = 0
     ) -> Sequence[WantedTopic]:
         for name in external:
             if not _EXTERNAL.fullmatch(name) or len(self._prefix + name) > _NAME_CHARACTERS_MAX:
                 raise TopicNameError(
                     f"topic {name!r}: expected {EXTERNAL_PREFIX} and letters, digits, '.', '_', '-'"
                 )
-        return [
+        outward = [
             WantedTopic(
                 name=self._prefix + name,
                 partitions=partitions,
@@ -62,6 +71,19 @@ class KafkaTopics:
             )
             for name in (DEAD_LETTER_TOPIC, STATUS_TOPIC, *dict.fromkeys(external))
         ]
+        work = [
+            WantedTopic(
+                name=self._prefix + name,
+                partitions=work_partitions,
+                replicas=replicas,
+                is_compacted=False,
+                retention_ms=_WORK_MS,
+                record_bytes_max=RECORD_BYTES_MAX,
+                is_work=True,
+            )
+            for name in self._carried
+        ]
+        return [*outward, *work]
 
     def create(self, topics: Sequence[WantedTopic]) -> Sequence[str]:
         made = []
@@ -150,6 +172,8 @@ def _faults(
             f"max.message.bytes is {values['max.message.bytes']}, records have up to"
             f" {topic.record_bytes_max}"
         )
+    if topic.is_work and len(partitions) < topic.partitions:
+        yield f"it has {len(partitions)} partitions, the database has {topic.partitions}"
     replicas = {len(getattr(each, "replicas", ())) for each in partitions.values()}
     least = min(replicas, default=0)
     if least < topic.replicas:

@@ -21,6 +21,7 @@ _JOURNALS = (
 _HELD = (
     _STATES,
     f"SELECT t.node, 'bus', t.peer, {_SIZE}, 1, 0 FROM work t WHERE t.node <> ''",  # noqa: S608  # constants
+    f"SELECT t.node, 'bus', t.peer, {_SIZE}, 1, 0 FROM outbox t WHERE t.node <> ''",  # noqa: S608  # constants
     f"SELECT t.node, 'bus', NULL, {_SIZE}, 1, 0 FROM records t WHERE t.node IS NOT NULL",  # noqa: S608  # constants
     _JOURNALS,
 )

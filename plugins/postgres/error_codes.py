@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 ERROR_CODES: Mapping[str, str] = {
+    "database-bus-differs": "Give all hosts of the cluster the same setting `bus`; to change it,"
+    " stop all of them and wait for 15 seconds.",
     "database-in-use": "Name another database in `database_url`, or start hosts on this one.",
     "database-role-unsuitable": "Name in `database_url` the role that `cordbox database init`"
     " has made, or take the right away that the message names.",

@@ -10,12 +10,14 @@ from host.keys import SoftKeyStore
 from host.ports.clock import Clock, Entropy
 from host.ports.database import Schema, SqlDatabase
 from host.ports.keys import KeyStore
+from host.ports.state import StateConflictError
 from host.ports.units import FlowStore
 from host.ports.vaults import VaultRegister
 from host.settings import HostSettings
 from plugins.postgres.address import DatabaseAddress, parse_address
 from plugins.postgres.audit_key import TABLES as AUDIT_TABLES
 from plugins.postgres.audit_key import AuditKeyRow
+from plugins.postgres.carrying_store import CarryingStore
 from plugins.postgres.connections import Access, Session, Sessions, tls_context
 from plugins.postgres.cpi_files import FILES, CpiRows
 from plugins.postgres.cpi_files import TABLES as CPI_TABLES
@@ -109,6 +111,12 @@ def _check(session: Session, access: Access) -> None:
             )
 
 
+class BusDiffersError(StorageError):
+    """The other hosts of the cluster use another bus (setting `bus`)."""
+
+    code = "database-bus-differs"
+
+
 class PostgresStorage:
     """The port `Storage` in schemas of one database."""
 
@@ -172,11 +180,29 @@ def open_flow_store(settings: HostSettings) -> FlowStore:
     """The flow store.
 
     Raises:
+        BusDiffersError: hosts of the cluster that run have another setting `bus`.
         TablesNotReadyError: its tables are missing or older.
     """
     access = access_of(settings)
     check_tables(access, FLOW, (FLOWS,))
-    return PostgresStore(access, hints=PostgresHints(access))
+    _agree_on_bus(access, settings.bus)
+    kind = CarryingStore if settings.bus == "kafka" else PostgresStore
+    return kind(access, hints=PostgresHints(access))
+
+
+def _agree_on_bus(access: Access, wanted: str) -> None:
+    """Have all hosts use one bus: it is changed if none of them runs.
+
+    Raises:
+        BusDiffersError: hosts that run use another one.
+    """
+    sessions = Sessions(access.within(FLOW))
+    try:
+        sessions.use(lambda session: session.run("SELECT change_bus(:b)", b=wanted))
+    except StateConflictError as refused:
+        raise BusDiffersError(f"bus = {wanted}: {refused.message}") from refused
+    finally:
+        sessions.close()
 
 
 def open_key_store(

@@ -36,16 +36,19 @@ from plugins.postgres.unit_arguments import arguments_of
 T = TypeVar("T")
 
 SCHEMA = "cordbox_flow"
-_TABLES, _COMMIT_UNIT = (
+_TABLES, _COMMIT_UNIT, _CARRIAGE = (
     files(__package__).joinpath(name).read_text("utf-8")
-    for name in ("flows.sql", "commit_unit.sql")
+    for name in ("flows.sql", "commit_unit.sql", "flows_carriage.sql")
 )
 FLOWS = Schema(
     name="flows",
-    version=2,
-    statements={"postgresql": (_TABLES, _COMMIT_UNIT)},
-    # Units of version 1 dropped no records of logs.
-    migrations={1: {"postgresql": (_COMMIT_UNIT,)}},
+    version=3,
+    statements={"postgresql": (_TABLES, _COMMIT_UNIT, _CARRIAGE)},
+    migrations={
+        # Units of version 1 dropped no records of logs.
+        1: {"postgresql": (_COMMIT_UNIT,)},
+        2: {"postgresql": (_CARRIAGE,)},
+    },
 )
 _COMMIT = "SELECT commit_unit(:unit::jsonb, :vals::bytea[], :at::bigint)"
 _READ_ONE_STATE = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -97,9 +100,9 @@ class PostgresStore(StoreReads):
         self._notices.start()
 
     def commit(self, unit: Unit) -> None:
-        said, values = arguments_of(unit, self._partitions)
+        said, values = self._arguments(unit)
         self._write(lambda session: self._commit(session, said, values))
-        self._notices.committed(committed_by(unit, self._partitions))
+        self._notices.committed(self._committed(unit))
         if next(self._commits) % _COMMITS_PER_FOLD == 0:
             self._fold()
 
@@ -165,6 +168,14 @@ class PostgresStore(StoreReads):
         """Close all connections; the store is not usable afterwards."""
         self._notices.close()
         super().close()
+
+    def _arguments(self, unit: Unit) -> tuple[str, Sequence[bytes]]:
+        """The unit as `commit_unit` takes it."""
+        return arguments_of(unit, self._partitions)
+
+    def _committed(self, unit: Unit) -> Committed:
+        """What the commit of a unit tells of."""
+        return committed_by(unit, self._partitions)
 
     def _commit(self, session: Session, said: str, values: Sequence[bytes]) -> None:
         at = None if self._clock is None else self._clock.now_ms()

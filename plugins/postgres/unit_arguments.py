@@ -1,13 +1,13 @@
 """A unit of work as arguments of the database's function `commit_unit`. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from host.adapters.partitions import PARTITIONS, place_of, queue_of, target_of
 from host.domain.accounts import Charge
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import NewRecord
 from host.ports.glances import GlanceWrite
 from host.ports.state import StateWrite
@@ -16,11 +16,22 @@ from host.ports.units import Consumed, JournalRow, Unit
 _encode = msgspec.json.Encoder().encode
 
 
-def arguments_of(unit: Unit, partitions: int = PARTITIONS) -> tuple[str, Sequence[bytes]]:
+HomeOf = Callable[[ShortHash], int]
+"""The number of the database where a node's queues are."""
+
+
+def arguments_of(
+    unit: Unit, partitions: int = PARTITIONS, home_of: HomeOf | None = None
+) -> tuple[str, Sequence[bytes]]:
     """The unit as JSON, and its values, to which the JSON refers by their numbers from 1.
 
     Everything that takes a lock is sorted, so that units do not wait for each other in a circle.
     Records keep their order within a partition.
+
+    Args:
+        unit: the unit.
+        partitions: of the store.
+        home_of: for work that a broker carries; without it, work enters its queues at once.
     """
     values: list[bytes] = []
     found: dict[str, list[Any]] = {
@@ -50,8 +61,8 @@ def arguments_of(unit: Unit, partitions: int = PARTITIONS) -> tuple[str, Sequenc
         ],
         "forget": sorted(unit.forget),
         "records": [
-            _record(r, values, partitions)
-            for r in sorted(unit.records, key=lambda r: _tail(r, partitions))
+            _record(r, values, partitions, home_of)
+            for r in sorted(unit.records, key=lambda r: _tail(r, partitions, home_of))
         ],
     }
     return _encode({name: rows for name, rows in found.items() if rows}).decode(), values
@@ -122,19 +133,26 @@ def _journal(row: JournalRow, values: list[bytes]) -> dict[str, Any]:
     return said
 
 
-def _tail(record: NewRecord, partitions: int) -> tuple[bool, str, int]:
-    """Work first, in the unit's order; logs by the tail that they lock."""
-    if record.node is not None:
-        return False, "", 0
-    target = target_of(record, partitions)
-    return True, target.topic, target.partition
+def _tail(record: NewRecord, partitions: int, home_of: HomeOf | None) -> tuple[bool, int, str, int]:
+    """Work first, in the unit's order; what is numbered by what it locks: its outlet or tail."""
+    if record.node is None:
+        target = target_of(record, partitions)
+        return True, 0, target.topic, target.partition
+    if home_of is None:
+        return False, 0, "", 0
+    queue = queue_of(record, partitions)
+    return False, home_of(queue.node), queue.topic, queue.partition
 
 
-def _record(record: NewRecord, values: list[bytes], partitions: int) -> dict[str, Any]:
+def _record(
+    record: NewRecord, values: list[bytes], partitions: int, home_of: HomeOf | None
+) -> dict[str, Any]:
     said: dict[str, Any] = {"k": record.key, "v": _number(values, record.value)}
     if record.node is not None:
         queue = queue_of(record, partitions)
         said |= {"t": queue.topic, "p": queue.partition, "n": queue.node}
+        if home_of is not None:
+            said["o"] = home_of(queue.node)
         if record.peer is not None:
             said["peer"] = record.peer
         return said

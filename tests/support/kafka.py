@@ -78,12 +78,8 @@ class KafkaServer:
             )
         )
         self._process: subprocess.Popen[bytes] | None = None
-        # A leading "-" would be an option of the formatting program.
-        cluster = "c" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         try:
-            user = f"SCRAM-SHA-512=[name={USER},password={self.password}]"
-            words = ("format", "--add-scram", user, "-t", cluster, "-c")
-            self._java("kafka.tools.StorageTool", *words).wait()
+            self._format()
             self.start()
         except BaseException:
             self.close()
@@ -121,11 +117,25 @@ class KafkaServer:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def lose_disk(self) -> None:
+        """End the broker, and start it anew without topics and records."""
+        self.kill()
+        shutil.rmtree(self.folder / "logs")
+        self._format()
+        self.start()
+
     def close(self) -> None:
         """End the broker and delete its files."""
         if self._process is not None:
             self.kill()
         shutil.rmtree(self.folder)
+
+    def _format(self) -> None:
+        # A leading "-" would be an option of the formatting program.
+        cluster = "c" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+        user = f"SCRAM-SHA-512=[name={USER},password={self.password}]"
+        words = ("format", "--add-scram", user, "-t", cluster, "-c")
+        self._java("kafka.tools.StorageTool", *words).wait()
 
     def _java(self, main: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / "out").open("ab") as out:

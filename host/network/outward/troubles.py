@@ -58,16 +58,22 @@ def troubles(store: TroubleReads) -> Sequence[Trouble]:
         return ()
     names = (MemberName.parse(each.member) for each in store.members(GROUP))
     hosts = {name.host for name in names if name is not None}
-    return [_decoder.decode(s.value) for s in states if s.key.removeprefix(_PREFIX) in hosts]
+    return [_decoder.decode(s.value) for s in states if _host_of(s.key) in hosts]
 
 
-def write_trouble(store: TroubleStore, host: str, trouble: Trouble | None) -> None:
-    """Record what troubles the relay of a host; None: nothing.
+def _host_of(key: str) -> str:
+    return key.removeprefix(_PREFIX).partition("/")[0]
+
+
+def write_trouble(
+    store: TroubleStore, host: str, trouble: Trouble | None, *, part: str = ""
+) -> None:
+    """Record what troubles the relay of a host, or another `part` of it; None: nothing.
 
     Raises:
         StorageError: the store cannot be written.
     """
-    key = _PREFIX + host
+    key = _PREFIX + host + (f"/{part}" if part else "")
     found = store.get(key)
     if found is None and trouble is None:
         return

@@ -10,7 +10,7 @@
 | link         | sessions with other clusters     | messages to other clusters    | crypto     |
 | gateway      | HTTPS of other clusters          | HTTPS to other clusters       | crypto, l  |
 | flow         |                                  | flows, compiling              | c, m, p    |
-| relay        |                                  | sending of outward topics     |            |
+| relay        |                                  | outward topics, carried work  |            |
 | rest         | HTTPS                            | creations left unfinished     | m          |
 
 The letters are those of other kinds. No kind calls one below it, so there is no deadlock between
@@ -147,7 +147,12 @@ def _run_relay(parts: Wiring) -> None:
 
     cluster = parts.base.cluster
     assert cluster is not None  # noqa: S101  # a worker process
-    start_relay(parts, _group_of(parts, RELAYS).enter(cluster.name, os.getpid()))
+    name = cluster.name
+    start_relay(parts, _group_of(parts, RELAYS).enter(name, os.getpid()))
+    if parts.base.settings.bus == "kafka":
+        from host.runtime.wiring.carriage_run import start_carriage  # noqa: PLC0415
+
+        start_carriage(parts, lambda group: _group_of(parts, group).enter(name, os.getpid()))
 
 
 def _none(parts: Wiring) -> Sequence[Service]:

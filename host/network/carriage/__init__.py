@@ -1,0 +1,1 @@
+"""Work topics that a message broker carries (`bus = kafka`): sending them, and landing them."""
