@@ -129,8 +129,8 @@ BEGIN
     RAISE EXCEPTION 'hosts of the cluster run with bus = %', before USING ERRCODE = 'CB002';
   END IF;
   IF wanted = 'database' THEN
-    IF EXISTS (SELECT FROM outlets WHERE target <> 0) OR EXISTS (SELECT FROM flow_databases WHERE number <> 0) THEN
-      RAISE EXCEPTION 'nodes live in other databases, too' USING ERRCODE = 'CB002';
+    IF EXISTS (SELECT FROM outlets WHERE target <> 0) THEN
+      RAISE EXCEPTION 'work goes to other databases, too' USING ERRCODE = 'CB002';
     END IF;
     INSERT INTO work (topic, partition, node, key, written_at, peer, value)
       SELECT topic, partition, node, key, written_at, peer, value FROM outbox ORDER BY topic, partition, position;
@@ -143,33 +143,4 @@ BEGIN
   UPDATE meta SET bus = wanted;
   RETURN before;
 END
-$$;
-
--- The databases of a cluster by number, this one being 0, and the one where each node lives: for ever.
-CREATE TABLE flow_databases (number integer PRIMARY KEY, store_id text NOT NULL UNIQUE);
-CREATE TABLE homes (node text PRIMARY KEY, number integer NOT NULL);
-
--- The database of a node. A node that has used this one before there were others lives here.
-CREATE FUNCTION home_of(asked text, wanted integer) RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE
-  found integer;
-BEGIN
-  SELECT number INTO found FROM homes WHERE node = asked;
-  IF FOUND THEN
-    RETURN found;
-  END IF;
-  IF EXISTS (SELECT FROM accounts WHERE node = asked) OR EXISTS (SELECT FROM account_changes WHERE node = asked) THEN
-    wanted := 0;
-  END IF;
-  INSERT INTO homes VALUES (asked, wanted) ON CONFLICT DO NOTHING;
-  SELECT number INTO found FROM homes WHERE node = asked;
-  RETURN found;
-END
-$$;
-
--- Gives partitions to an owner whose epochs another database has counted: owners before it are refused from now on.
-CREATE FUNCTION raise_epochs(of_group text, epochs jsonb) RETURNS void LANGUAGE sql AS $$
-  INSERT INTO owners AS o
-    SELECT of_group, e.key::integer, NULL, e.value::bigint FROM jsonb_each_text(epochs) e ORDER BY e.key::integer
-    ON CONFLICT (consumer, partition) DO UPDATE SET epoch = excluded.epoch WHERE o.epoch < excluded.epoch
 $$

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pg8000.exceptions import DatabaseError
 
 from host.cli import root
 from host.database.schema_versions import SchemaTooNewError
+from host.domain.ids import ShortHash
 from host.ports.bus import NewRecord
 from host.ports.units import Dropped, Unit
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
@@ -25,6 +27,7 @@ from tests.support.hosts import settings_of
 from tests.support.postgres import OWNER, PostgresServer
 
 Run = Callable[..., Result]
+NODE = ShortHash("A1B2C3D4E5F6")
 _NUMBERS = count(1)
 
 
@@ -80,6 +83,13 @@ def host(cordbox: Run, settings: HostSettings) -> Iterator[Session]:
     session.close()
 
 
+NO_CARRIAGE = (
+    "DROP TABLE outlets, outbox, inlets, inlet_places;"
+    "DROP FUNCTION delete_outbox, acknowledge, land_work, change_bus;"
+    "ALTER TABLE meta DROP COLUMN bus, DROP COLUMN carriage_key"
+)
+
+
 @pytest.mark.acceptance(12)
 def test_a_database_is_made_once_and_migrated_where_it_is_older(
     cordbox: Run, settings: HostSettings, postgres_server: PostgresServer, database: str
@@ -91,7 +101,7 @@ def test_a_database_is_made_once_and_migrated_where_it_is_older(
     assert "has tables of Cordbox already" in str(cordbox("init").exception)
     made = cordbox("check")
     assert made.exit_code == 0, made.output
-    assert "cordbox_flow  flows: version 2" in made.output
+    assert "cordbox_flow  flows: version 3" in made.output
     assert cordbox("migrate").exit_code == 0
     store = open_flow_store(settings)
     assert store.partitions == 5
@@ -100,13 +110,14 @@ def test_a_database_is_made_once_and_migrated_where_it_is_older(
     postgres_server.execute(change.format(99), database)
     newer = cordbox("check", "--output", "json")
     assert newer.exit_code == 1
-    flows = {"place": "cordbox_flow", "name": "flows", "stored": 99, "known": 2}
+    flows = {"place": "cordbox_flow", "name": "flows", "stored": 99, "known": 3}
     assert flows in json.loads(newer.output)
-    assert "this release knows versions up to 2" in str(cordbox("migrate").exception)
+    assert "this release knows versions up to 3" in str(cordbox("migrate").exception)
     with pytest.raises(SchemaTooNewError, match="flows have version 99"):
         open_flow_store(settings)
-    # What version 1 had: a function that drops no records of logs.
+    # What version 1 had: a function that drops no records of logs, and no outbox.
     postgres_server.execute("DROP FUNCTION cordbox_flow.drop_record(jsonb)", database)
+    postgres_server.execute(f"SET search_path = cordbox_flow; {NO_CARRIAGE}", database)
     postgres_server.execute(change.format(1), database)
     assert cordbox("check").exit_code == 1
     assert cordbox("migrate").exit_code == 0
@@ -115,6 +126,13 @@ def test_a_database_is_made_once_and_migrated_where_it_is_older(
     (record,) = store.newest("t", 9)
     store.commit(Unit(dropped=(Dropped(source=record.source, offset=record.offset),)))
     assert not store.newest("t", 9)
+    store.close()
+    carrying = open_flow_store(replace(settings, bus="kafka", plugins=("embedded", "kafka")))
+    carrying.commit(Unit(records=(NewRecord(topic="t", key="k", value=b"v", node=NODE),)))
+    assert not carrying.waiting(["t"])
+    carrying.close()
+    store = open_flow_store(settings)
+    assert [queue.node for queue in store.waiting(["t"])] == [NODE]
     store.close()
     postgres_server.execute(change.format(0), database)
     with pytest.raises(TablesNotReadyError, match="run `cordbox database migrate`"):
