@@ -1,9 +1,14 @@
 """The port through which a run's host calls are answered."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 from sandbox.limits import Usage
+
+LONG = 64 * 1024
+"""Characters of a text that takes the interpreter for a noticeable time."""
+T = TypeVar("T")
 
 
 class SuspendRun(BaseException):
@@ -90,3 +95,22 @@ def waiting(handler: HostCallHandler | None) -> WaitingHandler | None:
     Every run asks this; `isinstance` of a protocol would take longer than a small guest's run.
     """
     return cast("WaitingHandler", handler) if hasattr(handler, "attach") else None
+
+
+class CarryingHandler(HostCallHandler, Protocol):
+    """A handler that knows a better thread than the run's for what holds the interpreter."""
+
+    def carry(self, work: Callable[[], T]) -> T:
+        """The result of `work`, or what it raised, wherever it is executed."""
+        ...
+
+
+def carried(handler: HostCallHandler | None, work: Callable[[], T], *, size: int) -> T:
+    """The result of `work` on a text of `size` characters, that of a long one by the handler.
+
+    A thread of low priority must not hold the interpreter for long: while others have the
+    processors, everybody waits for it.
+    """
+    if size > LONG and hasattr(handler, "carry"):
+        return cast("CarryingHandler", handler).carry(work)
+    return work()

@@ -18,7 +18,7 @@ from sandbox.errors import (
     TooManyHostCallsError,
 )
 from sandbox.host_api import ALWAYS_GRANTED, HOST_API
-from sandbox.host_calls import GuestCallError, HostCallHandler
+from sandbox.host_calls import GuestCallError, HostCallHandler, carried
 from sandbox.limits import Limits
 from sandbox.stores import Store
 
@@ -117,12 +117,13 @@ class Run:
                 f"host call {interface}.{function}: no host is attached",
                 function=f"{interface}.{function}",
             )
+        asked = carried(self._host, request.decode, size=len(request))
         try:
-            text, is_ok = self._host(interface, function, request.decode()), True
+            text, is_ok = self._host(interface, function, asked), True
         except GuestCallError as exc:
             text, is_ok = exc.payload, False
         try:
-            answer = text.encode()
+            answer = carried(self._host, text.encode, size=len(text))
         except UnicodeEncodeError as exc:
             raise InvalidPayloadError(f"answer of {interface}.{function}: not Unicode") from exc
         if len(answer) > self._limits.payload_bytes_max:

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from functools import partial
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
@@ -29,6 +30,7 @@ from host.ports.guest import (
     HostCallHandler,
     SuspendedRun,
     Usage,
+    carried,
 )
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
 from sandbox.host_api import ALWAYS_GRANTED
@@ -80,10 +82,10 @@ class SandboxedFlows:
         match outcome:
             case Suspended():
                 return SuspendedRun(usage=usage)
-            case Returned(is_error=True, value=value):
-                return _failure(value or "", usage)
-            case Returned(value=value):
-                return _finished(value or "", usage)
+            case Returned():
+                text = outcome.value or ""
+                read = partial(_read, text, usage, is_error=outcome.is_error)
+                return carried(host, read, size=len(text))
             case _:
                 assert_never(outcome)
 
@@ -96,6 +98,10 @@ def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
         "flow-class-unknown",
         f"CPI {cpi.identity.name} {cpi.identity.version} declares no flow {flow_class!r}",
     )
+
+
+def _read(text: str, usage: Usage, *, is_error: bool) -> GuestOutcome:
+    return _failure(text, usage) if is_error else _finished(text, usage)
 
 
 def _finished(result: str, usage: Usage) -> Finished:

@@ -5,15 +5,17 @@ whose runs can be paused; runs of other adapters end when they are suspended, as
 
 A guest that computes for long has a thread of low priority, and such a thread must not hold what
 others wait for: the interpreter, or the writer of the store. So the thread that waits for its
-outcome, whose priority is the usual one, executes its host calls from then on.
+outcome, whose priority is the usual one, executes its host calls from then on, and reads its long
+texts.
 """
 
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from host.flow.engine.thread_priority import is_lowered
 from host.ports.guest import (
@@ -28,6 +30,7 @@ from host.ports.guest import (
     Usage,
 )
 
+T = TypeVar("T")
 Result: TypeAlias = GuestOutcome | BaseException
 Work: TypeAlias = Callable[[], None]
 """A host call for the waiting thread."""
@@ -65,7 +68,7 @@ class _Run:
         self._results: SimpleQueue[Result | Work] = SimpleQueue()
         self._hosts: SimpleQueue[HostCallHandler | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._is_waiting = False
+        self._is_waiting = self._is_dropped = False
         self.memory_bytes = 0
 
     def attach(self, run: RunControl) -> None:
@@ -74,21 +77,24 @@ class _Run:
     def __call__(self, interface: str, function: str, request: str) -> str:
         while True:
             try:
-                if is_lowered():
-                    return self._elsewhere(lambda: self._host(interface, function, request))
-                return self._host(interface, function, request)
+                return self.carry(partial(self._host, interface, function, request))
             except SuspendRun:
                 if self._control is None:
                     raise
             # Outside of the `except` block: the exception keeps all of its frames alive.
             host = self._wait(self._control)
             if host is None:
+                self._is_dropped = True  # nobody waits for its outcome
                 raise SuspendRun
             self._host = host
 
-    def _elsewhere(self, call: Callable[[], str]) -> str:
-        """The answer to a host call that the thread in `outcome` executes."""
-        answered: SimpleQueue[str | BaseException] = SimpleQueue()
+    def carry(self, work: Callable[[], T]) -> T:
+        """The result of `work`, on this thread unless that was lowered; see `CarryingHandler`."""
+        return self._elsewhere(work) if is_lowered() and not self._is_dropped else work()
+
+    def _elsewhere(self, call: Callable[[], T]) -> T:
+        """The result of a call that the thread in `outcome` executes."""
+        answered: SimpleQueue[T | BaseException] = SimpleQueue()
 
         def work() -> None:
             try:

@@ -19,6 +19,7 @@ from sandbox.host_calls import (
     RunEndedError,
     SuspendRun,
     WaitingHandler,
+    carried,
 )
 from sandbox.limits import Usage
 
@@ -37,6 +38,7 @@ __all__ = [
     "SuspendedRun",
     "Usage",
     "WaitingHandler",
+    "carried",
 ]
 
 

@@ -5,18 +5,36 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
 from host.adapters.memory.store import MemoryStore
 from host.domain.capability_error import CapabilityError
 from host.flow.engine.thread_priority import COMPUTED_S_MAX, LOWERED_BY, Computing, is_lowered
+from host.guests import flows, sticky_flows
 from host.guests.sticky_flows import StickyFlows
-from host.ports.guest import Finished, FlowRun, GuestOutcome, HostCallHandler, Usage
+from host.ports.guest import (
+    Finished,
+    FlowFailedInGuest,
+    FlowRun,
+    GuestOutcome,
+    HostCallHandler,
+    SuspendedRun,
+    SuspendRun,
+    Usage,
+    carried,
+)
+from sandbox.host_calls import LONG
+from sandbox.instance import Run
+from sandbox.limits import Limits
+from sandbox.outcome import Returned
 from tests.flow.scripted import Guest
-from tests.flow.test_flow_parking import NO_FACTS
+from tests.flow.test_flow_parking import NO_FACTS, Meter
 from tests.flow.test_flow_workers import WAIT_S, running
 
+T = TypeVar("T")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority there")
 
 
@@ -154,3 +172,124 @@ def test_a_pool_replaces_a_thread_that_was_lowered() -> None:
         lowered[0].join(WAIT_S)
         assert not lowered[0].is_alive()
     assert later == [False] * 20
+
+
+class ReadsTexts:
+    """Guests on whose thread a short and a long text have to be read, then one that is dropped."""
+
+    def __init__(self) -> None:
+        self.read: dict[str, threading.Thread] = {}
+        self.own: threading.Thread | None = None
+        self.is_over = threading.Event()
+
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
+        del run
+        self.own = threading.current_thread()
+        host.attach(Meter())  # type: ignore[attr-defined]  # `StickyFlows` gives one that waits
+        self.read["short"] = carried(host, threading.current_thread, size=LONG)
+        self.read["long"] = carried(host, threading.current_thread, size=LONG + 1)
+        with pytest.raises(CapabilityError):
+            carried(host, _refuse, size=LONG + 1)
+        try:
+            host("flow", "sleep", "{}")
+        except SuspendRun:
+            self.read["dropped"] = carried(host, threading.current_thread, size=LONG + 1)
+        self.is_over.set()
+        return SuspendedRun()
+
+
+def _refuse() -> None:
+    raise CapabilityError("no", "told to refuse")
+
+
+def _suspend(interface: str, function: str, request: str) -> str:
+    del interface, function, request
+    raise SuspendRun
+
+
+def test_long_texts_of_a_lowered_guest_are_read_by_whom_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once its run is dropped, nobody does."""
+    monkeypatch.setattr(sticky_flows, "is_lowered", lambda: True)
+    guests = ReadsTexts()
+    sticky = StickyFlows(guests)
+    outcome = sticky.run(NO_FACTS, _suspend)
+    assert isinstance(outcome, SuspendedRun)
+    assert outcome.parked is not None
+    outcome.parked.drop()
+    assert guests.is_over.wait(WAIT_S)
+    assert guests.read == {
+        "short": guests.own,
+        "long": threading.current_thread(),
+        "dropped": guests.own,
+    }
+    sticky.close()
+
+
+class Carrying:
+    """A handler that counts what it is given to carry."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        self.carried = 0
+
+    def __call__(self, interface: str, function: str, request: str) -> str:
+        del interface, function
+        return self.answer or request
+
+    def carry(self, work: Callable[[], T]) -> T:
+        self.carried += 1
+        return work()
+
+
+@pytest.mark.parametrize(
+    ("request_size", "answer", "times"),
+    [(LONG, "{}", 0), (LONG + 1, "{}", 1), (1, "x" * (LONG + 1), 1), (LONG + 1, "", 2)],
+)
+def test_long_requests_and_answers_of_host_calls_are_carried(
+    request_size: int, answer: str, times: int
+) -> None:
+    host, asked = Carrying(answer), b"x" * request_size
+    run = Run(NoFuel(), limits=Limits(), host=host, granted=frozenset())
+    assert run.answer(0, asked) == (True, answer.encode() or asked)
+    assert host.carried == times
+
+
+class NoFuel:
+    """The fuel of a run that does not begin."""
+
+    def left(self) -> int:
+        return 0
+
+    def stop(self) -> int:
+        return 0
+
+
+class Returning:
+    """A library with one guest, which returns a text at once."""
+
+    def __init__(self, *, value: str, is_error: bool) -> None:
+        self.returned = Returned(value=value, is_error=is_error, usage=Usage(), receipt="")
+
+    def prepare(self, cpi: object) -> None:
+        pass
+
+    def guest(self, *_: object, **__: object) -> "Returning":
+        return self
+
+    def call(self, *_: object, **__: object) -> Returned:
+        return self.returned
+
+
+@pytest.mark.parametrize("is_error", [False, True])
+@pytest.mark.parametrize(("size", "times"), [(LONG, 0), (LONG + 1, 1)])
+def test_long_results_and_failures_are_carried(
+    size: int, times: int, is_error: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows, "_cpk_of", lambda *_: SimpleNamespace(capabilities=()))
+    monkeypatch.setattr(flows, "limits_of", lambda *_: Limits())
+    library, host = Returning(value="x" * size, is_error=is_error), Carrying("")
+    outcome = flows.SandboxedFlows(library=library).run(NO_FACTS, host)  # type: ignore[arg-type]
+    assert isinstance(outcome, FlowFailedInGuest if is_error else Finished)
+    assert host.carried == times
