@@ -216,12 +216,15 @@ class Guest(Runnable):
                 raw = _encoded(request.argument, limits)
                 instance.begin(limits)
                 is_ok, text, size = instance.store.call(
-                    self.program.exports[request.export], raw, size_max=limits.payload_bytes_max
+                    self.program.exports[request.export],
+                    raw,
+                    size_max=limits.payload_bytes_max,
+                    copied=run.copied,
                 )
                 run.has_returned = True
             except WasmtimeError as exc:
                 failure = str(exc)
-        value = None if text is None else text.decode()
+        value = None if text is None else run.copied(text.decode, size)
         run.conclude(is_ok=is_ok and failure is None, value=value)
         if failure is not None:
             raise error_of(failure)

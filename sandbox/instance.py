@@ -7,7 +7,8 @@ refusal can name the place.
 """
 
 import json
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from sandbox import native
 from sandbox.errors import (
@@ -22,6 +23,7 @@ from sandbox.host_calls import GuestCallError, HostCallHandler, carried
 from sandbox.limits import Limits
 from sandbox.stores import Store
 
+T = TypeVar("T")
 HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in functions)
 """(interface, function) by the number under which the linker defines it."""
 
@@ -132,6 +134,10 @@ class Run:
                 f"at most {self._limits.payload_bytes_max}"
             )
         return is_ok, answer
+
+    def copied(self, copy: Callable[[], T], size: int) -> T:
+        """The result of `copy`, on the thread that the handler chooses for long texts."""
+        return carried(self._host, copy, size=size)
 
     def fail(self, error: BaseException) -> None:
         """Fill the error slot if it is empty, and set the fuel to 0."""

@@ -7,13 +7,16 @@ raises stays with the run it belongs to, and the guest's values are measured bef
 
 from collections.abc import Callable
 from ctypes import byref
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from wasmtime.component import LinkerInstance
 
 from sandbox import c_api
 from sandbox.c_api import FIRST_OFFSET, Value
 from sandbox.stores import Store
+
+T = TypeVar("T")
 
 
 class Boundary(Protocol):
@@ -29,6 +32,10 @@ class Boundary(Protocol):
 
     def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
         """Answer a host call: whether it is `ok`, and the text."""
+        ...
+
+    def copied(self, copy: Callable[[], T], size: int) -> T:
+        """The result of `copy`, which copies a text of `size` bytes and raises nothing."""
         ...
 
     def fail(self, error: BaseException) -> None:
@@ -82,12 +89,13 @@ def _trampoline(  # the C API's signature
     try:
         request: Value = arguments[0]
         if run.admits(number or 0, request.first):
-            is_ok, answer = run.answer(number or 0, c_api.text_of(request))
+            text = run.copied(partial(c_api.text_of, request), request.first)
+            is_ok, answer = run.answer(number or 0, text)
         else:
             is_ok, answer = run.refused()
     except BaseException as exc:  # noqa: BLE001  # nothing may pass through wasm
         run.fail(exc)
         is_ok, answer = run.refused()
-    text = Value(c_api.STRING)
-    c_api.bytes_new(byref(text, FIRST_OFFSET), len(answer), answer)
-    results[0] = Value(c_api.RESULT, is_ok, c_api.value_new(byref(text)))
+    given, size = Value(c_api.STRING), len(answer)
+    run.copied(partial(c_api.bytes_new, byref(given, FIRST_OFFSET), size, answer), size)
+    results[0] = Value(c_api.RESULT, is_ok, c_api.value_new(byref(given)))

@@ -1,7 +1,10 @@
 """A store of the engine: one run's fuel, deadline, limits and instance."""
 
 import ctypes
+from collections.abc import Callable
 from ctypes import byref
+from functools import partial
+from typing import TypeAlias
 
 from wasmtime import Engine
 from wasmtime import _ffi as ffi
@@ -12,6 +15,8 @@ from sandbox.c_api import Argument, Value
 
 _Instance = ffi.wasmtime_component_instance_t
 _Function = ffi.wasmtime_component_func_t
+Copied: TypeAlias = Callable[[Callable[[], bytes], int], bytes]
+"""The result of a copy of so many bytes."""
 
 
 class Store:
@@ -68,9 +73,20 @@ class Store:
         )
 
     def call(
-        self, export: wc.ExportIndex, argument: bytes | None, *, size_max: int
+        self,
+        export: wc.ExportIndex,
+        argument: bytes | None,
+        *,
+        size_max: int,
+        copied: Copied = lambda copy, _: copy(),
     ) -> tuple[bool, bytes | None, int]:
         """Call an export of the instance that takes a text or nothing, and answers a text or none.
+
+        Args:
+            export: of the instance.
+            argument: its text; None for nothing.
+            size_max: bytes of the longest answer that is copied.
+            copied: where an answer is copied.
 
         Returns:
             Whether it answered `ok`, the text (None if there is none), and the text's size; a text
@@ -90,12 +106,12 @@ class Store:
             c_api.func_call(byref(function), self.address, arguments, count, byref(result), 1)
         )
         try:
-            return _answer(result, size_max)
+            return _answer(result, size_max, copied)
         finally:
             c_api.value_delete(byref(result))
 
 
-def _answer(value: Value, size_max: int) -> tuple[bool, bytes | None, int]:
+def _answer(value: Value, size_max: int, copied: Copied) -> tuple[bool, bytes | None, int]:
     is_ok = True
     if value.kind == c_api.RESULT:
         is_ok = bool(value.first & 0xFF)
@@ -103,4 +119,6 @@ def _answer(value: Value, size_max: int) -> tuple[bool, bytes | None, int]:
             return is_ok, None, 0
         value = Value.from_address(value.second)
     size = value.first
-    return is_ok, c_api.text_of(value) if size <= size_max else None, size
+    if size > size_max:
+        return is_ok, None, size
+    return is_ok, copied(partial(c_api.text_of, value), size), size

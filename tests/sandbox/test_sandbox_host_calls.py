@@ -40,6 +40,37 @@ def test_answers_arrive_as_given(workflow):
     assert outcome.usage.host_calls == 1
 
 
+class Carrying:
+    """A host that executes what holds the interpreter on another thread, as lowered guests do."""
+
+    def __init__(self):
+        self.carried = 0
+
+    def __call__(self, _interface, function, request):
+        return json.dumps(request) if function == "now" else "1"
+
+    def carry(self, work):
+        self.carried += 1
+        done = []
+        thread = threading.Thread(target=lambda: done.append(work()))
+        thread.start()
+        thread.join()
+        return done[0]
+
+
+def test_long_texts_are_copied_and_read_where_the_handler_says(workflow_here):
+    """A request is copied and decoded, an answer encoded and copied, a result as a request."""
+    host = Carrying()
+    code = """
+answers = [host('flow', 'now', 'x' * 70000), host('flow', 'random', 'y' * 70000)]
+result = [*map(len, answers), host('flow', 'now', 'z')]
+"""
+    assert run(workflow_here, code, host).value == str([70002, 1, '"z"'])
+    assert host.carried == 4 + 2
+    assert len(run(workflow_here, "result = 'r' * 70000", host).value) == 70000
+    assert host.carried == 6 + 2
+
+
 def test_every_function_of_the_host_api_can_be_called(workflow):
     calls = []
     names = [(i, f) for i, functions in HOST_API.items() for f in functions]
