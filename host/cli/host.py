@@ -11,6 +11,7 @@ import click
 
 from host.cli.host_files import backup, check, restore
 from host.cli.host_options import ca_file_option, url_option
+from host.cli.host_standby import standby
 from host.cli.lines import json_text, tell_json_line
 from host.cli.pretty import PrettyGroup
 from host.cli.watching import watchable
@@ -35,6 +36,7 @@ def command() -> None:
 command.add_command(backup)
 command.add_command(check)
 command.add_command(restore)
+command.add_command(standby)
 
 
 @command.command("run")

@@ -1,28 +1,28 @@
 """`cordbox host backup`, `restore` and `check`: the files of a data directory."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.backup_keys import (
+    identity_file_option,
+    opener_of,
+    passphrase_file_option,
+    sealer_of,
+)
 from host.cli.lines import tell_json_line
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
-    from host.adapters.files.container import Opener, Sealer
+    from host.adapters.files.container import Sealer
+    from host.tools.backup.continuous import WrittenSegment
 
-_PASSPHRASE_VARIABLE = "CORDBOX_BACKUP_PASSPHRASE"  # noqa: S105  # the variable's name
 _PATH = click.Path(path_type=Path)
 _EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
-_PASSPHRASE_FILE = click.option(
-    "--passphrase-file",
-    type=_EXISTING,
-    help=f"File whose first line is the passphrase; or give it in {_PASSPHRASE_VARIABLE}.",
-)
 _OUTPUT = click.option(
     "--output",
     type=click.Choice(["text", "json"]),
@@ -40,24 +40,51 @@ _OUTPUT = click.option(
     metavar="AGE1…",
     help="Encrypt to this age public key instead of a passphrase; its private key restores.",
 )
-@_PASSPHRASE_FILE
+@passphrase_file_option
+@click.option(
+    "--continuous",
+    "is_continuous",
+    is_flag=True,
+    help="Go on until stopped: FILE is a folder, to which changes are added.",
+)
+@click.option(
+    "--every",
+    "seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="With --continuous: seconds from one part to the next.",
+)
 @_OUTPUT
 def backup(
-    directory: Path, file: Path, recipient: str | None, passphrase_file: Path | None, output: str
+    *,
+    directory: Path,
+    file: Path,
+    recipient: str | None,
+    passphrase_file: Path | None,
+    is_continuous: bool,
+    seconds: float,
+    output: str,
 ) -> None:
     """Write an encrypted backup of a host's data directory to FILE; the host may go on running.
 
     It shows all files as they were at one moment. FILE must not be there; it appears when it is
     complete. Asks for a passphrase on a terminal unless one, or a public key, is given.
+
+    With --continuous it writes a whole backup to the folder FILE, and then what has changed, until
+    it is stopped; `cordbox host standby` follows it.
     """
     from host.adapters.os.system import SystemClock
     from host.tools.backup import back_up
 
-    sealer = _sealer(recipient, passphrase_file)
+    sealer = sealer_of(recipient, passphrase_file)
+    if is_continuous:
+        _back_up_continuously(directory, file, sealer, seconds, output)
+        return
     with _progress() as tell:
         written = back_up(directory, file, sealer=sealer, clock=SystemClock(), report=tell)
     if output == "json":
-        _print_json(
+        tell_json_line(
             {
                 "file": str(written.file),
                 "at": written.at,
@@ -82,12 +109,8 @@ def backup(
 @click.command("restore", cls=PrettyCommand)
 @click.argument("file", metavar="FILE", type=_EXISTING)
 @click.argument("directory", metavar="DIR", type=_PATH)
-@click.option(
-    "--identity-file",
-    type=_EXISTING,
-    help="File with the age private key that belongs to the backup's public key.",
-)
-@_PASSPHRASE_FILE
+@identity_file_option
+@passphrase_file_option
 @_OUTPUT
 def restore(
     file: Path,
@@ -105,7 +128,7 @@ def restore(
     from host.domain.instants import instant_text
     from host.tools.backup import restore as bring_back
 
-    opener = _opener(identity_file, passphrase_file)
+    opener = opener_of(identity_file, passphrase_file)
     with _progress() as tell:
         restored = bring_back(
             file,
@@ -122,7 +145,7 @@ def restore(
         "storeId": restored.store_id,
     }
     if output == "json":
-        _print_json(facts)
+        tell_json_line(facts)
     else:
         print(f"{restored.folder}: {restored.sections} files as of {instant_text(restored.at)}")
 
@@ -158,7 +181,7 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
         fields = ("code", "file", "message", "expected", "found")
         findings = [{name: getattr(each, name) for name in fields} for each in found]
         facts = {"directory": str(report.folder), "nodes": report.nodes, "findings": findings}
-        _print_json({"status": "bad" if found else "good", **facts})
+        tell_json_line({"status": "bad" if found else "good", **facts})
     else:
         for each in found:
             print(f"{each.code}: {each.message} (expected {each.expected}, found {each.found})")
@@ -168,41 +191,43 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
         sys.exit(1)
 
 
-def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
-    from host.adapters.files.container import Sealer
+def _back_up_continuously(
+    directory: Path, folder: Path, sealer: "Sealer", seconds: float, output: str
+) -> None:
+    from host.adapters.os.system import SystemClock
+    from host.cli.rounds import rounds
+    from host.runtime.wiring.offline_acts import offline_act
+    from host.tools.backup.continuous import ContinuousBackup, prepare_folder
 
-    if recipient is not None:
-        if passphrase_file is not None:
-            raise click.UsageError("Give --recipient or --passphrase-file, not both.")
-        return Sealer.to_recipient(recipient)
-    return Sealer.by_passphrase(_passphrase(passphrase_file, confirm=True))
-
-
-def _opener(identity_file: Path | None, passphrase_file: Path | None) -> "Opener":
-    from host.adapters.files.container import Opener
-
-    if identity_file is not None:
-        if passphrase_file is not None:
-            raise click.UsageError("Give --identity-file or --passphrase-file, not both.")
-        from host.adapters.files.secret_files import read_secret_text
-
-        return Opener(identities=read_secret_text(identity_file))
-    return Opener(passphrase=_passphrase(passphrase_file, confirm=False))
+    prepare_folder(directory, folder)
+    with offline_act(directory, "host backup", parameters={"continuous": folder.name}):
+        made = ContinuousBackup(directory, folder, sealer=sealer, clock=SystemClock())
+        for written in rounds(made.advance, seconds=seconds):
+            if written is not None:
+                _tell_segment(written, output)
 
 
-def _passphrase(file: Path | None, *, confirm: bool) -> str:
-    if file is not None:
-        from host.adapters.files.secret_files import read_secret
+def _tell_segment(written: "WrittenSegment", output: str) -> None:
+    from host.domain.instants import instant_text
 
-        return read_secret(file)
-    given = os.environ.get(_PASSPHRASE_VARIABLE)
-    if given is not None:
-        return given
-    if not sys.stdin.isatty():
-        raise click.UsageError(
-            f"Give --passphrase-file or {_PASSPHRASE_VARIABLE}, or a public or private key."
+    if output == "json":
+        tell_json_line(
+            {
+                "file": str(written.segment.path),
+                "at": written.at,
+                "bytes": written.bytes,
+                "files": written.files,
+                "contentBytes": written.content_bytes,
+                "commitsWaitedMillis": round(written.barrier_seconds * 1000, 1),
+            }
         )
-    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+    else:
+        print(
+            f"{written.segment.path.name}: {written.files} files, {written.content_bytes:,}"
+            f" bytes in {written.bytes:,} as of {instant_text(written.at)}; commits waited"
+            f" {written.barrier_seconds * 1000:.0f} ms"
+        )
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -224,7 +249,3 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done)
 
         yield tell
-
-
-def _print_json(facts: Mapping[str, object]) -> None:
-    tell_json_line(facts)

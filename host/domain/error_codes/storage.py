@@ -64,6 +64,8 @@ REMEDIES: Mapping[str, str] = {
     "audit-reason-invalid": "Give a reason of 1 to 500 printable characters.",
     # Backups and containers
     "backup-busy": "Wait until the other backup has ended.",
+    "backup-chain-broken": "Copy the missing or damaged part again; or delete it and those"
+    " after it, and lose what they hold.",
     "backup-content-invalid": "Give a file that `cordbox host backup` wrote.",
     "backup-exists": "Choose another file name.",
     "backup-source-invalid": "Give a host's data directory.",

@@ -69,42 +69,67 @@ def restore(
         StorageError: something cannot be read or written. After every error `folder` is unchanged.
     """
     folder = folder.absolute()
-    _check_target(folder)
+    check_target(folder)
     try:
         stream = file.open("rb")
     except OSError as exc:
         raise StorageError(f"{file}: {exc.strerror}", path=str(file)) from exc
     with stream:
-        _make(folder.parent)
+        make_folder(folder.parent)
         with working_folder(folder.with_name(f".{folder.name}.restoring")) as draft:
             content = draft / "content"
             content.mkdir(mode=0o700)
             try:
-                manifest = _unpack(stream, content, opener, progress)
+                manifest = unpack_base(stream, content, opener, progress)
             except OSError as exc:
-                raise _not_written(folder, exc) from exc
-            store_id = _begin_anew(content, manifest)
-            mark_restored(content)
-            facts: dict[str, JsonValue] = {"of": manifest.facts["at"], "backup": manifest.header}
-            with offline_act(content, "host restore", parameters=facts):
-                add_restored_entries(
-                    content,
-                    of=EpochMs(int(manifest.facts["at"])),
-                    store_id=store_id,
-                    backup=manifest.header,
-                    now=clock.now_ms(),
-                )
-            _put_in_place(content, folder)
+                raise not_written(folder, exc) from exc
+            at, cluster = EpochMs(int(manifest.facts["at"])), str(manifest.facts["clusterId"])
+            store_id = put_in_place(
+                content, folder, cluster_id=cluster, at=at, backup=manifest.header, clock=clock
+            )
     return Restored(
         folder=folder,
-        at=EpochMs(int(manifest.facts["at"])),
+        at=at,
         sections=len(manifest.sections),
-        cluster_id=str(manifest.facts["clusterId"]),
+        cluster_id=cluster,
         store_id=store_id,
     )
 
 
-def _check_target(folder: Path) -> None:
+def put_in_place(
+    content: Path, folder: Path, *, cluster_id: str, at: EpochMs, backup: str, clock: Clock
+) -> str:
+    """Make the verified files of a backup the data directory `folder`; returns the new store id.
+
+    Args:
+        content: the files, beside `folder`.
+        folder: must be missing or empty.
+        cluster_id: that the backup says it is of.
+        at: the time of its cut.
+        backup: digest that names it.
+        clock: returns the time.
+
+    Raises:
+        BackupContentError: the files are of another cluster.
+        RestoreTargetError: `folder` is not empty.
+        StorageError: something cannot be written.
+    """
+    store_id = _begin_anew(content, cluster_id)
+    mark_restored(content)
+    facts: dict[str, JsonValue] = {"of": at, "backup": backup}
+    with offline_act(content, "host restore", parameters=facts):
+        add_restored_entries(content, of=at, store_id=store_id, backup=backup, now=clock.now_ms())
+    _rename(content, folder)
+    return store_id
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a target that is not missing or empty.
+
+    Raises:
+        DataDirectoryLockedError: a host runs on it.
+        RestoreTargetError: it is not empty.
+    """
     if not folder.exists():
         return
     if is_held(folder):
@@ -115,7 +140,14 @@ def _check_target(folder: Path) -> None:
         )
 
 
-def _unpack(stream: BinaryIO, content: Path, opener: Opener, progress: Progress) -> Manifest:
+def unpack_base(stream: BinaryIO, content: Path, opener: Opener, progress: Progress) -> Manifest:
+    """Unpack a whole backup to an empty folder; returns its manifest once it is verified.
+
+    Raises:
+        ContainerKeyError, ContainerInvalidError, ContainerDamagedError: see `read_container`.
+        BackupContentError: it contains files that do not belong in a data directory.
+        OSError: a file cannot be written.
+    """
     done = total = 0
 
     def accept(manifest: Manifest) -> None:
@@ -176,10 +208,10 @@ class _Synced:
             os.fsync(self._stream.fileno())
 
 
-def _begin_anew(content: Path, manifest: Manifest) -> str:
+def _begin_anew(content: Path, cluster_id: str) -> str:
     """Give the directory a new store id, after checking that its files belong together."""
     known = read_directory_id(content)
-    if known is None or known.cluster_id != manifest.facts["clusterId"]:
+    if known is None or known.cluster_id != cluster_id:
         raise BackupContentError("the backup's files are of another cluster than it says")
     anew = with_new_store_id(known)
     write_directory_id(content, anew)
@@ -189,22 +221,27 @@ def _begin_anew(content: Path, manifest: Manifest) -> str:
     return anew.store_id
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise StorageError(f"{folder} cannot be made: {exc.strerror}", path=str(folder)) from exc
 
 
-def _put_in_place(content: Path, folder: Path) -> None:
+def _rename(content: Path, folder: Path) -> None:
     """Give the restored directory its name, once everything in it is durable."""
     try:
         for path in [content, *content.rglob("*")]:
             if path.is_dir():
                 sync_folder(path)
     except OSError as exc:
-        raise _not_written(folder, exc) from exc
-    _check_target(folder)
+        raise not_written(folder, exc) from exc
+    check_target(folder)
     # This replaces an empty folder or none, never one with content.
     try:
         content.rename(folder)
@@ -216,8 +253,9 @@ def _put_in_place(content: Path, folder: Path) -> None:
         sync_folder(folder.parent)
     except OSError as exc:
         folder.rename(content)
-        raise _not_written(folder, exc) from exc
+        raise not_written(folder, exc) from exc
 
 
-def _not_written(folder: Path, cause: OSError) -> StorageError:
+def not_written(folder: Path, cause: OSError) -> StorageError:
+    """The refusal of a data directory that cannot be written."""
     return StorageError(f"{folder} cannot be written: {cause.strerror}", path=str(folder))

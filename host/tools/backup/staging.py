@@ -21,6 +21,24 @@ def working_folder(folder: Path) -> Iterator[Path]:
         BackupBusyError: another process uses it.
         StorageError: it cannot be made.
     """
+    with held_folder(folder):
+        _clear(folder)
+        try:
+            yield folder
+        finally:
+            if folder.exists():
+                _clear(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """A folder that is this process's alone for the length of the block; it is made if missing.
+
+    Raises:
+        BackupBusyError: another process uses it.
+        StorageError: it cannot be made.
+    """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -31,13 +49,7 @@ def working_folder(folder: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise BackupBusyError(f"another process works in {folder}") from exc
-        _clear(folder)
-        try:
-            yield folder
-        finally:
-            if folder.exists():
-                _clear(folder)
-                shutil.rmtree(folder, ignore_errors=True)
+        yield
     finally:
         os.close(lock)
 

@@ -73,12 +73,12 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         DiskFullError: there is not enough space for a copy of the databases.
         StorageError: something cannot be read or written; no file is left.
     """
-    known = _known_directory(folder)
+    known = known_directory(folder)
     if file.exists():
         raise BackupExistsError(f"{file} is there already", path=str(file))
     act = offline_act(folder, "host backup", parameters={"file": file.name})
     with working_folder(folder / STAGING) as staging, act:
-        _check_room(folder)
+        check_room(folder)
         with taken_cut(folder, staging, clock) as cut:
             _copy_databases(cut, staging, report)
         sections, sources = _sections(cut, staging)
@@ -88,7 +88,7 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
             "storeId": known.store_id,
             "at": cut.at,
         }
-        with _new_file(file) as stream:
+        with new_backup_file(file) as stream:
             write_container(
                 stream,
                 magic=MAGIC,
@@ -108,11 +108,11 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         barrier_seconds=cut.seconds,
         cluster_id=known.cluster_id,
         store_id=known.store_id,
-        warnings=_warnings([section.name for section in sections]),
+        warnings=warnings_of([section.name for section in sections]),
     )
 
 
-def _known_directory(folder: Path) -> DirectoryId:
+def known_directory(folder: Path) -> DirectoryId:
     """The identity of a data directory whose files belong together.
 
     Raises:
@@ -146,7 +146,7 @@ def _progress_of(report: Report, sections: Sequence[Section]) -> Callable[[int],
     return progress
 
 
-def _check_room(folder: Path) -> None:
+def check_room(folder: Path) -> None:
     """Refuse a copy that would fill the disk of the data directory."""
     databases = [*folder.glob("*.sqlite*"), *folder.glob("vnodes/*/*.sqlite*")]
     needed = sum(path.stat().st_size for path in databases) + _RESERVE_BYTES
@@ -197,7 +197,7 @@ def _section(name: str, path: Path, size: int | None) -> Section:
 
 
 @contextmanager
-def _new_file(file: Path) -> Iterator[BinaryIO]:
+def new_backup_file(file: Path) -> Iterator[BinaryIO]:
     """A file that appears complete, synchronised and private to its owner, or not at all."""
     draft = file.with_name(f".{file.name}.partial")
     try:
@@ -225,7 +225,7 @@ def _new_file(file: Path) -> Iterator[BinaryIO]:
     sync_folder(file.parent)
 
 
-def _warnings(names: Sequence[str]) -> list[str]:
+def warnings_of(names: Sequence[str]) -> list[str]:
     warnings = []
     if any(name.startswith("secrets/master-key") for name in names):
         warnings.append(

@@ -5,7 +5,7 @@ from host.adapters.files.container.errors import (
     ContainerInvalidError,
     ContainerKeyError,
 )
-from host.adapters.files.container.format import Manifest, Section
+from host.adapters.files.container.format import Manifest, Section, manifest_digest
 from host.adapters.files.container.keys import (
     Opener,
     Sealer,
@@ -32,6 +32,7 @@ __all__ = [
     "Target",
     "cluster_identity",
     "identity_of_file",
+    "manifest_digest",
     "read_container",
     "read_header",
     "recipient_of",

@@ -149,21 +149,28 @@ class Records:
         return not self._rest
 
 
-def decode_manifest(data: bytes) -> Manifest:
+def manifest_digest(manifest: Manifest) -> str:
+    """What a container that adds to this one names it by: SHA-256, in hexadecimal digits."""
+    return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()
+
+
+def decode_manifest(data: bytes, *, may_add: bool = False) -> Manifest:
     """The manifest.
+
+    Args:
+        data: its bytes.
+        may_add: whether it may add to another container.
 
     Raises:
         ContainerDamagedError: other bytes.
-        ContainerInvalidError: it adds to another container, which this release cannot read.
+        ContainerInvalidError: it adds to another container, and may not.
     """
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ContainerDamagedError(f"the manifest is damaged: {exc}") from exc
-    if manifest.base is not None:
-        raise ContainerInvalidError(
-            "the container adds to another one; this release reads whole ones only"
-        )
+    if manifest.base is not None and not may_add:
+        raise ContainerInvalidError("the container adds to another one: a whole one is needed")
     names = [section.name for section in manifest.sections]
     if len(set(names)) != len(names) or MANIFEST in names:
         raise ContainerDamagedError("the manifest names a section twice")

@@ -62,8 +62,11 @@ def read_container(
     accept: Accept,
     open_target: OpenTarget,
     progress: Progress,
+    may_add: bool = False,
 ) -> Manifest:
     """Unpack a container; returns its manifest after everything was verified.
+
+    With `may_add` it may be one that adds to another; `accept` judges what it adds to.
 
     Raises:
         ContainerInvalidError: another file.
@@ -72,7 +75,7 @@ def read_container(
     """
     header, digest = take_header(stream, magic)
     identities = opener.identities(header)
-    unpacking = _Unpacking(digest, accept, open_target, progress)
+    unpacking = _Unpacking(digest, accept, open_target, progress, may_add=may_add)
     unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
     # Its pieces are always small, so excess content is detected early.
     pipe = unpacker.stream_writer(cast("BinaryIO", unpacking), closefd=False)
@@ -99,12 +102,19 @@ class _Unpacking:
     """Takes the unpacked bytes, as a writable stream."""
 
     def __init__(
-        self, header_digest: str, accept: Accept, open_target: OpenTarget, progress: Progress
+        self,
+        header_digest: str,
+        accept: Accept,
+        open_target: OpenTarget,
+        progress: Progress,
+        *,
+        may_add: bool,
     ) -> None:
         self._header_digest = header_digest
         self._accept = accept
         self._open_target = open_target
         self._progress = progress
+        self._may_add = may_add
         self._records = Records()
         self._manifest_bytes = bytearray()
         self._manifest: Manifest | None = None
@@ -175,7 +185,7 @@ class _Unpacking:
             self._next()
 
     def _begin(self) -> None:
-        manifest = decode_manifest(bytes(self._manifest_bytes))
+        manifest = decode_manifest(bytes(self._manifest_bytes), may_add=self._may_add)
         if manifest.header != self._header_digest:
             raise ContainerDamagedError("the header was changed: the manifest knows another")
         self._accept(manifest)

@@ -14,6 +14,7 @@ from host.adapters.files.container.format import (
     Manifest,
     Section,
     header_bytes,
+    manifest_digest,
     record,
 )
 from host.adapters.files.container.keys import Sealer
@@ -35,8 +36,9 @@ def write_container(
     sections: Iterable[Section],
     open_section: Callable[[str], BinaryIO],
     progress: Progress,
-) -> None:
-    """Write a whole container to `stream`.
+    base: str | None = None,
+) -> str:
+    """Write a whole container to `stream`; returns the digest of its manifest.
 
     Args:
         stream: the target.
@@ -47,6 +49,7 @@ def write_container(
         sections: the sections in order.
         open_section: returns the content of a section by name.
         progress: called for every piece.
+        base: digest of the manifest of the container that this one adds to.
 
     Raises:
         ContainerDamagedError: a section's content ends before its size.
@@ -54,7 +57,7 @@ def write_container(
     """
     head, digest = header_bytes(magic, sealer.header(created_at))
     stream.write(head)
-    manifest = Manifest(header=digest, facts=dict(facts), sections=tuple(sections))
+    manifest = Manifest(header=digest, base=base, facts=dict(facts), sections=tuple(sections))
     source = _Pulled(_records(manifest, open_section, progress))
     compressed = zstandard.ZstdCompressor(level=_LEVEL).stream_reader(cast("BinaryIO", source))
     target = _Filled(stream)
@@ -66,6 +69,7 @@ def write_container(
         if failure is not None:
             raise failure from None
         raise
+    return manifest_digest(manifest)
 
 
 class _Filled:
