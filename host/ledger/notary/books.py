@@ -1,11 +1,12 @@
 """Statements on a notary's database, executed in the caller's transaction."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, LargeBinary, and_, bindparam, insert, or_, select
 
-from host.database.key_lists import in_parts
+from host.database.prepared import Prepared
 from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
 from host.ledger.core.merkle import HASH_PREFIX, id_text
@@ -20,9 +21,31 @@ from host.ledger.notary.model import (
 )
 from host.ledger.notary.tables import CONSUMED, NOTARISED
 
+_Key = TypeVar("_Key")
+
 ACCEPTED = "A"
 REJECTED = "R"
 _SHA_256D = b"\1"
+_AT_ONCE = 16
+"""Keys of one statement."""
+
+
+def _notarised(count: int) -> Prepared:
+    keys = [bindparam(f"tx_{place}", type_=LargeBinary) for place in range(count)]
+    return Prepared(select(NOTARISED).where(NOTARISED.c.tx.in_(keys)))
+
+
+def _consumed(count: int) -> Prepared:
+    states = (
+        and_(CONSUMED.c.tx == bindparam(f"tx_{n}"), CONSUMED.c.output == bindparam(f"output_{n}"))
+        for n in range(count)
+    )
+    return Prepared(select(CONSUMED).where(or_(*states)))
+
+
+_NOTARISED = {count: _notarised(count) for count in (1, _AT_ONCE)}
+_CONSUMED = {count: _consumed(count) for count in (1, _AT_ONCE)}
+_NOTE, _SPEND = Prepared(insert(NOTARISED)), Prepared(insert(CONSUMED))
 
 
 def read_books(connection: Connection, requests: Sequence[UniquenessRequest]) -> Books:
@@ -31,16 +54,18 @@ def read_books(connection: Connection, requests: Sequence[UniquenessRequest]) ->
     ids = {request.id for request in requests} | {ref.transaction_id for ref in refs}
     results: dict[str, Result] = {}
     outputs: dict[str, int] = {}
-    for keys in in_parts({_key(transaction_id) for transaction_id in ids}):
-        for row in connection.execute(select(NOTARISED).where(NOTARISED.c.tx.in_(keys))):
+    for keys in _parts([_key(transaction_id) for transaction_id in ids]):
+        values = {f"tx_{place}": key for place, key in enumerate(keys)}
+        for row in _NOTARISED[len(keys)].all(connection, values):
             transaction_id = _id(row.tx)
             results[transaction_id] = Result(id=transaction_id, rejection=_rejection(row.error))
             if row.result == ACCEPTED:
                 outputs[transaction_id] = row.outputs
     spent: dict[StateRef, str] = {}
-    state = tuple_(CONSUMED.c.tx, CONSUMED.c.output)
-    for pairs in in_parts({(_key(ref.transaction_id), ref.index) for ref in refs}):
-        for row in connection.execute(select(CONSUMED).where(state.in_(pairs))):
+    for named in _parts(list(refs)):
+        values = {f"tx_{place}": _key(ref.transaction_id) for place, ref in enumerate(named)}
+        outputs_named = {f"output_{place}": ref.index for place, ref in enumerate(named)}
+        for row in _CONSUMED[len(named)].all(connection, {**values, **outputs_named}):
             spent[StateRef(_id(row.tx), row.output)] = _id(row.by)
     return Books(results=results, outputs=outputs, spent=spent)
 
@@ -49,15 +74,22 @@ def write_entries(connection: Connection, entries: Sequence[Entry], *, now: Epoc
     """Store decided requests; a state that is spent already violates the key of `consumed`."""
     if not entries:
         return
-    connection.execute(insert(NOTARISED), [_row(entry, now) for entry in entries])
+    _NOTE.run(connection, [_row(entry, now) for entry in entries])
     spent = [
         {"tx": _key(ref.transaction_id), "output": ref.index, "by": _key(entry.request.id)}
         for entry in entries
         if entry.result.is_accepted
         for ref in entry.request.inputs
     ]
-    if spent:
-        connection.execute(insert(CONSUMED), spent)
+    _SPEND.run(connection, spent)
+
+
+def _parts(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
+    """Keys one by one if there are few, or as many as a statement takes, the last one repeated."""
+    size = _AT_ONCE if len(keys) > 2 else 1
+    for begin in range(0, len(keys), size):
+        part = keys[begin : begin + size]
+        yield [*part, *(size - len(part)) * [part[-1]]]
 
 
 def _row(entry: Entry, now: EpochMs) -> dict[str, bytes | int | str | None]:
