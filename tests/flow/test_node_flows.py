@@ -36,6 +36,8 @@ from host.flow.core.shift import SHIFT_KEY, SharedShift, encode_shift
 from host.flow.core.statuses import StoredStatus, write_status
 from host.flow.core.timer_state import TimerState, timer_key
 from host.flow.records.node_flows import NodeFlows
+from host.network.location.ends import ends_of
+from host.network.values.pair import pair_of
 from host.ports.bus import NewRecord, Placement
 from host.ports.glances import GlanceQuery
 from host.ports.node_contents import NodeItemInvalidError
@@ -49,6 +51,9 @@ ALICE, BOB = (
 )
 ME, OTHER = ALICE.short_hash, BOB.short_hash
 FLOW, SESSION, PAIR = FlowId("f1"), "s1", "ab" * 16
+BACK = "ba" * 16
+"""The other direction of the pair."""
+ENDS = [f"p2p/tx/{PAIR}", f"p2p/rx/{BACK}"]
 NOW = EpochMs(1_000_000)
 
 
@@ -102,7 +107,7 @@ def _store(shift_ms=0):
 
 
 def _flows(store):
-    return NodeFlows(store, lambda _holding: [PAIR], lambda value: value if value != b"m" else None)
+    return NodeFlows(store, lambda _holding: ENDS, lambda value: value if value != b"m" else None)
 
 
 def _fill(store):
@@ -230,6 +235,29 @@ def test_erasing_leaves_the_others_and_can_be_repeated():
     assert store.recount() == []
 
 
+def test_ends_of_channels_that_are_the_other_members_stay_with_them():
+    """Bob is on this cluster, too: what he sends to Alice goes on under its numbers."""
+    one, two = _store(), _store()
+    _fill(one)
+    his = {f"p2p/tx/{BACK}": b"head", f"p2p/rx/{PAIR}": b"taken"}
+    message = StateWrite(key=f"p2p/tx/{BACK}/1", value=b"m", expected=0)
+    heads = [StateWrite(key=key, value=value, expected=0) for key, value in his.items()]
+    one.commit(Unit(states=(*heads, message)))
+    _flows(two).load(ALICE, _flows(one).dump(ALICE), 1)
+    assert two.get_many(list(his)) == {}
+    _flows(one).erase(ALICE)
+    assert {key: state.value for key, state in one.get_many(list(his)).items()} == his
+    assert one.get(message.key) is not None
+    assert one.get(f"p2p/tx/{PAIR}") is None
+
+
+def test_a_node_has_the_sending_end_to_a_member_and_the_receiving_end_from_it():
+    own, back = pair_of(ALICE, BOB), pair_of(BOB, ALICE)
+    names = [BOB.x500_name, ALICE.x500_name]
+    assert ends_of(ALICE, names) == [f"p2p/tx/{own}", f"p2p/rx/{back}"]
+    assert set(ends_of(BOB, names)).isdisjoint(ends_of(ALICE, names))
+
+
 def _state(key, value=b"", **more):
     facts = {"due_at": None, "is_placed": False, "account": Account.JOURNAL, "peer": None}
     return State(key=key, value=value, started_at=None, origin=None, **{**facts, **more})
@@ -249,6 +277,8 @@ def _state(key, value=b"", **more):
         _state("session/s", encode_state(MapperState(flow_id=FlowId("other")))),
         _state("session/s", b"{"),
         _state("p2p/tx/" + "cd" * 16),
+        _state("p2p/tx/" + BACK),
+        _state("p2p/rx/" + PAIR),
         _state("p2p/so/" + PAIR),
         _state("relay/store-id"),
         Work(EVENT_TOPIC, "other", encode(Wake()), None),

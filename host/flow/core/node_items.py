@@ -35,7 +35,6 @@ from host.flow.core.messages import (
 from host.ports.bus import Placement
 from host.ports.node_contents import NodeItemInvalidError
 
-_TX, _RX = "p2p/tx/", "p2p/rx/"
 LINK_GROUP = "link"
 
 
@@ -117,17 +116,17 @@ def placement_of(key: str) -> Placement:
 
 
 class Owner:
-    """Judges the items of one node. `pairs` are the channels that it may have with members.
+    """Judges the items of one node. `ends` are keys of its ends of channels with members.
 
     Mutable: remembers the flows whose checkpoints or histories came, for what belongs to them.
     """
 
     def __init__(
-        self, holding: HoldingIdentity, pairs: Iterable[str], is_free: Callable[[FlowId], bool]
+        self, holding: HoldingIdentity, ends: Iterable[str], is_free: Callable[[FlowId], bool]
     ) -> None:
         self._holding = holding
         self._node = holding.short_hash
-        self._pairs = frozenset(pairs)
+        self._ends = frozenset(ends)
         self._is_free = is_free
         self._flows = set[str]()
 
@@ -178,10 +177,7 @@ class Owner:
                 return self._is_channel(item.key)
 
     def _is_channel(self, key: str) -> bool:
-        for prefix in (_TX, _RX):
-            if key.startswith(prefix):
-                return key.removeprefix(prefix).partition("/")[0] in self._pairs
-        return False
+        return "/".join(key.split("/")[:3]) in self._ends
 
     def _is_own_work(self, item: Work) -> bool:
         match item.topic:

@@ -50,8 +50,11 @@ _UNIT_BYTES = 256 * 1024
 _UNIT_WRITES = 500
 _OUTWARD = "ext."
 
-PairsOf = Callable[[HoldingIdentity], Sequence[str]]
-"""The names of the channels that a node may have with members, in both directions."""
+EndsOf = Callable[[HoldingIdentity], Sequence[str]]
+"""Keys of the heads of a node's ends of channels with members: what it sends and what it receives.
+
+The other ends are the members' own, of whom some may be on this cluster and stay there.
+"""
 
 
 Unsent = Callable[[bytes], bytes | None]
@@ -65,7 +68,7 @@ class NodeFlows:
 
     Args:
         store: the flow store.
-        pairs_of: names channels.
+        ends_of: names channels.
         unsent: the session message of a state of a channel, if it is one of a flow.
     """
 
@@ -73,10 +76,10 @@ class NodeFlows:
     version = 1
 
     def __init__(
-        self, store: FlowStore, pairs_of: PairsOf, unsent: Unsent = lambda _value: None
+        self, store: FlowStore, ends_of: EndsOf, unsent: Unsent = lambda _value: None
     ) -> None:
         self._store = store
-        self._pairs_of = pairs_of
+        self._ends_of = ends_of
         self._unsent = unsent
 
     def dump(self, holding: HoldingIdentity) -> Iterator[bytes]:
@@ -92,7 +95,7 @@ class NodeFlows:
             StorageError: the store cannot be written.
         """
         del version  # there is one
-        owner = Owner(holding, self._pairs_of(holding), self._is_free)
+        owner = Owner(holding, self._ends_of(holding), self._is_free)
         units = _Units(self._store, holding.short_hash)
         for data in items:
             item = decode_item(data)
@@ -111,7 +114,7 @@ class NodeFlows:
             keys = [each.state.key for each in states]
             keys += [timer_key(flow) for flow in map(_flow_of, keys) if flow is not None]
             self._store.commit(Unit(states=tuple(map(_deletion, keys))))
-        channels = [f"p2p/{kind}/{pair}" for pair in self._pairs_of(holding) for kind in _ENDS]
+        channels = self._ends_of(holding)
         for start in range(0, len(channels), _UNIT_WRITES):
             part = channels[start : start + _UNIT_WRITES]
             self._store.commit(Unit(states=tuple(map(_deletion, part))))
@@ -201,9 +204,9 @@ class NodeFlows:
 
     def _channels(self, holding: HoldingIdentity) -> Iterator[Item]:
         """Heads of channels, which are charged to nobody."""
-        for pair in self._pairs_of(holding):
-            found = self._store.get_many([f"p2p/{kind}/{pair}" for kind in _ENDS])
-            for record in found.values():
+        ends = self._ends_of(holding)
+        for start in range(0, len(ends), _PAGE):
+            for record in self._store.get_many(ends[start : start + _PAGE]).values():
                 # Nothing is left to send of it here, so that its new owner need not look for it.
                 is_head = record.key.startswith(_SENT)
                 yield _state(replace(record, place=None) if is_head else record)
@@ -227,7 +230,6 @@ class NodeFlows:
 
 _Found = TypeVar("_Found")
 _Place = TypeVar("_Place")
-_ENDS = ("tx", "rx")
 _SENT = "p2p/tx/"
 _ASIDE = f"{ASIDE}/"
 _NAMING = ("flow/", "history/")

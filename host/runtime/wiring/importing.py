@@ -288,13 +288,13 @@ def _copy(one: NodeContents, other: NodeContents, holding: HoldingIdentity) -> i
 
 def _copy_flows(one: FlowStore, other: FlowStore, holdings: Sequence[HoldingIdentity]) -> int:
     """Flows node by node; the partitions are the other store's, the order of each key stays."""
-    pairs = _channels(one)
+    ends = _channels(one)
     count = 0
     for number, holding in enumerate(holdings):
         # Heads of channels belong to no node: they go with the first.
-        mine = pairs if number == 0 else ()
+        mine = ends if number == 0 else ()
         items = list(NodeFlows(one, lambda _h, mine=mine: mine).dump(holding))  # type: ignore[misc]
-        NodeFlows(other, lambda _h: pairs).load(holding, items, NodeFlows.version)
+        NodeFlows(other, lambda _h: ends).load(holding, items, NodeFlows.version)
         copied = NodeFlows(other, lambda _h, mine=mine: mine).dump(holding)  # type: ignore[misc]
         # The first item is the clock of the store.
         _compare(f"flows of {holding.short_hash}", _sorted(items[1:]), _sorted([*copied][1:]))
@@ -305,8 +305,8 @@ def _copy_flows(one: FlowStore, other: FlowStore, holdings: Sequence[HoldingIden
 def _channels(store: FlowStore) -> Sequence[str]:
     names = set[str]()
     for prefix in _CHANNELS:
-        keys = (state.key.removeprefix(prefix) for state in store.scan(prefix))
-        names.update(key for key in keys if "/" not in key)
+        keys = (state.key for state in store.scan(prefix))
+        names.update(key for key in keys if "/" not in key.removeprefix(prefix))
     return sorted(names)
 
 

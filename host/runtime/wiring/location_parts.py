@@ -16,6 +16,7 @@ from host.keys.node_keys import NodeKeys
 from host.network.hosted import HOSTED_IDENTITY
 from host.network.link.outgoing import unsent_of_flow
 from host.network.location.claims import PlaceClaims
+from host.network.location.ends import ends_of
 from host.network.location.export import Exporter
 from host.network.location.import_ import Importer
 from host.network.location.parts import MoveParts
@@ -30,7 +31,6 @@ from host.network.membership.network_tables import (
 from host.network.membership.node_list import NodeList
 from host.network.membership.relocation import names_seen
 from host.network.values.messages import MEMBERSHIP_IN_TOPIC
-from host.network.values.pair import pair_of
 from host.nodes.packages.node_cpis import NodeCpis
 from host.nodes.packages.tables import CERTIFICATE
 from host.nodes.quotas.tables import OVERRIDE, USAGE
@@ -113,22 +113,13 @@ class LocationParts(LinkWiring):
             NodeList(self.network_access),
             NodeDatabase("vault", self.vaults, VAULT_SCHEMAS),
             NodeDatabase("uniqueness", self.notary_databases, NOTARY_SCHEMAS),
-            NodeFlows(self.store, self._pairs_of, unsent_of_flow),
+            NodeFlows(self.store, self._ends_of, unsent_of_flow),
         )
 
-    def _pairs_of(self, holding: HoldingIdentity) -> Sequence[str]:
-        """The channels of a node with all members that it ever saw, in both directions."""
+    def _ends_of(self, holding: HoldingIdentity) -> Sequence[str]:
+        """A node's ends of the channels with all members that it ever saw."""
         names = names_seen(self.network_access, holding)
-        others = [
-            HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=holding.group_id)
-            for name in names
-        ]
-        return [
-            pair
-            for other in others
-            if other != holding
-            for pair in (pair_of(holding, other), pair_of(other, holding))
-        ]
+        return ends_of(holding, [MemberX500Name.parse(name) for name in names])
 
     def _is_quiet(self, node: ShortHash) -> bool:
         """Whether nothing of a node's flows is taken from its queues, or will be."""
