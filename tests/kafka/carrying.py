@@ -102,6 +102,10 @@ class Carriage:
         self._known.extend(new)
         self.own(range(self._stores[0].partitions))
 
+    def forget_topics(self) -> None:
+        """The broker has lost them."""
+        self._known.clear()
+
     def carry(self) -> None:
         """Send and land until no outbox has anything."""
         for _ in range(_ROUNDS_MAX):

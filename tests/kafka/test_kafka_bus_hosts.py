@@ -20,6 +20,8 @@ from tests.support.kafka import KafkaServer
 from tests.support.killable_host import KillableHost, make_packages
 from tests.support.postgres import Cluster, PostgresServer
 
+pytestmark = pytest.mark.timeout(600)
+
 PARTITIONS = 8
 
 
