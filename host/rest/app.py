@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount
 from cpi.errors import CpiError
 from host.domain.errors import HostError
 from host.ports.live import Live
+from host.ports.tracing import Tracer
 from host.rest import (
     administrative_log,
     attention,
@@ -71,6 +72,7 @@ from host.rest.observe import Readiness, RequestLog, health_routes
 from host.rest.services import RestServices
 from host.rest.sign_in import SignIn
 from host.rest.swagger_ui import swagger_ui_routes
+from host.rest.traces import RequestTraces
 from host.rest.versions import VERSIONS
 
 
@@ -140,6 +142,7 @@ def create_app(
     readiness: Callable[[], Readiness],
     extra_routes: Sequence[BaseRoute] = (),
     gate: Gate | None = None,
+    tracer: Tracer | None = None,
 ) -> Starlette:
     """Build the application.
 
@@ -153,6 +156,7 @@ def create_app(
         readiness: checks whether the host can do its work.
         extra_routes: routes outside `/api`, such as those of plugins.
         gate: for calls of the newest version of the API within the process.
+        tracer: takes the spans of requests.
     """
     ui = swagger_ui_routes()
     nodes = _base_app("nodes", services)
@@ -167,6 +171,7 @@ def create_app(
     app = Starlette(
         routes=[*mounts, *health_routes(exposed, readiness), *extra_routes],
         middleware=[
+            *([] if tracer is None else [Middleware(RequestTraces, tracer=tracer)]),
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
             Middleware(TargetRules),

@@ -21,6 +21,7 @@ from host.rest.json_body import json_or_text, result_json
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, streamed
 from host.rest.parameters import Instant, NodeHash, RequestId, UpperCase
+from host.rest.requester import requester_of
 from host.rest.services import Caller, RestServices, Services
 from host.rest.wire import instant, millis, wire
 
@@ -93,6 +94,7 @@ def post_flow(
     start: Annotated[StartFlowParameters, Body(alias="startFlow")],
     services: Services,
     caller: Caller,
+    request: Request,
 ) -> FlowStatusResponse:
     """Start a flow; poll it under the client request id."""
     body = start.request_body
@@ -103,6 +105,7 @@ def post_flow(
         json_or_text(body) if isinstance(body, str) else body,
         services=services,
         caller=caller,
+        trace=requester_of(request.scope).trace,
     )
 
 
@@ -198,8 +201,9 @@ def started(
     *,
     services: RestServices,
     caller: User,
+    trace: str | None,
 ) -> FlowStatusResponse:
-    """Start a flow for a caller who may start it.
+    """Start a flow for a caller who may start it; `trace` is the span of the request.
 
     Raises:
         ForbiddenError: the caller has no permission `StartFlow:<flow class>`.
@@ -209,7 +213,8 @@ def started(
     if not caller.may(action):
         raise ForbiddenError("User not allowed to start this flow.", action=action.canonical)
     cpi = services.cpi_of(node)
-    return status_response(services.flows.start(node, cpi, client_request_id, flow_class, argument))
+    flow = services.flows.start(node, cpi, client_request_id, flow_class, argument, trace=trace)
+    return status_response(flow)
 
 
 def status_response(flow: FlowStatus) -> FlowStatusResponse:

@@ -8,7 +8,7 @@ import uuid
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Body
+from fastapi import Body, Request
 
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, FlowDeclaration
@@ -17,6 +17,7 @@ from host.rest.canonical import SAME_AS
 from host.rest.flow import FlowStatusResponse, started
 from host.rest.operation import resource
 from host.rest.parameters import NodeHash
+from host.rest.requester import requester_of
 from host.rest.services import Caller, Services
 
 PREFIX = "/nodes"
@@ -47,6 +48,7 @@ def post_typed_flow(
     argument: Annotated[Any, Body()],
     services: Services,
     caller: Caller,
+    request: Request,
     clientrequestid: str | None = None,
 ) -> FlowStatusResponse:
     """Start a flow with its own input as body; without a client request id, under a new one."""
@@ -58,6 +60,7 @@ def post_typed_flow(
         argument,
         services=services,
         caller=caller,
+        trace=requester_of(request.scope).trace,
     )
 
 

@@ -25,12 +25,14 @@ class Requester:
         address: the peer's, or the one that a trusted proxy reports.
         user: a login name.
         route: the path of the operation, with names for its parameters.
+        trace: the request's span, in the form of `traceparent`; None without traces.
     """
 
     request_id: str
     address: str
     user: str | None = None
     route: str | None = None
+    trace: str | None = None
 
 
 def requester_of(scope: Scope) -> Requester:

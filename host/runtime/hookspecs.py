@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # The supervisor and commands load plugins without what they 
     from host.ports.keys import KeyStore
     from host.ports.outward import BrokerTopics, OutwardBroker
     from host.ports.storage import DatabaseUpkeep, Storage
+    from host.ports.tracing import Tracer
     from host.ports.units import FlowStore
     from host.rest.gate import Gate
     from host.settings import HostSettings
@@ -177,6 +178,18 @@ def register_identity_provider(
         settings: the host's bootstrap settings, and the plugin's own.
         config: sections of settings as they are in force; `opened` opens their secrets.
         clock: the host's clock.
+    """
+
+
+@hookspec(firstresult=True)
+def register_tracer(settings: HostSettings, config: LiveConfig) -> Tracer | None:
+    """Return what takes the spans of requests and flows; the first that is not None is used.
+
+    Processes that serve REST or run flows call it. Return None to leave it to another plugin.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        config: sections of settings as they are in force; `opened` opens their secrets.
     """
 
 

@@ -18,6 +18,7 @@ _BUILT_IN = {
     "embedded": "plugins.embedded",
     "kafka": "plugins.kafka",
     "oidc": "plugins.oidc",
+    "otel": "plugins.otel",
     "pkcs11_hsm": "plugins.pkcs11_hsm",
     "postgres": "plugins.postgres",
     "toolchains": "plugins.toolchains",
@@ -25,7 +26,7 @@ _BUILT_IN = {
 """Name of a plugin that comes with Cordbox -> its module."""
 
 
-SETTING_PLUGINS = ("kafka", "oidc")
+SETTING_PLUGINS = ("kafka", "oidc", "otel")
 """Built-in plugins that declare settings."""
 
 

@@ -35,6 +35,7 @@ from host.ports.live import Fixed, Live
 from host.ports.programs import Programs
 from host.ports.quotas import Quotas
 from host.ports.routes import Refused, Route, Routes
+from host.ports.tracing import Tracer
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -229,6 +230,7 @@ class Network:
         flow_time: FlowTime | None = None,
         routes: Routes | None = None,
         programs: Programs | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -257,6 +259,7 @@ class Network:
             sticky=PARKING.sticky(),
             programs=programs,
             kept_programs=PARKING.most,
+            tracer=tracer,
         )
         self.service = FlowService(units=store, clock=self.clock, entropy=self.entropy)
 

@@ -90,7 +90,7 @@ def test_the_extras_are_those_of_the_installation_page(wheel: Path) -> None:
         metadata = Parser().parsestr(archive.read(name).decode())
     page = (_ROOT / "docs/how-to/install.md").read_text(encoding="utf-8")
     extras = set(metadata.get_all("Provides-Extra", []))
-    assert extras == {"hsm", "fuzz", "kafka", "oidc", "postgres", "test", "runtime-build"}
+    assert extras == {"hsm", "fuzz", "kafka", "oidc", "otel", "postgres", "test", "runtime-build"}
     assert {extra for extra in extras if f"\n| `{extra}` |" in page} == extras
 
 

@@ -25,6 +25,7 @@ _FILES = (
     "flow/test_flow_machine.py",
     "flow/test_flow_sessions.py",
     "flow/test_flow_time.py",
+    "flow/test_flow_trace_context.py",
     "notary/test_notary_batches.py",
     "notary/test_notary_server.py",
     "rest/test_rest_pages.py",

@@ -150,6 +150,7 @@ class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
     """A client's request to start a flow.
 
     `body` is JSON text; a large one is stored in a state of its own, and `body_bytes` is its size.
+    `trace` is the `traceparent` of the request.
     """
 
     v: int = 1
@@ -160,6 +161,7 @@ class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
     body: str | None
     requested_at: EpochMs
     body_bytes: int = 0
+    trace: str | None = None
 
 
 class Respond(Struct, frozen=True, kw_only=True, tag="respond"):

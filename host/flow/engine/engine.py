@@ -41,6 +41,7 @@ from host.ports.live import Live
 from host.ports.programs import NoPrograms, Programs
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.routes import Routes
+from host.ports.tracing import Tracer
 from host.ports.units import StateStore
 from host.ports.work import Queues, WorkBatch, WorkRecord
 
@@ -93,6 +94,7 @@ class FlowEngine:
         time_of_day: Clock | None = None,
         programs: Programs | None = None,
         kept_programs: int = KEPT_MAX,
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -112,13 +114,13 @@ class FlowEngine:
             time_of_day=time_of_day,
             programs=programs or NoPrograms(),
             journals=units,
+            tracer=tracer,
         )
         places = StickyCache(0) if sticky is None else sticky
-        kept = KeptPrograms(kept_programs)
         self._steps = FlowSteps(
             store=units,
             runs=GuestRuns(store=units, guests=guests, services=services, sticky=places),
-            programs=ProgramRuns(store=units, services=services, kept=kept),
+            programs=ProgramRuns(store=units, services=services, kept=KeptPrograms(kept_programs)),
             packages=packages,
             services=services,
             events=events,

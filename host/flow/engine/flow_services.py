@@ -18,6 +18,7 @@ from host.ports.programs import NoPrograms, Programs
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.routes import Routes
 from host.ports.state import States
+from host.ports.tracing import Tracer
 from host.ports.units import Journals
 
 
@@ -26,7 +27,7 @@ class FlowServices:
     """The platform services that host calls use.
 
     `clock` is the clock of timeouts; `time_of_day` is shown to flows and people, by default the
-    same.
+    same. `tracer` takes the spans of steps; without one, none are made.
     """
 
     capabilities: Mapping[str, Capability]
@@ -43,6 +44,7 @@ class FlowServices:
     audit_logs: AuditLogs = field(default_factory=Unaudited)
     time_of_day: Clock | None = None
     programs: Programs = field(default_factory=NoPrograms)
+    tracer: Tracer | None = None
 
     @property
     def config(self) -> FlowConfig:

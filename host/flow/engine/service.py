@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.errors import NotAllowedError
 from host.domain.flow import FlowStatus, FlowStatusName
@@ -110,8 +112,12 @@ class FlowService:
         client_request_id: str,
         flow_class: str,
         request_body: JsonValue,
+        *,
+        trace: str | None = None,
     ) -> FlowStatus:
         """Accept a flow. When this returns, the start is durable.
+
+        `trace` is the span of the request, in the form of `traceparent`.
 
         Raises:
             NodePausedError, NotAllowedError: the virtual node is paused, or starts no flows.
@@ -141,7 +147,16 @@ class FlowService:
         flow = startable_flow(vnode, cpi, flow_class)
         body = _checked_body(flow, request_body)
         with self._open.place(holding) as balances:
-            return self._accept(vnode, cpi, client_request_id, flow.name, body, balances=balances)
+            start = StartFlow(
+                client_request_id=client_request_id,
+                holding=Party.of(vnode.holding),
+                cpi_checksum=cpi.file_checksum,
+                flow_class=flow.name,
+                body=body,
+                requested_at=self._clock.now_ms(),
+                trace=trace,
+            )
+            return self._accept(start, balances)
 
     def open_count(self, short_hash: ShortHash) -> int:
         """The number of the virtual node's running flows, including responders."""
@@ -280,41 +295,24 @@ class FlowService:
         record = self._store.get(flow_state_key(status.flow_id))
         return status, None if record is None else decode_checkpoint(record.value)
 
-    def _accept(
-        self,
-        vnode: VirtualNode,
-        cpi: CpiRecord,
-        client_request_id: str,
-        flow_class: str,
-        body: str | None,
-        *,
-        balances: NodeBalances,
-    ) -> FlowStatus:
+    def _accept(self, start: StartFlow, balances: NodeBalances) -> FlowStatus:
         """Store the start: its status, and the first event of the flow, whose id is assigned here.
 
         The mapper would only add a commit: status and event are of one store.
         """
-        holding, now = vnode.holding.short_hash, self._clock.now_ms()
-        flow_id = new_flow_id(self._entropy)
-        data = b"" if body is None else body.encode()
+        holding, client_request_id = start.holding.node(), start.client_request_id
+        flow_id, data = new_flow_id(self._entropy), (start.body or "").encode()
         is_apart = len(data) > INLINE_BYTES_MAX
-        start = StartFlow(
-            client_request_id=client_request_id,
-            holding=Party.of(vnode.holding),
-            cpi_checksum=cpi.file_checksum,
-            flow_class=flow_class,
-            body=None if is_apart else body,
-            body_bytes=len(data) if is_apart else 0,
-            requested_at=now,
-        )
+        if is_apart:
+            start = replace(start, body=None, body_bytes=len(data))
         stored = StoredStatus(
             holding=holding,
             request_id=client_request_id,
             flow_id=None,
-            flow_class=flow_class,
+            flow_class=start.flow_class,
             status=FlowStatusName.START_REQUESTED,
             assigned=flow_id,
-            updated_at=now,
+            updated_at=start.requested_at,
         )
         write = write_status(None, stored)
         record = NewRecord(topic=EVENT_TOPIC, key=flow_id, value=encode(start), node=holding)

@@ -92,6 +92,7 @@ class StepState:
     balances: NodeBalances = field(default_factory=lambda: NodeBalances(Uncounted(), NOBODY))
     seen_result: tuple[str, bool] | None = None
     shift_ms: int = 0
+    traced: list[tuple[bool, SessionMessage]] | None = None
 
     @property
     def flow_id(self) -> FlowId:
@@ -112,6 +113,8 @@ class StepState:
             return
         self._note(tuple(note_sent(each.message, now) for each in sent))
         self.sent += sent
+        if self.traced is not None:
+            self.traced += [(True, each.message) for each in sent]
         for each in sent:
             self.outgoing_bytes += len(each.message.session_id) + len(each.value)
 
@@ -134,6 +137,8 @@ class StepState:
 
     def arrived(self, message: SessionMessage, now: EpochMs) -> None:
         """Note a received message."""
+        if self.traced is not None:
+            self.traced.append((False, message))
         self._note((note_arrived(message, now),))
 
     def _note(self, notes: tuple[Note, ...]) -> None:

@@ -51,6 +51,7 @@ from host.flow.engine.guest_runs import GuestRuns, NodeCode
 from host.flow.engine.local_delivery import LocalDelivery
 from host.flow.engine.programs import ProgramRuns
 from host.flow.engine.step_state import StepState, status_of_step
+from host.flow.engine.step_traces import StepTraces
 from host.flow.records.history import NO_HISTORY
 from host.ports.bus import NewRecord
 from host.ports.directory import Packages
@@ -81,6 +82,7 @@ class FlowSteps:
         self._services = services
         self._events = events
         self._delivery = delivery
+        self._traces = None if services.tracer is None else StepTraces(services.tracer)
 
     def handle(
         self,
@@ -96,7 +98,7 @@ class FlowSteps:
             broken: set if the records became dead letters: the flow ends with this error.
             letter: records for the dead letter topic, published in any case.
         """
-        flow_id = FlowId(taken.records[0].key)
+        flow_id, begun = FlowId(taken.records[0].key), time.time_ns() if self._traces else 0
         fence = taken.fence
         events = [_decoded(record, broken) for record in taken.records]
         known = self._store.get_many(
@@ -108,12 +110,16 @@ class FlowSteps:
             for event in events:
                 if flow is None and isinstance(event, StartFlow | Respond):
                     flow = self._births.create(flow_id, event, outgoing, known, fence)
+                if flow is not None and self._traces is not None and flow.traced is None:
+                    flow.traced = []
                 if flow is None or flow.ended:
                     held = {} if flow is None else flow.checkpoint.sessions
                     outgoing += late_replies(event, held, self._store)
                 else:
                     self._react(flow, event, broken)
             self._commit(flow, outgoing, taken)
+            if flow is not None and self._traces is not None:
+                self._traces.committed(flow, begun)
         except BaseException:
             if flow is not None:
                 self._runs.abandon(flow)

@@ -117,6 +117,7 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
         audit_logs=parts.audit_logs,
         programs=PROGRAMS,
         routes=parts.routes,
+        tracer=parts.tracer,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from host.network import membership
 from host.ports.capability import Capability
+from host.ports.tracing import Tracer
 from host.runtime.wiring.audit_parts import AuditParts
 from host.runtime.wiring.capabilities import make_capabilities
 from host.runtime.wiring.ledger_parts import LedgerParts
@@ -17,6 +18,16 @@ from host.runtime.wiring.location_parts import LocationParts
 
 class Wiring(AuditParts, LocationParts, LedgerParts):
     """The parts of a process. Used only by the thread that starts the process."""
+
+    @cached_property
+    def tracer(self) -> Tracer | None:
+        """What takes spans of requests and steps; None without a plugin for them."""
+        found: Tracer | None = self.base.plugins.hook.register_tracer(
+            settings=self.base.settings, config=self.config
+        )
+        if found is not None:
+            self.base.stack.callback(found.close)
+        return found
 
     @cached_property
     def capabilities(self) -> Sequence[Capability]:

@@ -115,9 +115,8 @@ def make_rest(
         parked,
         partial(host_facts, readiness, overview, base.directory.path, parts.network_health),
     )
-    external = _external_sign_in(parts)
-    services = replace(services, has_identity_provider=external is not None)
-    sign_in = SignIn(SignInDelays(SteadyClock(base.clock)), base.registry, external)
+    sign_in = _sign_in(parts)
+    services = replace(services, has_identity_provider=sign_in.takes_tokens)
     gate = _gate(parts, users, sign_in)
     asgi = create_app(
         services,
@@ -129,6 +128,7 @@ def make_rest(
         readiness=readiness,
         extra_routes=(_overview(overview, services), *_plugged_routes(base, parts.config, gate)),
         gate=gate,
+        tracer=parts.tracer,
     )
     return Rest(
         asgi=asgi,
@@ -138,6 +138,12 @@ def make_rest(
         registry=base.registry,
         monitor=health_routes(exposed, readiness),
     )
+
+
+def _sign_in(parts: Wiring) -> SignIn:
+    base = parts.base
+    delays = SignInDelays(SteadyClock(base.clock))
+    return SignIn(delays, base.registry, _external_sign_in(parts))
 
 
 def _external_sign_in(parts: Wiring) -> ExternalSignIn | None:
