@@ -12,6 +12,7 @@ from host.keys.schemes import SCHEMES, PublicKey, scheme_of, sign_with
 from host.network.link.frames import FramesUnreadableError
 from host.network.link.handshake import Established, Failed
 from host.network.link.protection import Mode
+from host.network.link.suites import Secrets
 from tests.network.handshakes import ALICE, BOB, EVE, SCHEDULES, Identity, Sides, failure
 
 
@@ -224,3 +225,12 @@ def test_an_offer_that_was_edited_is_not_agreed_on(suites: list[int], versions: 
 
     assert not isinstance(run.initiator, Established)
     assert not isinstance(run.responder, Established)
+
+
+def test_a_side_makes_the_keys_of_its_secrets_once() -> None:
+    secrets = Secrets(x25519=bytes(range(32)), random=bytes(32), ml_kem=bytes(range(64)))
+    assert secrets.x25519_key() is secrets.x25519_key()
+    assert secrets.ml_kem_key() is secrets.ml_kem_key()
+    same = Secrets(x25519=bytes(range(32)), random=bytes(32), ml_kem=bytes(range(64)))
+    assert secrets == same
+    assert same.x25519_key() is not secrets.x25519_key()
