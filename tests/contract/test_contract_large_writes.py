@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 
 from host.adapters.sqlite.connections import open_connection
-from host.adapters.sqlite.large_writes import LARGE_BYTES, PAUSE_MAX_S, LargeWrites
+from host.adapters.sqlite.large_writes import (
+    LARGE_BYTES,
+    PAUSE_MAX_S,
+    SHARED_PAUSE_MAX_S,
+    LargeWrites,
+)
 from host.adapters.sqlite.store import SqliteStore
+from host.domain.accounts import Account, Charge
+from host.domain.ids import ShortHash
+from host.domain.pace import SHARED_S
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 
@@ -107,6 +115,50 @@ def test_a_pause_is_as_long_as_the_commit_and_bounded(tmp_path: Path) -> None:
         writes.close()
         writes.close()
     assert slept == [pytest.approx(0.01), pytest.approx(PAUSE_MAX_S)]
+
+
+@pytest.mark.parametrize(
+    ("other", "later_s", "took_s", "pause_s"),
+    [
+        ("B", 0.0, 0.01, 0.03),
+        ("B", SHARED_S / 2, 0.01, 0.03),
+        ("B", 0.0, 1.0, SHARED_PAUSE_MAX_S),
+        ("B", SHARED_S, 0.01, 0.01),
+        ("A", 0.0, 0.01, 0.01),
+    ],
+    ids=["another", "another before", "an outage", "another long before", "the same"],
+)
+def test_a_pause_is_longer_while_others_write(
+    tmp_path: Path, other: str, later_s: float, took_s: float, pause_s: float
+) -> None:
+    slept, clock = list[float](), [0.0]
+    with (tmp_path / "lock").open("wb") as lock:
+        writes = LargeWrites(
+            fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC),
+            open_connection(tmp_path / "x.sqlite"),
+            now=lambda: clock[0],
+            sleep=slept.append,
+        )
+
+        def take() -> None:
+            clock[0] += took_s
+
+        writes.note_small(other)
+        clock[0] += later_s
+        writes.run(take, lane="A")
+        writes.close()
+    assert slept == [pytest.approx(pause_s)]
+
+
+def test_small_writes_of_a_node_are_noted_and_those_of_nobody_are_not(store: SqliteStore) -> None:
+    noted: list[object] = []
+    store._writer._large.note_small = noted.append  # type: ignore[method-assign]
+    node = ShortHash("A" * 12)
+    charge = Charge(node=node, account=Account.STATUS)
+    owned = StateWrite(key="owned", value=b"x", expected=0, charge=charge)
+    store.commit(Unit(states=(owned,)))
+    store.commit(put("nobody's", 10))
+    assert noted == [node]
 
 
 def test_a_failure_of_a_large_write_is_its_own_and_ends_its_turn(store: SqliteStore) -> None:

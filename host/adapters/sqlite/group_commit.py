@@ -73,6 +73,8 @@ class GroupCommit:
             StorageError: the file cannot be written.
         """
         if size < LARGE_BYTES:
+            if lane is not None:
+                self._large.note_small(lane)
             self._batches.run(write, size=size, lane=lane)
         else:
             large = partial(self._batches.run, write, size=size, lane=lane)

@@ -1,10 +1,11 @@
-"""The pace of large writes to an SQLite file: one at a time, and at most half of the time.
+"""The pace of large writes to an SQLite file: one at a time, and a part of the time.
 
 A commit of a megabyte holds the writer for some ten milliseconds. If the threads of several
 processes write that much without a pause, a small commit waits for several of them, since neither
 threads nor processes get the writer in the order of arrival. So a large write waits for its turn
 first, among all processes, and keeps the turn after its commit for as long as the commit took: a
-small commit then waits for one large write at most.
+small commit then waits for one large write at most. While others write, too, it keeps the turn for
+three times as long: else every other small commit met a large one, and the disk behind it.
 
 In that pause the write-ahead log is copied into the database. A commit that finds a long log copies
 it itself, and holds the writer for three times as long.
@@ -17,17 +18,30 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from host.database.shared_batches import Queued, SharedBatches
+from host.domain.pace import Pace
 
 LARGE_BYTES = 128 * 1024
 """Writes of this size or more wait for their turn: about 3 ms. Larger units come in portions of
 this size, see `pieces`."""
 PAUSE_MAX_S = 0.05
 """Maximum pause, so that an outage of the disk, or a queue of small writes, does not prolong it."""
+SHARED_FACTOR = 3.0
+"""Length of a pause while others write, in lengths of the commit before it."""
+SHARED_PAUSE_MAX_S = 0.15
 
 _Write: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Large:
+    """A large write, and whose it is."""
+
+    write: _Write
+    lane: Hashable
 
 
 class LargeWrites:
@@ -55,7 +69,8 @@ class LargeWrites:
         self._now = now
         self._sleep = sleep
         # With one item each, a thread processes its own item and no other.
-        self._turns: SharedBatches[_Write, None] = SharedBatches(self._take_turn, batch_max=1)
+        self._turns: SharedBatches[_Large, None] = SharedBatches(self._take_turn, batch_max=1)
+        self._pace: Pace[Hashable] = Pace(factor=SHARED_FACTOR, rest_max_s=SHARED_PAUSE_MAX_S)
 
     def run(self, write: _Write, *, size: int = LARGE_BYTES, lane: Hashable = None) -> None:
         """Wait for the turn, execute `write`, and return after the pause.
@@ -63,7 +78,13 @@ class LargeWrites:
         Raises:
             BaseException: what `write` raised.
         """
-        self._turns.run(write, size=size, lane=lane)
+        self._turns.run(_Large(write, lane), size=size, lane=lane)
+
+    def note_small(self, lane: Hashable) -> None:
+        """A lane makes a small write: for a while, those of others are made at a slower pace."""
+        now = self._now()
+        with self._guard:
+            self._pace.rest_s(lane, now, now)
 
     def close(self) -> None:
         """Close connection and descriptor; later writes have no order, and copy nothing.
@@ -79,17 +100,17 @@ class LargeWrites:
                 os.close(self._lock_file)
         self._connection.close()
 
-    def _take_turn(self, turn: Sequence[Queued[_Write, None]]) -> None:
+    def _take_turn(self, turn: Sequence[Queued[_Large, None]]) -> None:
         (queued,) = turn
         with self._turn_among_processes():
             began = self._now()
             try:
-                queued.item()
+                queued.item.write()
             except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
                 queued.fail(exc)
             else:
                 queued.end(None)
-            self._pause(self._now() - began)
+            self._pause(queued.item.lane, began)
 
     @contextmanager
     def _turn_among_processes(self) -> Iterator[None]:
@@ -113,8 +134,11 @@ class LargeWrites:
             if self._is_closed:
                 os.close(self._lock_file)
 
-    def _pause(self, took_s: float) -> None:
-        until = self._now() + min(took_s, PAUSE_MAX_S)
+    def _pause(self, lane: Hashable, began: float) -> None:
+        ended = self._now()
+        with self._guard:
+            rest_s = self._pace.rest_s(lane, began, ended)
+        until = ended + max(rest_s, min(ended - began, PAUSE_MAX_S))
         with suppress(sqlite3.Error):  # a later commit copies the log itself
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
         self._sleep(max(0.0, until - self._now()))
