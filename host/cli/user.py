@@ -21,6 +21,7 @@ def command() -> None:
 @click.option("--full-name", default="", help="The user's name.")
 @click.option("--role", "roles", multiple=True, help="A role that the user gets; repeatable.")
 @click.option("--new-password-file", type=EXISTING_FILE, help="File whose first line it is.")
+@click.option("--sso", is_flag=True, help="Without a password: by the host's identity provider.")
 @host_options
 @output_option
 def create(
@@ -30,6 +31,7 @@ def create(
     full_name: str,
     roles: tuple[str, ...],
     new_password_file: Path | None,
+    sso: bool,
     output: str,
 ) -> None:
     """Make a user, who may do what the roles allow.
@@ -38,6 +40,8 @@ def create(
     """
     from host.tools.rbac import changed, role_id
 
+    if sso and new_password_file is not None:
+        raise click.UsageError("--sso and --new-password-file exclude each other")
     with connect() as client:
         ids = [role_id(client, role) for role in roles]
         made = client.post(
@@ -46,7 +50,7 @@ def create(
                 "loginName": login,
                 "fullName": full_name,
                 "enabled": True,
-                "initialPassword": _password(new_password_file),
+                "initialPassword": None if sso else _password(new_password_file),
             },
         )
         for each in ids:

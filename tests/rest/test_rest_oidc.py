@@ -16,10 +16,11 @@ from starlette.testclient import TestClient
 
 from host.access.permissions import Effect, Permission
 from host.adapters.os.system import SystemEntropy
+from host.cli import main
 from host.console.app import COOKIE
 from host.console.external_sign_in import COOKIE as ON_THE_WAY
 from host.settings.secret_box import SecretBox
-from tests.support.hosts import running_host
+from tests.support.hosts import listening, running_host
 
 AUDIENCE = "https://cordbox.example/api"
 HOST = "https://testserver"
@@ -242,6 +243,16 @@ def test_a_user_of_the_provider_has_no_password_and_others_are_not_taken_over(ho
     assert code_of(asked(host, access)) == (401, "external-user-refused")
     access, _ = tokens("admin")
     assert code_of(asked(host, access)) == (401, "external-user-refused")
+
+
+def test_a_command_makes_users_without_a_password(host, admin, capsys):
+    with listening(host.asgi) as address:
+        options = ("--url", address, "--user", "admin", "--password", "secret")
+        for words, code in ((("--sso",), 0), (("--sso", "--new-password-file", __file__), 2)):
+            with pytest.raises(SystemExit) as left:
+                main(["user", "create", "quinn", *words, *options])
+            assert left.value.code == code, capsys.readouterr()
+    assert host.services.users.get("quinn").sso
 
 
 def test_a_group_of_the_provider_stands_for_one_of_the_cluster(host, admin, tokens):
