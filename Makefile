@@ -7,10 +7,15 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
+.PHONY: demo demo-decentralise test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
+
+# Identities leave one host for hosts of their own, under load; draws docs/pictures/decentralise.svg.
+demo-decentralise: setup
+	$(BIN)/python -m sample_cordapps.demo.decentralise --identities $(or $(COUNT),10) \
+		--picture docs/pictures/decentralise.svg $(ARGS)
 
 # Tests that need no server, no other host and no toolchain; ARGS with paths runs all that are there.
 test: setup-dev

@@ -70,6 +70,13 @@ class RestClient:
             self._line("POST", path, "-H", "Content-Type: application/json", "-d", json.dumps(body))
         return self._done(self._sent("POST", path, json=body), show=show, expect=expect)
 
+    def status(self, method: str, path: str, body: object = None) -> int:
+        """The status that a request is answered with, unseen; 0 if there is no answer."""
+        try:
+            return self._client.request(method, self._base + path, json=body).status_code
+        except httpx2.HTTPError:
+            return 0
+
     def upload(
         self, method: str, path: str, *, files: dict[str, Path], fields: dict[str, str], expect: int
     ) -> Any:

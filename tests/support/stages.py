@@ -33,6 +33,7 @@ PLACES: Mapping[str, str] = {
     "tests/kafka": "servers",
     "tests/models": "network",
     "tests/network/test_bad_network.py": "network",
+    "tests/network/test_decentralise.py": "network",
     "tests/network/test_dynamic_network.py": "network",
     "tests/network/test_gateway.py": "network",
     "tests/network/test_link_clusters.py": "network",
