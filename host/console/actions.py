@@ -22,6 +22,7 @@ from host.console.node_actions import (
 )
 from host.console.node_choices import change_chosen
 from host.console.node_quota import quota, quota_question
+from host.console.node_upgrade import upgrade, upgrade_question
 from host.console.questions import Result
 from host.console.view import View
 
@@ -37,6 +38,7 @@ ACTIONS: Mapping[str, Callable[[View, Form], Awaitable[Result]]] = {
     "/nodes/create": create,
     "/nodes/{node}/start": start,
     "/nodes/{node}/quota": quota,
+    "/nodes/{node}/upgrade": upgrade,
     "/nodes/{node}/maintenance": maintenance,
     "/nodes/{node}/activate": activate,
     "/nodes/{node}/pause": pause,
@@ -51,6 +53,7 @@ QUESTIONS: Mapping[str, Callable[[View], Awaitable[Question]]] = {
     "/nodes/create": create_question,
     "/nodes/{node}/start": start_question,
     "/nodes/{node}/quota": quota_question,
+    "/nodes/{node}/upgrade": upgrade_question,
     "/nodes/{node}/maintenance": maintenance_question,
     "/packages/upload": upload_question,
     "/networks/{node}/{verdict}/{request}": decide_question,

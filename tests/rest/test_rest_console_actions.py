@@ -363,3 +363,39 @@ def test_dead_letters_are_looked_into_discarded_and_put_back(admin, alice, servi
     assert (some.status_code, "1 of 2 were done" in some.text) == (409, True)
     assert len(ids()) == 2
     assert send(admin, f"{page}/chosen", act="burn", pick=ids()).status_code == 400
+
+
+def test_an_upgrade_is_rehearsed_and_done_once_the_short_hash_was_typed(
+    admin, alice, api, services, monkeypatch
+):
+    page = f"/console/nodes/{alice}"
+    assert f'href="{page}/upgrade"' in admin.get(page).text
+    asked = admin.get(f"{page}/upgrade").text
+    assert "No other version of its package is stored" in asked
+    rehearsed, upgraded = [], []
+    monkeypatch.setattr(
+        services.virtual_nodes,
+        "rehearse_upgrade",
+        lambda node, cpi: rehearsed.append((node, cpi)) or "0" * 36,
+    )
+    monkeypatch.setattr(
+        services.virtual_nodes,
+        "upgrade",
+        lambda node, cpi, **how: upgraded.append((node, cpi, how["way"].value)) or "1" * 36,
+    )
+    chosen = {"cpi": "0123456789AB 2.0.0", "way": "its open flows go on with the new code"}
+    answer = send(admin, f"{page}/upgrade", what="Rehearse: nothing changes", **chosen)
+    assert answer.headers["location"] == f"{page}/upgrade?rehearsal={'0' * 36}&done=rehearsing"
+    assert rehearsed == [(alice, "0123456789AB")]
+    wrong = send(admin, f"{page}/upgrade", what="Upgrade", typed="x", **chosen)
+    assert (wrong.status_code, upgraded) == (400, [])
+    answer = send(admin, f"{page}/upgrade", what="Upgrade", typed=alice.lower(), **chosen)
+    done(answer, page, "upgrading")
+    assert upgraded == [(alice, "0123456789AB", "migrate")]
+
+
+def test_a_rehearsal_that_is_unknown_is_told(admin, alice):
+    shown = admin.get(
+        f"/console/nodes/{alice}/upgrade?rehearsal={'0' * 8}-0000-0000-0000-{'0' * 12}"
+    )
+    assert "Rehearsal: unknown" in shown.text

@@ -65,6 +65,9 @@ async def show(view: View) -> Page:
         may_set_quota=view.may("PUT", "/virtualnode/{node}/quota", node=node),
         may_maintain=view.may("PUT", "/virtualnode/{node}/state/MAINTENANCE", node=node),
         may_pause=view.may("PUT", "/virtualnode/{node}/state/PAUSED", node=node),
+        may_upgrade=view.may(
+            "PUT", "/virtualnode/{node}/cpi/{cpi}", node=node, cpi=text(glance, "cpiChecksum")[:12]
+        ),
         may_activate=view.may("PUT", "/virtualnode/{node}/state/ACTIVE", node=node),
     )
 
