@@ -23,7 +23,11 @@ from host.console.node_actions import (
 from host.console.node_choices import change_chosen
 from host.console.node_quota import quota, quota_question
 from host.console.node_upgrade import upgrade, upgrade_question
+from host.console.people_actions import assign, password, password_question, remove
+from host.console.people_actions import create as create_user
+from host.console.people_actions import create_question as create_user_question
 from host.console.questions import Result
+from host.console.setting_actions import change_setting, setting_question
 from host.console.view import View
 
 ACTIONS: Mapping[str, Callable[[View, Form], Awaitable[Result]]] = {
@@ -43,6 +47,11 @@ ACTIONS: Mapping[str, Callable[[View, Form], Awaitable[Result]]] = {
     "/nodes/{node}/activate": activate,
     "/nodes/{node}/pause": pause,
     "/packages/upload": upload,
+    "/people/create": create_user,
+    "/people/{login}/assign": assign,
+    "/people/{login}/remove": remove,
+    "/people/{login}/password": password,
+    "/settings/{name}/change": change_setting,
     "/networks/{node}/ping": ping,
     "/networks/{node}/{verdict}/{request}": decide,
     "/ledger/{node}/{transaction}/repair": repair,
@@ -56,6 +65,9 @@ QUESTIONS: Mapping[str, Callable[[View], Awaitable[Question]]] = {
     "/nodes/{node}/upgrade": upgrade_question,
     "/nodes/{node}/maintenance": maintenance_question,
     "/packages/upload": upload_question,
+    "/people/create": create_user_question,
+    "/people/{login}/password": password_question,
+    "/settings/{name}/change": setting_question,
     "/networks/{node}/{verdict}/{request}": decide_question,
 }
 """Path below `/console` -> what its page asks."""

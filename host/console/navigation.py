@@ -83,4 +83,21 @@ SECTIONS = (
         key="a",
         heading="Record",
     ),
+    Section(
+        name="people",
+        title="Users and roles",
+        path="/console/people",
+        icon='<circle cx="8" cy="5" r="2.7"/>'
+        '<path d="M2.5 14c.6-3 2.8-4.5 5.5-4.5s4.9 1.5 5.5 4.5"/>',
+        key="u",
+        heading="Administer",
+    ),
+    Section(
+        name="settings",
+        title="Settings",
+        path="/console/settings",
+        icon='<path d="M2 5h7m3 0h2M2 11h2m3 0h7"/><circle cx="10.5" cy="5" r="1.5"/>'
+        '<circle cx="5.5" cy="11" r="1.5"/>',
+        key="s",
+    ),
 )

@@ -16,7 +16,9 @@ from host.console.pages import (
     nodes,
     overview,
     packages,
+    people,
     searched,
+    settings,
 )
 from host.console.questions import asked
 from host.console.view import Page, View
@@ -44,6 +46,10 @@ PAGES: Mapping[str, PageOf] = {
     "/log": log.show,
     "/packages": packages.show,
     "/packages/{checksum}": packages.show_one,
+    "/people": people.show,
+    "/people/{login}": people.show_one,
+    "/settings": settings.show,
+    "/settings/{name}": settings.show_one,
     "/networks": networks.show,
     "/networks/{node}": networks.show_one,
     "/ledger": ledger.choose,

@@ -104,6 +104,8 @@ def paths(alice, cpi):
         "transaction": "SHA-256D:" + "AB" * 32,
         "verdict": "approve",
         "letter": "1-0-0",
+        "login": "admin",
+        "name": "corda.rbac",
     }
     return {template: "/console" + template.format_map(values) for template in PAGES}
 

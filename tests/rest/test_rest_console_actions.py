@@ -399,3 +399,51 @@ def test_a_rehearsal_that_is_unknown_is_told(admin, alice):
         f"/console/nodes/{alice}/upgrade?rehearsal={'0' * 8}-0000-0000-0000-{'0' * 12}"
     )
     assert "Rehearsal: unknown" in shown.text
+
+
+def test_a_user_is_made_given_a_role_and_another_password(admin, services, api):
+    role = services.roles.create("Watcher-of-the-console", group_visibility=None)
+    login = f"pat-{os.urandom(3).hex()}"
+    page = f"/console/people/{login}"
+    made = {"login_name": login, "full_name": "Pat", "password": "a long password"}
+    done(send(admin, "/console/people/create", **made), page, "user-made")
+    again = send(admin, "/console/people/create", **made)
+    assert (again.status_code, "a long password" in again.text) == (409, False)
+    assert "Watcher-of-the-console" in admin.get("/console/people").text
+    assert f'href="{page}"' in admin.get("/console/people", params={"login": login}).text
+
+    def roles():
+        found = api.get(f"{API}/user/{login}").json()["roleAssociations"]
+        return [each["roleId"] for each in found]
+
+    location = send(admin, f"{page}/assign", role=role.id).headers["location"]
+    assert roles() == [role.id]
+    assert "Take Watcher-of-the-console" in admin.get(page).text
+    undone(admin, location)
+    assert roles() == []
+    done(send(admin, f"{page}/assign", role=role.id), page, "role-given")
+    done(send(admin, f"{page}/remove", role=role.id), page, "role-taken")
+    done(send(admin, f"{page}/password", password="another password"), page, "password")
+    assert send(admin, f"{page}/password", password="").status_code == 400
+    assert admin.get("/console/people/nobody-there").status_code == 404
+
+
+def test_a_setting_is_changed_refused_when_it_changed_meanwhile_and_undone(admin, api):
+    page = "/console/settings/corda.rbac"
+
+    def version():
+        return api.get(f"{API}/config/corda.rbac").json()["version"]
+
+    before = version()
+    assert "version" in admin.get(page).text
+    assert "corda.rbac" in admin.get("/console/settings").text
+    config = '{"password": {"lengthLimit": 101}}'
+    answer = send(admin, f"{page}/change", version=str(before), config=config)
+    done(answer, page, "settings")
+    assert "101" in admin.get(page).text
+    late = send(admin, f"{page}/change", version=str(before), config="{}")
+    assert late.status_code == 409
+    assert send(admin, f"{page}/change", version="1", config="{").status_code == 400
+    undone(admin, answer.headers["location"])
+    assert "101" not in admin.get(page).text
+    assert admin.get("/console/settings/no.such").status_code in (400, 404)
