@@ -229,7 +229,7 @@ def _signed_in(token: str, following: str) -> Response:
 
 
 def _refused(request: Request, why: str) -> Response:
-    html = rendered(request, "sign_in", None, {"next": PREFIX, "problem": why})
+    html = rendered(request, "sign_in", None, {"next": PREFIX, "problem": why, "provider": None})
     return Response(html, 403, headers=dict(_SECURITY), media_type="text/html")
 
 

@@ -12,7 +12,7 @@ from host.domain.ids import Checksum, ShortHash
 from host.domain.paging import Cursor
 from host.domain.vnode import NodeState, OperationalStatus
 from host.observe.judgement import Pain
-from host.rest.board import KnownNode
+from host.rest.board import KnownNode, Seen
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
 from host.rest.services import RestServices, Services
@@ -106,29 +106,35 @@ def get_node_glances(
     names = _cpi_names(services, {known.node.cpi_checksum for known in page.items})
 
     def render(known: KnownNode) -> bytes:
-        node, short_hash = known.node, known.short_hash
-        pain = seen.pains.get(short_hash, _WELL)
-        name, version = names[node.cpi_checksum]
-        return _GLANCE_JSON(
-            NodeGlanceInfo(
-                short_hash=short_hash,
-                x500_name=known.name,
-                group_id=node.holding.group_id,
-                cpi_checksum=node.cpi_checksum.partition(":")[2],
-                cpi_name=name,
-                cpi_version=version,
-                is_active=node.flow_status is OperationalStatus.ACTIVE,
-                state=node.state,
-                pain=pain.amount,
-                phrase=pain.phrase,
-                is_critical=pain.is_critical,
-                open_flows=services.flows.open_count(short_hash),
-                failed_last_hour=failed.get(short_hash, 0),
-                created_timestamp=instant(node.created_at),
-            )
-        )
+        cpi = names[known.node.cpi_checksum]
+        count = failed.get(known.short_hash, 0)
+        return _GLANCE_JSON(_info(services, seen, known, cpi, failed=count))
 
     return listed(request, page, render, member="virtualNodes")
+
+
+def _info(
+    services: RestServices, seen: Seen, known: KnownNode, cpi: tuple[str, str], *, failed: int
+) -> NodeGlanceInfo:
+    node, short_hash = known.node, known.short_hash
+    pain = seen.pains.get(short_hash, _WELL)
+    name, version = cpi
+    return NodeGlanceInfo(
+        short_hash=short_hash,
+        x500_name=known.name,
+        group_id=node.holding.group_id,
+        cpi_checksum=node.cpi_checksum.partition(":")[2],
+        cpi_name=name,
+        cpi_version=version,
+        is_active=node.flow_status is OperationalStatus.ACTIVE,
+        state=node.state,
+        pain=pain.amount,
+        phrase=pain.phrase,
+        is_critical=pain.is_critical,
+        open_flows=services.flows.open_count(short_hash),
+        failed_last_hour=failed,
+        created_timestamp=instant(node.created_at),
+    )
 
 
 def _matching(
