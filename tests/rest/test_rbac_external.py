@@ -139,7 +139,7 @@ PATHS = ("/cpi", "/virtualnode", "/role")
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(given=st.lists(st.frozensets(st.sampled_from(PATHS)), min_size=1, max_size=3))
 def test_rights_are_exactly_those_of_the_groups_together(processes, given):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -15,6 +15,7 @@ from host.adapters.os.system import SystemEntropy
 from host.adapters.sqlite.database import Database
 from host.cli import main
 from host.domain.clock import SimClock
+from host.domain.errors import InvalidInputError
 from host.settings import SettingsInvalidError, load_settings
 from host.settings.changes import ConfigInvalidError, ConfigService
 from host.settings.live import LiveConfig
@@ -190,6 +191,39 @@ def test_secrets_in_other_forms_and_places_are_refused_and_nothing_is_stored(
         host.put(0, server)
     assert PLAIN not in refused.value.message
     assert host.stored() == {}
+
+
+WORDS = st.sampled_from(
+    ["server", "password", "user", "configSecret", "encryptedSecret", "vaultPath", PLAIN]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | WORDS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(config=st.dictionaries(WORDS, JSON, max_size=3))
+def test_whatever_is_put_is_refused_as_the_clients_fault_or_never_shown(
+    host: Host, config: Any
+) -> None:
+    version = host.config.get(SECTION.name).version
+    try:
+        host.config.put(
+            SECTION.name,
+            version=version,
+            config=config,
+            schema_version=SchemaVersion(),
+            by="alice",
+        )
+    except InvalidInputError:
+        assert host.config.get(SECTION.name).version == version
+    else:
+        shown = json.dumps(host.config.get(SECTION.name).source_config)
+        assert "encryptedSecret" not in shown
 
 
 def test_a_config_of_great_depth_is_refused(host: Host) -> None:
