@@ -41,6 +41,7 @@ _CONSUMER: ClientSettings = {
     "fetch.message.max.bytes": 1024 * 1024,
     "queued.max.messages.kbytes": 16 * 1024,
     "fetch.error.backoff.ms": 100,
+    "topic.metadata.refresh.interval.ms": 5_000,  # topics may be made anew
 }
 _PASSED_OVER = frozenset(
     {KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET}  # noqa: SLF001  # public names

@@ -77,7 +77,9 @@ class Carriage:
             )
             self._brokers.append(broker)
             self.senders.append(Sender(store, broker, SystemClock(), self.seen))
-            self.landers.append(Lander(store, sources, broker, self._known, self.seen))
+            self.landers.append(
+                Lander(store, sources, broker, self._known, SystemClock(), self.seen)
+            )
             self.own(range(store.partitions))
 
     def own(self, partitions: Any) -> None:

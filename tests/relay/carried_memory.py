@@ -158,13 +158,14 @@ class MemoryKafka:
 class MemoryBroker:
     """A `WorkBroker`, the client of one process for one database.
 
-    `stored_max` records of each sending are stored; then it fails.
+    `stored_max` records of each sending are stored; then it fails. `is_deaf` until it is made anew.
     """
 
     def __init__(self, kafka: MemoryKafka, number: int, stored_max: int | None = None) -> None:
         self._kafka = kafka
         self._number = number
         self.stored_max = stored_max
+        self.is_deaf = False
         self._at: dict[TopicPartition, int] = {}
 
     def send(self, records: Sequence[Carried]) -> Mapping[TopicPartition, HostError]:
@@ -181,10 +182,11 @@ class MemoryBroker:
 
     def read_from(self, starts: Mapping[TopicPartition, int | None]) -> None:
         self._at = {place: start or 0 for place, start in starts.items()}
+        self.is_deaf = False
 
     def receive(self) -> Sequence[Received]:
         found = []
-        for place, at in self._at.items():
+        for place, at in self._at.items() if not self.is_deaf else ():
             log = self._kafka.logs.get((self._number, place), [])
             start = 0 if at > len(log) else at  # out of range: from the beginning
             for number, record in enumerate(log[start : start + 3], start + 1):

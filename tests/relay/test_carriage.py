@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from host.domain.errors import HostError
 from host.domain.ids import EpochMs
 from host.network.carriage import sender as sending
-from host.network.carriage.lander import Lander
+from host.network.carriage.lander import RENEW_MS, Lander
 from host.network.carriage.sender import BYTES_MAX, RESEND_MS_MAX, WINDOW, Sender
 from host.ports.bus import TopicPartition
 from host.ports.carriage import Carried
@@ -119,7 +119,9 @@ class Process:
             broker = MemoryBroker(cluster.kafka, database.number)
             cluster.brokers.append(broker)
             self.senders.append(Sender(database, broker, cluster.clock, cluster.observer))
-            self.landers.append(Lander(database, sources, broker, [TOPIC], cluster.observer))
+            self.landers.append(
+                Lander(database, sources, broker, [TOPIC], cluster.clock, cluster.observer)
+            )
         for each in (*self.senders, *self.landers):
             each.adopt(PARTITIONS)
 
@@ -273,6 +275,25 @@ def test_records_of_others_and_of_a_restored_past_do_not_land() -> None:
     process.landers[0].work()
     assert not database.queues
     cluster.run()
+    cluster.check()
+
+
+def test_a_client_that_hears_nothing_though_work_is_on_its_way_is_made_anew() -> None:
+    cluster = Cluster(1)
+    process = cluster.process()
+    assert not process.landers[0].work()
+    cluster.brokers[0].is_deaf = True
+    cluster.clock.now += RENEW_MS
+    assert not process.landers[0].work()
+    assert cluster.brokers[0].is_deaf, "nothing is on its way"
+    cluster.write(0, 0, "a")
+    process.senders[0].work()
+    cluster.clock.now += RENEW_MS - 1
+    process.landers[0].work()
+    assert not process.landers[0].work()
+    cluster.clock.now += 1
+    process.landers[0].work()
+    assert process.landers[0].work()
     cluster.check()
 
 

@@ -21,7 +21,11 @@ from host.ports.carriage import (
     Stream,
     WorkBroker,
 )
+from host.ports.clock import TwoClocks
 
+RENEW_MS = 10_000
+"""After this time without records, though some are on their way, the broker is connected to anew:
+a client may wait for minutes until it asks again for a topic that was made anew."""
 FOREIGN = "foreign"
 """What is said of records that are not ours, or were changed on the way."""
 
@@ -63,21 +67,25 @@ class Lander:
         sources: the stores that write them, by their ids, `work` among them.
         broker: the side of the broker.
         topics: that are carried.
+        clock: tells how long nothing has come.
         observer: is told of what is done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # each is another role
         self,
         work: CarriedWork,
         sources: Mapping[str, CarriedWork],
         broker: WorkBroker,
         topics: Sequence[str],
+        clock: TwoClocks,
         observer: CarriageObserver,
     ) -> None:
         self._work = work
         self._sources = sources
         self._broker = broker
         self._topics = topics
+        self._clock = clock
+        self._heard_at = 0
         self._observer = observer
         self._owned: frozenset[int] = frozenset()
         self._inlets: dict[Stream, Inlet] = {}
@@ -100,7 +108,10 @@ class Lander:
         try:
             received = self._broker.receive()
             if received:
+                self._heard_at = self._clock.steady_ms()
                 self._land(received)
+            elif self._is_deaf():
+                self._is_reading = False
         except HostError:
             self._is_reading = False
             raise
@@ -121,6 +132,19 @@ class Lander:
         ]
         self._broker.read_from({place: stored.get(place) for place in places})
         self._is_reading = True
+        self._heard_at = self._clock.steady_ms()
+
+    def _is_deaf(self) -> bool:
+        """Whether nothing has come for a while, though something is on its way here."""
+        now = self._clock.steady_ms()
+        if now - self._heard_at < RENEW_MS:
+            return False
+        self._heard_at = now
+        return any(
+            each.target == self._work.number
+            for source in self._sources.values()
+            for each in source.unlanded(self._owned, 1)
+        )
 
     def _land(self, received: Sequence[Received]) -> None:
         batch = _Batch(inlets=self._known(received))

@@ -56,7 +56,7 @@ def start_carriage(parts: StorageParts, member_of: Callable[[str], str]) -> None
             failed=observer.failed,
         ),
         lander_thread(
-            Lander(store, {store.store_id: store}, broker, CARRIED_TOPICS, observer),
+            Lander(store, {store.store_id: store}, broker, CARRIED_TOPICS, base.clock, observer),
             store=store,
             clock=base.clock,
             member=member_of(GROUP_IN),
