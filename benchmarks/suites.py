@@ -34,6 +34,7 @@ SUITES = {
     "idle_nodes": ("nodes",),
     "links": ("messages", "latency", "handshakes", "dead_peers"),
     "host_start": ("ready",),
+    "cluster": ("hosts", "messages", "takeover", "nodes"),
     "ledger": (
         "uniqueness",
         "notarisations",

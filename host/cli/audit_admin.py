@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from host.cli.audit_keys import audit_key_of
 from host.cli.host_options import host_options
 from host.cli.lines import json_text, tell_json
 from host.cli.offline_settings import database_upkeep, settings_option
@@ -175,13 +176,7 @@ def _opened(
 
 
 def _key(file: Path | None) -> bytes | None:
-    from cpi.package.files import read_limited
-    from host.nodes.audit_log.service import KEY_BYTES
-
-    key = None if file is None else read_limited(file, 4096)
-    if key is not None and len(key) != KEY_BYTES:
-        raise click.UsageError(f"{file}: expected {KEY_BYTES} bytes, found {len(key)}")
-    return key
+    return None if file is None else audit_key_of(file)
 
 
 def _verify(

@@ -1,5 +1,6 @@
 """`cordbox audit log`: verify and show the logs of privileged host calls."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.audit_keys import audit_key_of
 from host.cli.lines import tell_json, tell_json_line
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 _EXIT_FINDINGS = 1
 _ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 _YEAR_10000_MS = 253_402_300_800_000
-_NODES = "vnodes"
-"""Folder of the virtual nodes in a data directory."""
+_ID, _NODES = "cordbox-id", "vnodes"
+"""A data directory's id, and its folder of virtual nodes."""
 _SHORT_HASH = re.compile(r"[0-9A-Fa-f]{12}")
 
 _place = click.argument("place", type=click.Path(path_type=Path, exists=True))
@@ -48,7 +50,13 @@ def log() -> None:
 
 
 @log.command("verify")
-@_place
+@click.argument(
+    "places",
+    metavar="PLACE...",
+    type=click.Path(path_type=Path, exists=True),
+    nargs=-1,
+    required=True,
+)
 @_node_option
 @_key_option
 @_archive_option
@@ -58,7 +66,7 @@ def log() -> None:
 @output_option
 def verify(
     *,
-    place: Path,
+    places: tuple[Path, ...],
     node: str | None,
     key_file: Path | None,
     archive: Path | None,
@@ -70,23 +78,37 @@ def verify(
     Exit code 0: every log is as the host wrote it; 1: the first bad entry is named, or the first
     that tells of a cut, however long the log goes on after it; 2: wrong usage.
     Without the key only the chain is checked, which tells nothing of who wrote it.
+
+    Several places are the data directories of a cluster's hosts, each with logs and a key of its
+    own. A call that two of them have logged, since one repeated what a killed one had begun, is
+    counted once.
     """
+    from host.nodes.audit_log.calls_of_hosts import calls_of_hosts
     from host.nodes.audit_log.verification import verify_log
 
-    logs = _logs(place, node)
+    if len(places) > 1 and (key_file is not None or archive is not None):
+        raise click.UsageError("--key and --archive belong to one host: give one PLACE")
+    logs = [(place, *log) for place in places for log in _logs(place, node)]
     wanted = _anchor(anchor, logs)
-    key = _key(place, key_file)
+    keys = {place: _key(place, key_file) for place in places}
     found = [
-        verify_log(file, key=key, node=name, anchor=wanted, archive=_archive_of(archive, name))
-        for name, file in logs
+        verify_log(
+            file, key=keys[place], node=name, anchor=wanted, archive=_archive_of(archive, name)
+        )
+        for place, name, file in logs
     ]
+    shared = calls_of_hosts([(name, file) for _, name, file in logs])
     if output == "json":
-        tell_json({"logs": [_document(one) for one in found]})
+        nodes = [dataclasses.asdict(each) for each in shared]
+        tell_json({"logs": [_document(one) for one in found], "nodes": nodes})
     else:
         for one in found:
             click.echo(_line(one))
+        for each in shared:
+            counts = f"{each.calls} calls in {each.logs} logs, {each.repeated} in more than one"
+            click.echo(f"{each.node}  {counts}")
         click.echo(_summary(found))
-        if key is None:
+        if None in keys.values():
             click.echo("warning: without the host's key, who wrote the entries is not known")
     return _EXIT_FINDINGS if any(one.problem for one in found) else 0
 
@@ -247,6 +269,8 @@ def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
         if name and not found[0].is_dir():
             raise click.UsageError(f"{folder} has no virtual node {name}")
         return [(f.name, f / LOG_NAME) for f in found if _has_log(f)]
+    if (place / _ID).exists():
+        return []  # a host of a cluster, none of whose flows has called anything yet
     if _has_log(place):
         known = place.name if _SHORT_HASH.fullmatch(place.name) else None
         return [(name or known, place / LOG_NAME)]
@@ -272,17 +296,11 @@ def _anchor(text: str | None, logs: Sequence[object]) -> "Anchor | None":
 
 
 def _key(place: Path, file: Path | None) -> bytes | None:
-    from cpi.package.files import read_limited
-    from host.nodes.audit_log.service import KEY_BYTES, KEY_NAME
+    from host.nodes.audit_log.service import KEY_NAME
 
     candidates = [place / "secrets", place.parent.parent / "secrets"]
     files = [file] if file else [c / KEY_NAME for c in candidates if (c / KEY_NAME).is_file()]
-    if not files:
-        return None
-    key = read_limited(files[0], 4096)
-    if len(key) != KEY_BYTES:
-        raise click.UsageError(f"{files[0]}: expected {KEY_BYTES} bytes, found {len(key)}")
-    return key
+    return audit_key_of(files[0]) if files else None
 
 
 def _line(found: "Verification") -> str:

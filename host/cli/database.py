@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from host.adapters.partitions import PARTITIONS_MAX
+from host.cli.audit_keys import audit_key_of
+from host.cli.findings import findings_json, tell_findings, verdict
 from host.cli.lines import tell_done, tell_json
 from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
@@ -88,19 +90,35 @@ def init(
 @settings_option
 @_administrator_option
 @_password_option
+@click.option(
+    "--audit-key",
+    type=EXISTING_FILE,
+    help="The file secrets/audit-key of a host that wrote the administrative log, if the database"
+    " has entries of it and no key.",
+)
 @output_option
 def migrate(
-    settings_file: Path | None, administrator: str, password_file: Path | None, output: str
+    *,
+    settings_file: Path | None,
+    administrator: str,
+    password_file: Path | None,
+    audit_key: Path | None,
+    output: str,
 ) -> None:
     """Make tables that this release adds, and migrate those of an older release.
 
     Vaults of nodes are migrated when they are used. Hosts of the older release refuse to start
-    afterwards.
+    afterwards. A database without a key of the administrative log gets one, under which hosts
+    write on.
     """
+    from host.runtime.wiring.administrative_reading import keep_shared_key
     from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 
     by = _administrator(administrator, password_file)
-    _upkeep(settings_file).migrate(CLUSTER_SCHEMAS, by=by)
+    key = None if audit_key is None else audit_key_of(audit_key)
+    upkeep = _upkeep(settings_file)
+    upkeep.migrate(CLUSTER_SCHEMAS, by=by)
+    keep_shared_key(upkeep, key)
     tell_done(output, "the tables are those of this release", migrated=True)
 
 
@@ -148,20 +166,34 @@ def import_(
 @settings_option
 @output_option
 def check(settings_file: Path | None, output: str) -> None:
-    """Show whether the database suits, and which versions its tables have.
+    """Check whether the database suits, the versions of its tables, and its content.
 
-    Fails if the database would lose or disorder data, or if tables are missing, older or newer.
+    Fails if the database would lose or disorder data, if tables are missing, older or newer, and by
+    each finding: accounts, packages, keys under the master key, the administrative log, databases
+    of nodes, ledgers of nodes against each other. Hosts may run.
     """
-    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
+    from host.tools.data_check import check_shared
 
-    states = _upkeep(settings_file).check(CLUSTER_SCHEMAS)
+    report = check_shared(
+        _upkeep(settings_file),
+        cluster_schemas=CLUSTER_SCHEMAS,
+        vault_schemas=VAULT_SCHEMAS,
+        notary_schemas=NOTARY_SCHEMAS,
+    )
+    found = report.findings
     if output == "json":
-        tell_json([dataclasses.asdict(state) for state in states])
-    for state in states if output == "text" else ():
-        stored = "missing" if state.stored is None else f"version {state.stored}"
-        wanted = "" if state.is_current else f", this release has version {state.known}"
-        click.echo(f"{state.place}  {state.name}: {stored}{wanted}")
-    if not all(state.is_current for state in states):
+        tables = [dataclasses.asdict(state) for state in report.tables]
+        facts = {"tables": tables, "nodes": report.nodes, "findings": findings_json(found)}
+        tell_json({"status": "bad" if found else "good", **facts})
+    else:
+        for state in report.tables:
+            stored = "missing" if state.stored is None else f"version {state.stored}"
+            wanted = "" if state.is_current else f", this release has version {state.known}"
+            click.echo(f"{state.place}  {state.name}: {stored}{wanted}")
+        tell_findings(found)
+        click.echo(verdict(found, report.nodes))
+    if found:
         sys.exit(1)
 
 

@@ -14,11 +14,14 @@ from host.cli.backup_keys import (
     passphrase_file_option,
     sealer_of,
 )
+from host.cli.findings import findings_json, tell_findings, verdict
 from host.cli.lines import tell_json_line
+from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
     from host.adapters.files.container import Sealer
+    from host.ports.storage import DatabaseUpkeep
     from host.tools.backup.continuous import WrittenSegment
 
 _PATH = click.Path(path_type=Path)
@@ -55,6 +58,7 @@ _OUTPUT = click.option(
     show_default=True,
     help="With --continuous: seconds from one part to the next.",
 )
+@settings_option
 @_OUTPUT
 def backup(
     *,
@@ -64,12 +68,14 @@ def backup(
     passphrase_file: Path | None,
     is_continuous: bool,
     seconds: float,
+    settings_file: Path | None,
     output: str,
 ) -> None:
     """Write an encrypted backup of a host's data directory to FILE; the host may go on running.
 
     It shows all files as they were at one moment. FILE must not be there; it appears when it is
-    complete. Asks for a passphrase on a terminal unless one, or a public key, is given.
+    complete. Asks for a passphrase on a terminal unless one, or a public key, is given. Of a host
+    of a cluster it has the host's own files; the database is backed up by PostgreSQL's means.
 
     With --continuous it writes a whole backup to the folder FILE, and then what has changed, until
     it is stopped; `cordbox host standby` follows it.
@@ -77,12 +83,17 @@ def backup(
     from host.adapters.os.system import SystemClock
     from host.tools.backup import back_up
 
+    upkeep = _shared(directory, settings_file)
+    if is_continuous and upkeep is not None:
+        raise click.UsageError("--continuous is for a host that has its data in its directory.")
     sealer = sealer_of(recipient, passphrase_file)
     if is_continuous:
         _back_up_continuously(directory, file, sealer, seconds, output)
         return
     with _progress() as tell:
-        written = back_up(directory, file, sealer=sealer, clock=SystemClock(), report=tell)
+        written = back_up(
+            directory, file, sealer=sealer, clock=SystemClock(), report=tell, upkeep=upkeep
+        )
     if output == "json":
         tell_json_line(
             {
@@ -157,38 +168,70 @@ def restore(
     type=_EXISTING,
     help="File of the setting master_passphrase_file, if the host has one: keys are checked by it.",
 )
+@settings_option
 @_OUTPUT
-def check(directory: Path, master_passphrase_file: Path | None, output: str) -> None:
+def check(
+    directory: Path,
+    master_passphrase_file: Path | None,
+    settings_file: Path | None,
+    output: str,
+) -> None:
     """Check every file of a data directory that no host runs on; fails if anything is wrong.
 
     Integrity and schemas of databases, whose they are and how old, keys under the master key,
     packages, audit logs and what they tell against vaults, ledgers of nodes against each other,
     permissions, and files that no host makes. A directory in use is refused: check a backup of it.
+    Of a host of a cluster, its own files and the database that the settings name.
     """
     from host.adapters.files.secret_files import read_secret
-    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
-    from host.tools.data_check import check_directory
-
-    passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
-    report = check_directory(
-        directory,
-        passphrase=passphrase,
-        cluster_schemas=CLUSTER_SCHEMAS,
-        node_schemas=NODE_SCHEMAS,
+    from host.runtime.wiring.schemas import (
+        CLUSTER_SCHEMAS,
+        NODE_SCHEMAS,
+        NOTARY_SCHEMAS,
+        VAULT_SCHEMAS,
     )
-    found = report.findings
+    from host.tools.data_check import check_directory, check_own_files, check_shared
+
+    upkeep = _shared(directory, settings_file)
+    if upkeep is not None:
+        if master_passphrase_file is not None:
+            raise click.UsageError("the settings of a cluster name its passphrase's file")
+        shared = check_shared(
+            upkeep,
+            cluster_schemas=CLUSTER_SCHEMAS,
+            vault_schemas=VAULT_SCHEMAS,
+            notary_schemas=NOTARY_SCHEMAS,
+        )
+        found, nodes = [*check_own_files(directory), *shared.findings], shared.nodes
+    else:
+        passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
+        report = check_directory(
+            directory,
+            passphrase=passphrase,
+            cluster_schemas=CLUSTER_SCHEMAS,
+            node_schemas=NODE_SCHEMAS,
+        )
+        found, nodes = [*report.findings], report.nodes
     if output == "json":
-        fields = ("code", "file", "message", "expected", "found")
-        findings = [{name: getattr(each, name) for name in fields} for each in found]
-        facts = {"directory": str(report.folder), "nodes": report.nodes, "findings": findings}
+        facts = {"directory": str(directory), "nodes": nodes, "findings": findings_json(found)}
         tell_json_line({"status": "bad" if found else "good", **facts})
     else:
-        for each in found:
-            print(f"{each.code}: {each.message} (expected {each.expected}, found {each.found})")
-        state = f"{len(found)} findings" if found else "good"
-        print(f"{report.folder}: {state}, {report.nodes} virtual nodes")
+        tell_findings(found)
+        click.echo(f"{directory}: {verdict(found, nodes)}")
     if found:
         sys.exit(1)
+
+
+def _shared(directory: Path, settings_file: Path | None) -> "DatabaseUpkeep | None":
+    """The database of the cluster that a data directory belongs to; None if it has its own."""
+    if (directory / "cluster.sqlite").exists():
+        if settings_file is not None:
+            raise click.UsageError("--settings belongs to a host of a cluster")
+        return None
+    upkeep = database_upkeep(settings_file)
+    if upkeep is None and settings_file is not None:
+        raise click.UsageError("the settings name no database: database_url is not set")
+    return upkeep
 
 
 def _back_up_continuously(

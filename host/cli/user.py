@@ -7,6 +7,7 @@ import click
 
 from host.cli.host_options import Connect, host_options
 from host.cli.lines import tell, tell_done, tell_json, tell_table
+from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
@@ -131,21 +132,39 @@ def set_password(
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
     help="Data directory of the host, which must not run.",
 )
+@settings_option
 @click.option("--user", "-u", default="admin", show_default=True, help="Whose password.")
 @click.option("--password-file", type=EXISTING_FILE, help="File whose first line it is.")
 @output_option
-def reset_password(data_dir: Path, user: str, password_file: Path | None, output: str) -> None:
+def reset_password(
+    *,
+    data_dir: Path | None,
+    settings_file: Path | None,
+    user: str,
+    password_file: Path | None,
+    output: str,
+) -> None:
     """Give a user another password, if the old one is lost.
 
-    Without a file the password is asked for, or read from stdin if that is no terminal. Anybody who
-    may write the data directory may do this: it needs no password of the host.
+    Without a data directory, the user of a cluster, in the database that the settings of a host
+    name; its hosts may run. Without a file the password is asked for, or read from stdin if that is
+    no terminal. Anybody who may write the data directory or the database may do this: it needs no
+    password of the host.
     """
     from host.runtime.wiring.users import reset_password as reset
+    from host.runtime.wiring.users import reset_shared_password
 
-    reset(data_dir, user, _password(password_file))
+    if data_dir is not None:
+        if settings_file is not None:
+            raise click.UsageError("Give --data-dir or --settings, not both.")
+        reset(data_dir, user, _password(password_file))
+    else:
+        upkeep = database_upkeep(settings_file)
+        if upkeep is None:
+            raise click.UsageError("Give --data-dir, or settings that name a database.")
+        reset_shared_password(upkeep, user, _password(password_file))
     tell_done(output, f"user {user} has a new password", user=user, outcome="new-password")
 
 

@@ -10,6 +10,7 @@ from host.ports.clock import Entropy
 from host.ports.cpi_files import CpiFiles
 from host.ports.database import Schema, SqlDatabase
 from host.ports.keys import MasterKeys
+from host.ports.units import FlowStore
 from host.ports.vaults import VaultAccess, VaultRegister
 
 
@@ -214,6 +215,14 @@ class DatabaseUpkeep(Protocol):
 
     def storage(self) -> Storage:
         """What hosts open in the database.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        ...
+
+    def flows(self) -> FlowStore:
+        """The flow store, for who closes it.
 
         Raises:
             StorageError: the database cannot be used.

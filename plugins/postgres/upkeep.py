@@ -13,6 +13,7 @@ from host.ports.clock import Entropy
 from host.ports.database import Schema
 from host.ports.keys import MasterKeys
 from host.ports.storage import Administrator, TablesState
+from host.ports.units import FlowStore
 from host.settings import HostSettings
 from plugins.postgres import audit_key, cpi_files, database, functions, master_keys, store
 from plugins.postgres.connections import Access, Session, Sessions
@@ -28,6 +29,7 @@ from plugins.postgres.storage import (
     PostgresStorage,
     access_of,
     check_database,
+    open_flow_store,
     open_master_keys,
 )
 from plugins.postgres.tables import FUNCTIONS, make_schema, versions
@@ -77,6 +79,9 @@ class PostgresUpkeep:
 
     def storage(self) -> PostgresStorage:
         return PostgresStorage(self._settings)
+
+    def flows(self) -> FlowStore:
+        return open_flow_store(self._settings)
 
     def migrate(self, registers: Sequence[Schema], *, by: Administrator) -> None:
         access = self._access.as_user(by.name, by.password)

@@ -178,3 +178,30 @@ def test_a_name_with_control_characters_cannot_steer_the_terminal(run, data):
     logs.record(hostile)
     logs.close()
     assert "\x1b" not in run("show", data)[1]
+
+
+def test_logs_of_several_hosts_are_verified_and_a_call_of_two_counted_once(run, data, tmp_path):
+    """A host that took a flow over has repeated the killed one's last call."""
+    other = tmp_path / "other"
+    key = load_audit_key(
+        other / "secrets", entropy=SystemEntropy(), logs=other / "vnodes", newest_act=None
+    )
+    logs = NodeAuditLogs(other / "vnodes", key=key, clock=SimClock())
+    for number in (2, 3, 4):
+        logs.record(call(number))
+    logs.close()
+    code, out, _ = run("verify", data, other, "--output", "json")
+    found = json.loads(out)
+    assert (code, len(found["logs"])) == (0, 3)
+    assert all(one["good"] and one["authenticated"] for one in found["logs"])
+    assert found["nodes"] == [{"node": A, "logs": 2, "calls": 5, "repeated": 1}]
+    assert f"{A}  5 calls in 2 logs, 1 in more than one\n" in run("verify", data, other)[1]
+    idle = tmp_path / "idle"
+    idle.mkdir()
+    (idle / "cordbox-id").touch()
+    assert run("verify", data, idle)[0] == 0
+    (log,) = other.glob("vnodes/*/audit.log")
+    log.write_bytes(log.read_bytes().replace(b'"call":3', b'"call":9'))
+    code, out, _ = run("verify", data, other)
+    assert (code, out.count("BAD   ")) == (1, 1)
+    assert run("verify", data, other, "--key", data / "secrets" / "audit-key")[0] == 2

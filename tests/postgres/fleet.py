@@ -31,7 +31,7 @@ class Fleet:
 
     folder: Path
     cluster: Cluster
-    wire: Wire
+    wire: Wire | None
     stack: ExitStack
     workers: str
     hosts: list[KillableHost] = field(default_factory=list)
@@ -63,6 +63,8 @@ class Fleet:
     def environment(self) -> Mapping[str, str]:
         """Variables of hosts, whose database is behind the wire."""
         found = dict(self.cluster.environment)
+        if self.wire is None:
+            return found
         before = self.cluster.settings.database_url or ""
         host, _, name = before.rpartition("/")
         found["CORDBOX_DATABASE_URL"] = f"{host.rpartition(':')[0]}:{self.wire.port}/{name}"
@@ -70,11 +72,16 @@ class Fleet:
 
 
 def opened_fleet(
-    server: PostgresServer, folder: Path, stack: ExitStack, *, workers: str = "flow=1,rest=1"
+    server: PostgresServer,
+    folder: Path,
+    stack: ExitStack,
+    *,
+    workers: str = "flow=1,rest=1",
+    is_wired: bool = True,
 ) -> Fleet:
-    """A fleet without hosts, on a database of its own."""
+    """A fleet without hosts, on a database of its own; behind a wire unless its time is measured."""
     cluster = server.new_cluster(folder)
-    wire = stack.enter_context(wire_to(server.port))
+    wire = stack.enter_context(wire_to(server.port)) if is_wired else None
     return Fleet(folder=folder, cluster=cluster, wire=wire, stack=stack, workers=workers)
 
 
@@ -123,6 +130,11 @@ def ended(host: KillableHost, request: str) -> Any:
     found = host.result(ALICE, request)
     assert found["flowStatus"] == "COMPLETED", found
     return json.loads(found["flowResult"])
+
+
+def flow_pids(host: KillableHost) -> list[int]:
+    """A host's processes that run flows."""
+    return [pid for pid, name in host._workers().items() if name.startswith("flow")]
 
 
 def until(session: Session, question: str, **values: object) -> None:

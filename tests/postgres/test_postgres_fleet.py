@@ -27,6 +27,7 @@ from tests.postgres.fleet import (
     Fleet,
     ask_for_node,
     ended,
+    flow_pids,
     made,
     nothing_is_left,
     opened_fleet,
@@ -89,6 +90,7 @@ def test_more_hosts_do_more_where_each_waits(
 ) -> None:
     """Each host reaches its database by a long way, so that its processor is not what is measured."""
     rates = {}
+    assert fleet.wire is not None
     fleet.wire.delay_seconds = WAY_SECONDS
     try:
         for number in (1, 2, 3) if IS_FULL else (1, 2):
@@ -147,10 +149,6 @@ def test_a_stopped_process_that_goes_on_is_fenced(
     record_property("commits refused", fenced)
     assert fenced >= 1
     nothing_is_left(session)
-
-
-def flow_pids(host: KillableHost) -> list[int]:
-    return [pid for pid, name in host._workers().items() if name.startswith("flow")]
 
 
 def refusals(server: PostgresServer) -> int:
@@ -277,8 +275,7 @@ def test_the_dead_are_taken_over(fleet: Fleet, session: Session, record_property
     for number, name in enumerate(names):
         start(hosts[number % 2], name, "Steps", name=name, count=4)
     begun = time.monotonic()
-    for pid in hosts[0].all_pids():
-        os.kill(pid, signal.SIGKILL)
+    hosts[0].kill_all()
     until(session, "SELECT count(*) = 0 FROM owners WHERE member LIKE 'host-0.%'")
     seconds["host"] = time.monotonic() - begun
     for name in names:
@@ -295,7 +292,7 @@ def test_the_dead_are_taken_over(fleet: Fleet, session: Session, record_property
 @pytest.mark.acceptance(8)
 def test_many_nodes_are_made_by_all_hosts(fleet: Fleet, record_property: Record) -> None:
     hosts = fleet.first(2)
-    before = [resident_mib(host) for host in hosts]
+    before = [host.resident_mib() for host in hosts]
     taken = []
 
     def make(number: int) -> str:
@@ -310,7 +307,7 @@ def test_many_nodes_are_made_by_all_hosts(fleet: Fleet, record_property: Record)
     assert len(set(nodes)) == NODES
     tenth = max(1, NODES // 10)
     first, last = (statistics.median(part) for part in (taken[:tenth], taken[-tenth:]))
-    after = [resident_mib(host) for host in hosts]
+    after = [host.resident_mib() for host in hosts]
     used = nodes[:: max(1, NODES // USED_AT_MOST)]
     for number, node in enumerate(used):
         hosts[0].nodes[f"used-{number}"] = node
@@ -332,12 +329,3 @@ def test_many_nodes_are_made_by_all_hosts(fleet: Fleet, record_property: Record)
     if IS_FULL:
         assert last <= 2 * first
         assert sum(after) <= 1.2 * sum(before)
-
-
-def resident_mib(host: KillableHost) -> float:
-    """Proportional memory of a host's processes."""
-    kib = 0
-    for pid in host.all_pids():
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        kib += int(text.partition("Pss:")[2].split()[0])
-    return kib / 1024

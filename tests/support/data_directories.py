@@ -100,8 +100,7 @@ class Parts:
         self.directory.release()
 
     def add_node(self, node):
-        texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
-        row = dict.fromkeys(texts, "x") | {
+        row = filled(VIRTUAL_NODE) | {
             "short_hash": node.short_hash,
             "x500_name": str(node.x500_name),
             "group_id": node.group_id,
@@ -117,8 +116,7 @@ class Parts:
         file = self.directory.packages / f"{CHECKSUM.removeprefix('SHA-256:')}.cpi"
         file.write_bytes(PACKAGE)
         file.chmod(0o600)
-        row = {column.name: "x" for column in CPI.columns if not column.nullable}
-        row |= {"file_checksum": CHECKSUM, "cpks": "[]", "stored_at": 1}
+        row = filled(CPI) | {"file_checksum": CHECKSUM, "cpks": "[]", "stored_at": 1}
         self.database.transact(lambda connection: connection.execute(insert(CPI), row))
         return file
 
@@ -129,6 +127,12 @@ class Parts:
             lambda connection: remember_answer(connection, f"call:{flow}-{call}", {}, {}, 1),
         )
         log_call(self.logs, node, call, flow)
+
+
+def filled(table):
+    """Any values for the columns of a table that need one."""
+    needed = [column for column in table.columns if not column.nullable]
+    return {c.name: "x" if c.type.python_type is str else c.type.python_type() for c in needed}
 
 
 def notarise(parts, node, number):

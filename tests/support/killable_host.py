@@ -85,6 +85,24 @@ class KillableHost:
         self._process.stdout.close()
         self._client.close()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def kill_all(self):
+        """Kill all its processes at once, as when its machine is gone."""
+        for pid in self.all_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def resident_mib(self):
+        """Memory of its processes, of what they share a share each."""
+        kib = 0
+        for pid in self.all_pids():
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            kib += int(text.partition("Pss:")[2].split()[0])
+        return kib / 1024
+
     def kill_worker(self, chance, *, only_ready=False):
         """Kill any worker process that runs; the supervisor brings it back.
 

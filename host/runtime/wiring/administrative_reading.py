@@ -14,6 +14,7 @@ from host.domain.json import JsonValue
 from host.nodes.audit_log.administrative.acts import ActView
 from host.nodes.audit_log.administrative.errors import AdministrativeLogUnreadableError
 from host.nodes.audit_log.administrative.register import AdministrativeRegister
+from host.nodes.audit_log.administrative.shared_key import load_shared_key
 from host.nodes.audit_log.administrative.tables import ENTRIES, SCHEMA
 from host.ports.storage import DatabaseUpkeep
 
@@ -66,6 +67,28 @@ def shared_register(
     with closing(storage.open_database((SCHEMA,))) as database:
         register = AdministrativeRegister(database, key=b"", clock=SystemClock())
         yield register, None if shared is None else shared.get()
+
+
+def keep_shared_key(upkeep: DatabaseUpkeep, key: bytes | None) -> None:
+    """See to it that the database of a cluster has a key of its administrative log.
+
+    Args:
+        upkeep: of the database, whose tables are there.
+        key: the one to keep if there is none; None makes one, for a log without entries.
+
+    Raises:
+        AuditKeyMissingError: the log has entries, there is no key, and none is given.
+        StorageError: the database cannot be used.
+    """
+    storage, entropy = upkeep.storage(), SystemEntropy()
+    shared = storage.shared_audit_key(entropy)
+    if shared is None:
+        return
+    if key is not None:
+        shared.keep(key)
+    else:
+        with closing(storage.open_database((SCHEMA,))) as database:
+            load_shared_key(shared, database, entropy)
 
 
 def act_json(view: ActView) -> Mapping[str, JsonValue]:

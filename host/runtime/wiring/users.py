@@ -1,4 +1,4 @@
-"""Users of a stopped host."""
+"""Users of a stopped host, or of a cluster whose hosts may run."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,11 @@ from host.adapters.files.data_directory import DataDirectory
 from host.adapters.os.system import SystemClock, SystemEntropy
 from host.adapters.sqlite.database import Database
 from host.domain.errors import NotFoundError
-from host.runtime.wiring.offline_acts import offline_act
+from host.ports.storage import DatabaseUpkeep
+from host.runtime.wiring.offline_acts import offline_act, shared_act
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+
+_COMMAND = "user reset-password"
 
 
 def reset_password(data_dir: Path, login_name: str, password: str) -> None:
@@ -33,7 +36,7 @@ def reset_password(data_dir: Path, login_name: str, password: str) -> None:
     directory = DataDirectory.hold(data_dir)
     try:
         with (
-            offline_act(data_dir, "user reset-password", parameters={"loginName": login_name}),
+            offline_act(data_dir, _COMMAND, parameters={"loginName": login_name}),
             Database.open(directory.cluster_database, CLUSTER_SCHEMAS) as database,
         ):
             users = Users(database, clock=SystemClock(), entropy=SystemEntropy())
@@ -42,3 +45,17 @@ def reset_password(data_dir: Path, login_name: str, password: str) -> None:
             forget_generated_password(directory.secrets)
     finally:
         directory.release()
+
+
+def reset_shared_password(upkeep: DatabaseUpkeep, login_name: str, password: str) -> None:
+    """Set a user's password in the database of a cluster; it counts at all hosts within a second.
+
+    Raises:
+        NotFoundError: no user has the login name.
+        ActNotRecordedError: the administrative log cannot be written; nothing has changed.
+        StorageError: the database cannot be used.
+        UserInvalidError: the password is empty or too long.
+    """
+    with shared_act(upkeep, _COMMAND, parameters={"loginName": login_name}) as database:
+        users = Users(database, clock=SystemClock(), entropy=SystemEntropy())
+        users.change_password(login_name, password)

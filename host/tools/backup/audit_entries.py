@@ -1,6 +1,7 @@
 """The first entry of a node's audit log after a restore: names the backup and its time."""
 
 import sqlite3
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from host.nodes.audit_log.chain import restored
 from host.nodes.audit_log.node_log import NodeLog
 from host.nodes.audit_log.segments import LOG_NAME
 from host.nodes.audit_log.service import KEY_NAME
+from host.nodes.audit_log.verification import read_entries
 
 _SELECT_NODES = "SELECT short_hash, x500_name, group_id FROM virtual_node ORDER BY short_hash"
 
@@ -39,7 +41,9 @@ def add_restored_entries(
         return 0
     key = _key(folder / "secrets" / KEY_NAME)
     entry = restored(of=of, store_id=store_id, backup=backup, at=now)
-    for short_hash, holding in _nodes(folder / "cluster.sqlite").items():
+    registers = folder / "cluster.sqlite"
+    nodes = _nodes(registers) if registers.exists() else _nodes_of(logs)
+    for short_hash, holding in nodes.items():
         if short_hash in logs:
             log = NodeLog(logs[short_hash], holding, key)
             try:
@@ -64,6 +68,21 @@ def _nodes(registers: Path) -> dict[str, HoldingIdentity]:
             rows = connection.execute(_SELECT_NODES).fetchall()
     except sqlite3.Error as exc:
         raise StorageError(f"database {registers}: {exc}", path=str(registers)) from exc
+    return _holdings(rows)
+
+
+def _nodes_of(logs: Mapping[str, Path]) -> dict[str, HoldingIdentity]:
+    """The nodes as their logs name them: a host of a cluster has no registers."""
+    rows = []
+    for short_hash, folder in logs.items():
+        entries = read_entries(folder / LOG_NAME)
+        first = next((entry for entry in entries if "x500Name" in entry), None)
+        if first is not None:
+            rows.append((short_hash, str(first["x500Name"]), str(first["groupId"])))
+    return _holdings(rows)
+
+
+def _holdings(rows: Iterable[tuple[str, str, str]]) -> dict[str, HoldingIdentity]:
     holdings = {}
     for short_hash, name, group_id in rows:
         with suppress(InvalidX500NameError):  # not reached by its host either

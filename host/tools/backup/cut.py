@@ -122,6 +122,29 @@ def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
         yield cut
 
 
+@contextmanager
+def taken_own_files(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
+    """The files that a host of a cluster keeps itself, for the length of the block.
+
+    Nothing is held up: they are written once, but for audit logs, of which each is whole.
+
+    Args:
+        folder: the data directory; a host may run on it.
+        staging: an empty folder on the same file system.
+        clock: returns the time of the cut.
+
+    Raises:
+        BackupBusyError: a log was moved meanwhile.
+        StorageError: a file cannot be read.
+    """
+    cut = Cut(at=clock.now_ms())
+    with _translated(folder):
+        _copy_small(folder, staging, cut)
+        for log in _note_audit_logs(folder):
+            _keep_audit_log(folder, staging, log, cut)
+    yield cut
+
+
 def copy_database(source: sqlite3.Connection, target: Path) -> None:
     """Copy the snapshot of a connection to a new file.
 

@@ -3,7 +3,8 @@
 import re
 
 MAGIC = b"CBXHOST1"
-KIND = "host"
+KIND, SHARED_KIND = "host", "cluster-host"
+"""A host that has everything in its directory, and one whose data are in a database."""
 
 ID_FILE = "cordbox-id"
 STORES = ("flows.sqlite", "cluster.sqlite")

@@ -1,7 +1,8 @@
 """Restores a backup as a data directory: complete and verified, or not at all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +28,7 @@ from host.ports.clock import Clock
 from host.runtime.wiring.offline_acts import offline_act
 from host.tools.backup.audit_entries import add_restored_entries
 from host.tools.backup.errors import BackupContentError, RestoreTargetError
-from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
+from host.tools.backup.layout import ID_FILE, KIND, MAGIC, SHARED_KIND, STORES, is_name
 from host.tools.backup.restored_notaries import mark_restored
 from host.tools.backup.staging import working_folder
 
@@ -85,7 +86,13 @@ def restore(
                 raise not_written(folder, exc) from exc
             at, cluster = EpochMs(int(manifest.facts["at"])), str(manifest.facts["clusterId"])
             store_id = put_in_place(
-                content, folder, cluster_id=cluster, at=at, backup=manifest.header, clock=clock
+                content,
+                folder,
+                cluster_id=cluster,
+                at=at,
+                backup=manifest.header,
+                clock=clock,
+                is_shared=manifest.facts["kind"] == SHARED_KIND,
             )
     return Restored(
         folder=folder,
@@ -97,7 +104,14 @@ def restore(
 
 
 def put_in_place(
-    content: Path, folder: Path, *, cluster_id: str, at: EpochMs, backup: str, clock: Clock
+    content: Path,
+    folder: Path,
+    *,
+    cluster_id: str,
+    at: EpochMs,
+    backup: str,
+    clock: Clock,
+    is_shared: bool = False,
 ) -> str:
     """Make the verified files of a backup the data directory `folder`; returns the new store id.
 
@@ -108,6 +122,7 @@ def put_in_place(
         at: the time of its cut.
         backup: digest that names it.
         clock: returns the time.
+        is_shared: the files are those of a host of a cluster, which has its stores elsewhere.
 
     Raises:
         BackupContentError: the files are of another cluster.
@@ -115,12 +130,19 @@ def put_in_place(
         StorageError: something cannot be written.
     """
     store_id = _begin_anew(content, cluster_id)
-    mark_restored(content)
-    facts: dict[str, JsonValue] = {"of": at, "backup": backup}
-    with offline_act(content, "host restore", parameters=facts):
+    with nullcontext() if is_shared else _recorded(content, at, backup):
         add_restored_entries(content, of=at, store_id=store_id, backup=backup, now=clock.now_ms())
     _rename(content, folder)
     return store_id
+
+
+@contextmanager
+def _recorded(content: Path, at: EpochMs, backup: str) -> Iterator[None]:
+    """Tell the stores of the directory of the restore."""
+    mark_restored(content)
+    facts: dict[str, JsonValue] = {"of": at, "backup": backup}
+    with offline_act(content, "host restore", parameters=facts):
+        yield
 
 
 def check_target(folder: Path) -> None:
@@ -172,7 +194,7 @@ def unpack_base(stream: BinaryIO, content: Path, opener: Opener, progress: Progr
 
 def _accept(manifest: Manifest) -> None:
     facts = manifest.facts
-    if facts.get("kind") != KIND:
+    if facts.get("kind") not in (KIND, SHARED_KIND):
         raise ContainerInvalidError(f"expected a backup of a host, found {facts.get('kind')!r}")
     if not isinstance(facts.get("at"), int) or not isinstance(facts.get("clusterId"), str):
         raise BackupContentError("the backup does not say when and of which cluster it is")
@@ -180,7 +202,7 @@ def _accept(manifest: Manifest) -> None:
     for name in names:
         if not is_name(name):
             raise BackupContentError(f"a data directory has no place for {name[:128]!r}")
-    for name in (ID_FILE, *STORES):
+    for name in (ID_FILE, *(STORES if facts["kind"] == KIND else ())):
         if name not in names:
             raise BackupContentError(f"the backup has no {name}")
 

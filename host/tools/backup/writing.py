@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,10 +19,11 @@ from host.adapters.files.identity.verification import inspect
 from host.domain.errors import DiskFullError, StorageError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock
-from host.runtime.wiring.offline_acts import offline_act
-from host.tools.backup.cut import Cut, copy_database, taken_cut
+from host.ports.storage import DatabaseUpkeep
+from host.runtime.wiring.offline_acts import offline_act, shared_act
+from host.tools.backup.cut import Cut, copy_database, taken_cut, taken_own_files
 from host.tools.backup.errors import BackupBusyError, BackupExistsError, BackupSourceError
-from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
+from host.tools.backup.layout import ID_FILE, KIND, MAGIC, SHARED_KIND, STORES, is_name
 from host.tools.backup.staging import working_folder
 
 STAGING = "backup"
@@ -30,6 +31,11 @@ STAGING = "backup"
 _RESERVE_BYTES = 64 * 1024 * 1024
 """Bytes that stay free on the disk of the data directory."""
 _PIECE_BYTES = 1024 * 1024
+_COMMAND = "host backup"
+_NO_DATABASE = (
+    "the cluster's database is not in the backup: back it up by PostgreSQL's own means"
+    " (pg_basebackup, or pg_dump and pg_dumpall --roles-only)"
+)
 
 Report = Callable[[str, int, int], None]
 """Called with the stage (`copy`, `encrypt`), the bytes done, and the total."""
@@ -61,8 +67,24 @@ class Written:
     warnings: Sequence[str]
 
 
-def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: Report) -> Written:
+def back_up(
+    folder: Path,
+    file: Path,
+    *,
+    sealer: Sealer,
+    clock: Clock,
+    report: Report,
+    upkeep: DatabaseUpkeep | None = None,
+) -> Written:
     """Write a backup of the data directory `folder` to `file`, which must not exist.
+
+    Args:
+        folder: the data directory; a host may run on it.
+        file: the backup.
+        sealer: encrypts it.
+        clock: returns the time of the cut.
+        report: is told of the progress.
+        upkeep: of the database of the cluster that the host belongs to, which is not in the backup.
 
     Raises:
         BackupSourceError: `folder` is not a host's data directory.
@@ -73,17 +95,18 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         DiskFullError: there is not enough space for a copy of the databases.
         StorageError: something cannot be read or written; no file is left.
     """
-    known = known_directory(folder)
+    known = known_directory(folder, () if upkeep else STORES)
     if file.exists():
         raise BackupExistsError(f"{file} is there already", path=str(file))
-    act = offline_act(folder, "host backup", parameters={"file": file.name})
+    act = _recorded(folder, upkeep, file)
     with working_folder(folder / STAGING) as staging, act:
         check_room(folder)
-        with taken_cut(folder, staging, clock) as cut:
+        taken = taken_own_files if upkeep else taken_cut
+        with taken(folder, staging, clock) as cut:
             _copy_databases(cut, staging, report)
         sections, sources = _sections(cut, staging)
         facts: dict[str, str | int] = {
-            "kind": KIND,
+            "kind": SHARED_KIND if upkeep else KIND,
             "clusterId": known.cluster_id,
             "storeId": known.store_id,
             "at": cut.at,
@@ -108,24 +131,37 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         barrier_seconds=cut.seconds,
         cluster_id=known.cluster_id,
         store_id=known.store_id,
-        warnings=warnings_of([section.name for section in sections]),
+        warnings=[
+            *warnings_of([section.name for section in sections]),
+            *((_NO_DATABASE,) if upkeep else ()),
+        ],
     )
 
 
-def known_directory(folder: Path) -> DirectoryId:
+def _recorded(
+    folder: Path, upkeep: DatabaseUpkeep | None, file: Path
+) -> AbstractContextManager[object]:
+    """The entry in the administrative log, of the host or of the cluster."""
+    parameters = {"file": file.name}
+    if upkeep is None:
+        return offline_act(folder, _COMMAND, parameters=parameters)
+    return shared_act(upkeep, _COMMAND, parameters=parameters)
+
+
+def known_directory(folder: Path, stores: Sequence[str] = STORES) -> DirectoryId:
     """The identity of a data directory whose files belong together.
 
     Raises:
         BackupSourceError: `folder` is not a host's data directory, or no host was ready on it.
         DataFileError: its files do not belong together.
     """
-    if not folder.is_dir() or not any((folder / name).exists() for name in (ID_FILE, *STORES)):
+    if not folder.is_dir() or not any((folder / name).exists() for name in (ID_FILE, *stores)):
         raise BackupSourceError(f"{folder} is no data directory of a host", path=str(folder))
     findings = inspect(folder)
     if findings:
         raise error_of(findings)
     known = read_directory_id(folder)
-    missing = [name for name in STORES if known is None or name not in known.files]
+    missing = [name for name in stores if known is None or name not in known.files]
     if known is None or missing:
         raise BackupSourceError(
             f"{folder}: no host has been ready on it yet, or it has no {', '.join(missing)}",

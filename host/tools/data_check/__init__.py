@@ -1,5 +1,6 @@
-"""Checks a data directory that no host runs on, file by file and files against each other."""
+"""Checks a data directory that no host runs on, or the database of a cluster."""
 
-from host.tools.data_check.checking import Report, check_directory
+from host.tools.data_check.checking import Report, check_directory, check_own_files
+from host.tools.data_check.shared import SharedReport, check_shared
 
-__all__ = ["Report", "check_directory"]
+__all__ = ["Report", "SharedReport", "check_directory", "check_own_files", "check_shared"]

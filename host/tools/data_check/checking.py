@@ -29,8 +29,13 @@ from host.ports.database import Schema
 from host.runtime.wiring.administrative_reading import newest_act
 from host.tools.data_check.codes import CheckCode, finding
 from host.tools.data_check.databases import accounts, integrity, is_there, versions
-from host.tools.data_check.ledgers import compare_ledgers, owners_of_keys
-from host.tools.data_check.nodes import Node, check_node, registered, vault_name
+from host.tools.data_check.ledgers import (
+    BookFiles,
+    compare_ledgers,
+    has_open_flows,
+    owners_of_keys,
+)
+from host.tools.data_check.nodes import Node, bad_logs, check_node, registered, vault_name
 from host.tools.data_check.places import DIRECTORY, check_places
 from host.tools.data_check.registers import administrative_log, keys, packages
 from host.tools.data_check.tls_pair import tls_pair
@@ -92,6 +97,23 @@ def check_directory(
         check = _Check(folder, cluster_schemas=cluster_schemas, node_schemas=node_schemas)
         check.run(passphrase)
     return Report(folder=folder, nodes=len(check.nodes), findings=check.findings)
+
+
+def check_own_files(folder: Path) -> Sequence[Finding]:
+    """Check what a host of a cluster keeps itself: its places, certificate and audit logs.
+
+    Raises:
+        NoDataDirectoryError: there is none.
+        DataDirectoryLockedError: a host runs on it.
+    """
+    if not folder.is_dir():
+        raise NoDataDirectoryError(f"{folder} is no directory", path=str(folder))
+    with _held(folder):
+        found = [*check_places(folder)]
+        if not any(_would_block(each) for each in found):
+            key = _audit_key(folder)
+            found += [*tls_pair(folder), *_lost_audit_key(folder, key), *bad_logs(folder, key)]
+    return found
 
 
 class _Check:
@@ -187,7 +209,9 @@ class _Check:
         # A vault with problems has been reported already, and is not compared with others.
         names = {node.short_hash: vault_name(node.short_hash) for node in self.nodes}
         good = [node for node, name in names.items() if self._is_readable(name)]
-        return compare_ledgers(self._folder, good, self._owners)
+        if has_open_flows(self._folder):
+            return iter(())
+        return compare_ledgers(BookFiles(self._folder), good, self._owners, vault_name)
 
     def _is_readable(self, name: str) -> bool:
         """Whether a database has content and no problem was found in it."""

@@ -1,14 +1,14 @@
 """Checks each database separately: SQLite's integrity check, and the versions of its schemas."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from host.adapters.files.identity import Finding
 from host.adapters.sqlite.accounts import recount
 from host.adapters.sqlite.store_schema import FLOWS
 from host.database.schema_versions import SELECT_VERSIONS, SchemaTooNewError
-from host.domain.accounts import Balance
+from host.domain.accounts import Balance, Discrepancy
 from host.ports.database import Schema
 from host.tools.data_check.codes import CheckCode, finding
 
@@ -50,7 +50,7 @@ def versions(
                 found="none",
             )
         elif version > schema.version:
-            yield _too_new(name, schema.name, schema.version, version)
+            yield too_new(name, schema.name, schema.version, version)
 
 
 def accounts(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
@@ -60,7 +60,12 @@ def accounts(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
     """
     if _named_versions(connection).get(FLOWS.name) != FLOWS.version:
         return
-    for each in recount(connection):
+    yield from differing_accounts(recount(connection), name)
+
+
+def differing_accounts(found: Iterable[Discrepancy], name: str) -> Iterator[Finding]:
+    """Nodes' accounts that differ from the sums of their rows, as findings in `name`."""
+    for each in found:
         caused = "" if each.peer is None else f", caused by {each.peer}"
         yield finding(
             CheckCode.ACCOUNT_DIFFERS,
@@ -83,7 +88,8 @@ def _named_versions(connection: sqlite3.Connection) -> Mapping[str, int]:
         return {}
 
 
-def _too_new(name: str, schema: str, known: int, found: int) -> Finding:
+def too_new(name: str, schema: str, known: int, found: int) -> Finding:
+    """A schema that a newer release has written."""
     return finding(
         SchemaTooNewError.code,
         name,

@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from host.adapters.files.identity import Finding
 from host.adapters.files.identity.files import opened
@@ -18,7 +20,6 @@ from host.tools.data_check.nodes import vault_name
 
 _NAMED_MAX = 20
 """Maximum number of transactions that are named for a pair of nodes; further ones are counted."""
-_SELECT = "SELECT id, component_groups FROM ledger_transaction WHERE status = ?"
 _OPEN_FLOWS = "SELECT count(*) FROM states WHERE key >= 'flow/' AND key < 'flow0'"
 
 
@@ -28,32 +29,76 @@ def owners_of_keys(registers: sqlite3.Connection) -> Mapping[str, ShortHash]:
     return {key: ShortHash(tenant) for key, tenant in rows}
 
 
+class Books(Protocol):
+    """The ledgers of the nodes that are here."""
+
+    def transactions(
+        self, node: ShortHash, statuses: Sequence[Status]
+    ) -> AbstractContextManager[Iterable[tuple[str, str]]]:
+        """Id and component groups of a node's transactions of these statuses, for a block."""
+        ...
+
+
+class BookFiles:
+    """The ledgers in the vaults of a data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def transactions(
+        self, node: ShortHash, statuses: Sequence[Status]
+    ) -> Iterator[Iterable[tuple[str, str]]]:
+        path = self._folder / vault_name(node)
+        if not is_there(path):
+            yield ()
+            return
+        marks = ", ".join("?" for _ in statuses)
+        with opened(path) as connection:
+            yield connection.execute(
+                f"SELECT id, component_groups FROM ledger_transaction WHERE status IN ({marks})",  # noqa: S608  # marks alone
+                [status.value for status in statuses],
+            )
+
+
+def has_open_flows(folder: Path) -> bool:
+    """Whether a flow of a data directory has not ended."""
+    with opened(folder / "flows.sqlite") as flows:
+        return bool(flows.execute(_OPEN_FLOWS).fetchone()[0])
+
+
 def compare_ledgers(
-    folder: Path, nodes: Sequence[ShortHash], owners: Mapping[str, ShortHash]
+    books: Books,
+    nodes: Sequence[ShortHash],
+    owners: Mapping[str, ShortHash],
+    name_of: Callable[[ShortHash], str],
 ) -> Iterator[Finding]:
     """Transactions that a participant's vault lacks.
 
     With open flows this cannot be decided: a transaction reaches the nodes one after the other.
+
+    Args:
+        books: the ledgers.
+        nodes: those that are compared.
+        owners: the node that has the private key of a public one.
+        name_of: where a node's vault is.
     """
-    with opened(folder / "flows.sqlite") as flows:
-        if flows.execute(_OPEN_FLOWS).fetchone()[0]:
-            return
-    held = {node: _transactions(folder, node) for node in nodes}
+    held = {node: _transactions(books, node) for node in nodes}
     for node in nodes:
         concerned: dict[ShortHash, set[str]] = {}
-        for transaction, participant in _participants(folder, node, owners):
+        for transaction, participant in _participants(books, node, owners):
             if transaction not in held.get(participant, frozenset()):
                 concerned.setdefault(participant, set()).add(transaction)
         for other, lacking in sorted(concerned.items()):
             if other in held:
-                yield from _lacking(node, other, lacking)
+                yield from _lacking(node, name_of(other), lacking)
 
 
-def _lacking(node: ShortHash, other: ShortHash, lacking: set[str]) -> Iterator[Finding]:
+def _lacking(node: ShortHash, place: str, lacking: set[str]) -> Iterator[Finding]:
     for transaction in sorted(lacking)[:_NAMED_MAX]:
         yield finding(
             CheckCode.LEDGER_DIFFERS,
-            vault_name(other),
+            place,
             f"lacks transaction {transaction}, which concerns it and which {node} has recorded;"
             " no flow is open that would record it",
             expected=transaction,
@@ -62,35 +107,25 @@ def _lacking(node: ShortHash, other: ShortHash, lacking: set[str]) -> Iterator[F
     if len(lacking) > _NAMED_MAX:
         yield finding(
             CheckCode.LEDGER_DIFFERS,
-            vault_name(other),
+            place,
             f"lacks {len(lacking)} transactions that concern it and that {node} has recorded",
             expected=len(lacking),
             found=0,
         )
 
 
-def _transactions(folder: Path, node: ShortHash) -> frozenset[str]:
+def _transactions(books: Books, node: ShortHash) -> frozenset[str]:
     """Those that the node has, but for invalid ones: of unverified ones the repair decides."""
-    path = folder / vault_name(node)
-    if not is_there(path):
-        return frozenset()
-    with opened(path) as connection:
-        rows = connection.execute(
-            "SELECT id FROM ledger_transaction WHERE status IN (?, ?)",
-            (Status.VERIFIED.value, Status.UNVERIFIED.value),
-        )
-        return frozenset(row[0] for row in rows)
+    with books.transactions(node, (Status.VERIFIED, Status.UNVERIFIED)) as found:
+        return frozenset(transaction for transaction, _ in found)
 
 
 def _participants(
-    folder: Path, node: ShortHash, owners: Mapping[str, ShortHash]
+    books: Books, node: ShortHash, owners: Mapping[str, ShortHash]
 ) -> Iterator[tuple[str, ShortHash]]:
     """Each verified transaction of a node with each other local node that its outputs concern."""
-    path = folder / vault_name(node)
-    if not is_there(path):
-        return
-    with opened(path) as connection:
-        for transaction, text in connection.execute(_SELECT, (Status.VERIFIED.value,)):
+    with books.transactions(node, (Status.VERIFIED,)) as found:
+        for transaction, text in found:
             groups = json.loads(text)
             is_utxo = ledger_of(groups) is Ledger.UTXO
             for leaf in groups[Group.OUTPUTS if is_utxo else ConsensualGroup.OUTPUT_STATES]:

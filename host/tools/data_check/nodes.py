@@ -239,8 +239,32 @@ def _log(
                 found="none",
             )
         return
+    bad = [*_bad_log(log, name, node.short_hash, node.log_end, key)]
+    yield from bad
+    if any(each.code == AuditLogUnreadableError.code for each in bad):
+        return
+    logged = _logged_effects(log)
+    if identity is not None and logged > effects:
+        yield finding(
+            CheckCode.VAULT_BEHIND_LOG,
+            vault_name(node.short_hash),
+            f"has had {effects} effects, the audit log tells of {logged}",
+            expected=f"{logged} or more",
+            found=effects,
+        )
+
+
+def bad_logs(folder: Path, key: bytes | None) -> Iterator[Finding]:
+    """The audit logs of a directory that are not as the host wrote them."""
+    for log in sorted(folder.glob(f"vnodes/*/{LOG_NAME}")):
+        yield from _bad_log(log, str(log.relative_to(folder)), log.parent.name, None, key)
+
+
+def _bad_log(
+    log: Path, name: str, node: str, end: Anchor | None, key: bytes | None
+) -> Iterator[Finding]:
     try:
-        verified = verify_log(log, key=key, node=node.short_hash, anchor=node.log_end)
+        verified = verify_log(log, key=key, node=node, anchor=end)
     except AuditLogUnreadableError as exc:
         yield finding(exc.code, name, exc.message, expected="a log", found="none")
         return
@@ -252,15 +276,6 @@ def _log(
             f"entry {problem.seq}: {problem.message}",
             expected="a log that verifies",
             found=f"{verified.entries} good entries",
-        )
-    logged = _logged_effects(log)
-    if identity is not None and logged > effects:
-        yield finding(
-            CheckCode.VAULT_BEHIND_LOG,
-            vault_name(node.short_hash),
-            f"has had {effects} effects, the audit log tells of {logged}",
-            expected=f"{logged} or more",
-            found=effects,
         )
 
 

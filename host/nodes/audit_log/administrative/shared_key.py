@@ -29,5 +29,6 @@ def load_shared_key(kept: SharedAuditKey, database: SqlDatabase, entropy: Entrop
     if has_entries:
         raise AuditKeyMissingError(
             "the database has no key of the administrative log, whose entries were written with one"
+            "; `cordbox database migrate --audit-key` gives it"
         )
     return kept.keep(entropy.random_bytes(KEY_BYTES))

@@ -59,6 +59,25 @@ class Collect(ResponderFlow):
         session.send([session.receive(int) for _ in range(count)])
 
 
+@initiating_flow("bounces")
+class Bounce(ClientStartableFlow[StreamRequest, int]):
+    """Sends numbers and waits for each to come back."""
+
+    def call(self, request_body: StreamRequest) -> int:
+        session = self.flow_messaging.initiate_flow(request_body.peer)
+        session.send(request_body.count)
+        return sum(session.send_and_receive(int, 1) for _ in range(request_body.count))
+
+
+@initiated_by("bounces")
+class BounceBack(ResponderFlow):
+    """Sends each number back."""
+
+    def call(self, session: FlowSession) -> None:
+        for _ in range(session.receive(int)):
+            session.send(session.receive(int))
+
+
 class Nap(ClientStartableFlow[NapRequest, int]):
     """Sleeps some times; answers how often."""
 
