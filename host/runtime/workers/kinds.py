@@ -17,17 +17,14 @@ The letters are those of other kinds. No kind calls one below it, so there is no
 kinds.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from host.domain.workers import WorkerKind
-from host.flow.core.messages import GROUP
 from host.network.membership.workers import GROUP as MEMBERSHIP
 from host.runtime.rpc import Service
 from host.runtime.wiring import services
-from host.runtime.wiring.base import own_host_name
 from host.runtime.wiring.flows import start_flows, warm_up_code
 from host.runtime.wiring.membership_run import start_membership
 from host.runtime.wiring.parts import Wiring
@@ -37,7 +34,8 @@ from host.runtime.wiring.services import (
     ServedUniqueness,
     ServedVaultFunctions,
 )
-from host.runtime.workers.flow_group import FLOW_GROUP, FlowGroup
+from host.runtime.workers.flow_group import FLOW_GROUP
+from host.runtime.workers.own_groups import group_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,7 @@ def _vaults(parts: Wiring) -> Sequence[Service]:
 
 
 def _group(parts: Wiring) -> Sequence[Service]:
-    return (Service(FLOW_GROUP, flow_group(parts)),)
+    return (Service(FLOW_GROUP, group_of(parts)),)
 
 
 def run_membership(parts: Wiring) -> None:
@@ -92,23 +90,7 @@ def run_membership(parts: Wiring) -> None:
     parts.go_on_with_registrations()
     cluster = parts.base.cluster
     if parts.has_links and cluster is not None:
-        start_membership(parts, _group_of(parts, MEMBERSHIP).enter(cluster.name, os.getpid()))
-
-
-def flow_group(parts: Wiring) -> FlowGroup:
-    """The group of this run of the host."""
-    return _group_of(parts, GROUP)
-
-
-def _group_of(parts: Wiring, group: str) -> FlowGroup:
-    cluster = parts.base.cluster
-    assert cluster is not None  # noqa: S101  # a worker process
-    return FlowGroup(
-        parts.store,
-        host=own_host_name(parts.base.settings),
-        run=hashlib.sha256(cluster.key).hexdigest()[:16],
-        group=group,
-    )
+        start_membership(parts, group_of(parts, MEMBERSHIP).enter(cluster.name, os.getpid()))
 
 
 def run_link(parts: Wiring) -> None:
@@ -118,7 +100,7 @@ def run_link(parts: Wiring) -> None:
 
     cluster = parts.base.cluster
     assert cluster is not None  # noqa: S101  # a worker process
-    parts.start_link(_group_of(parts, LINKS).enter(cluster.name, os.getpid()))
+    parts.start_link(group_of(parts, LINKS).enter(cluster.name, os.getpid()))
 
 
 def _link(parts: Wiring) -> Sequence[Service]:
@@ -136,7 +118,7 @@ def run_gateway(parts: Wiring) -> None:
 def _run_flows(parts: Wiring) -> None:
     cluster = parts.base.cluster
     assert cluster is not None  # noqa: S101  # a worker process
-    start_flows(parts, member=flow_group(parts).enter(cluster.name, os.getpid()))
+    start_flows(parts, member=group_of(parts).enter(cluster.name, os.getpid()))
     warm_up_code(parts)
 
 
@@ -148,11 +130,11 @@ def _run_relay(parts: Wiring) -> None:
     cluster = parts.base.cluster
     assert cluster is not None  # noqa: S101  # a worker process
     name = cluster.name
-    start_relay(parts, _group_of(parts, RELAYS).enter(name, os.getpid()))
+    start_relay(parts, group_of(parts, RELAYS).enter(name, os.getpid()))
     if parts.base.settings.bus == "kafka":
         from host.runtime.wiring.carriage_run import start_carriage  # noqa: PLC0415
 
-        start_carriage(parts, lambda group: _group_of(parts, group).enter(name, os.getpid()))
+        start_carriage(parts, lambda group: group_of(parts, group).enter(name, os.getpid()))
 
 
 def _none(parts: Wiring) -> Sequence[Service]:

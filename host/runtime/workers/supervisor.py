@@ -283,21 +283,26 @@ class _Supervisor:
             self._fail(WorkerStartError(f"worker {name} ends while the host starts ({how})"))
 
     def _tell_group(self, name: str, pid: int) -> None:
-        """Have another flow worker release the partitions of the dead one."""
-        client = RpcClient(
-            self._run.path,
-            f"{WorkerKind.FLOW}-*",
-            self._run.key(),
-            patience_seconds=0,
-            answer_seconds_max=_GROUP_SECONDS_MAX,
-        )
-        try:
-            client.proxy(FLOW_GROUP).left(name, pid)
-        except HostError as failed:
-            # Its successor removes it, or else its heartbeats expire.
-            _log.info("group-not-told", name=name, reason=failed.message)
-        finally:
-            client.close()
+        """Have another flow worker, or else the REST worker, release the dead one's partitions."""
+        reason = ""
+        for kind in (WorkerKind.FLOW, WorkerKind.REST):
+            client = RpcClient(
+                self._run.path,
+                f"{kind}-*",
+                self._run.key(),
+                patience_seconds=0,
+                answer_seconds_max=_GROUP_SECONDS_MAX,
+            )
+            try:
+                client.proxy(FLOW_GROUP).left(name, pid)
+            except HostError as failed:
+                reason = failed.message
+            else:
+                return
+            finally:
+                client.close()
+        # Its successor removes it, or else its heartbeats expire.
+        _log.info("group-not-told", name=name, reason=reason)
 
     def _fail(self, failure: Exception) -> None:
         """Abort the start of the host. A host that was ready once keeps restarting workers."""

@@ -18,7 +18,9 @@ from host.runtime.wiring.base import ProcessContext
 from host.runtime.wiring.cluster import WorkerTopology
 from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.parts import Wiring
+from host.runtime.workers.flow_group import FLOW_GROUP
 from host.runtime.workers.hangup import follow_log_level, listen, take_over_pins
+from host.runtime.workers.own_groups import group_of
 from host.runtime.workers.report import WORKER, Reporter, add_process_metrics
 from host.runtime.workers.run_directory import RunDirectory
 from host.settings import HostSettings
@@ -66,7 +68,8 @@ def working(
         follow_log_level(parts.config, form=settings.log_format, worker=name)
         listen(lambda: take_over_pins(directory, parts.config))
         work = _work_of(kind)
-        served = () if work is None else work.serves(parts)
+        # Where all flow workers of a host have died, its REST worker releases their partitions.
+        served = (Service(FLOW_GROUP, group_of(parts)),) if work is None else work.serves(parts)
         health = Health(storage_checks(directory.path, parts.database), clock)
         reporter = Reporter(
             kind=kind,
