@@ -128,6 +128,7 @@ prove-scale: setup-dev kafka-jars
 		SCALED_FLOWS=$(or $(FLOWS),60) SCALED_ZOMBIES=$(or $(ZOMBIES),10) SCALED_MESSAGES=$(or $(MESSAGES),1000) \
 		SCALED_NODES=$(or $(NODES),10000) SCALED_BACKLOG=$(or $(BACKLOG),200000) \
 		$(BIN)/python -m pytest -q -s -n 0 --timeout=14400 -m acceptance tests/postgres tests/kafka $(ARGS)
+	$(BIN)/python -m pytest -q -s -n 0 tests/postgres/gauntlet_on_postgres.py
 
 check: setup-dev
 	$(BIN)/ruff format --check .
