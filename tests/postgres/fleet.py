@@ -125,9 +125,9 @@ def start(host: KillableHost, request: str, flow: str, **body: object) -> None:
     assert reply.status_code == 202, reply.text
 
 
-def ended(host: KillableHost, request: str) -> Any:
+def ended(host: KillableHost, request: str, seconds_max: int = _SECONDS_MAX) -> Any:
     """The result of a flow of Alice's, which has completed."""
-    found = host.result(ALICE, request)
+    found = host.result(ALICE, request, seconds_max)
     assert found["flowStatus"] == "COMPLETED", found
     return json.loads(found["flowResult"])
 

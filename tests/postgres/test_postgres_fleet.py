@@ -49,6 +49,9 @@ SEED = int(os.environ.get("CORDBOX_SEED") or random.SystemRandom().randrange(10*
 WAY_SECONDS = 0.005 if IS_FULL else 0.001
 """From a host to its database and back, each: so that workers wait most of the time."""
 STEPS = 2
+MOVE_SECONDS = 0.25 if MESSAGES < 500 else 1.0
+"""Time for a replay of what a flow has received."""
+RESULT_SECONDS_MAX = 3_600
 DAY_MS = 900_000
 AHEAD_MS = 60_000
 USED_AT_MOST = 500
@@ -222,7 +225,7 @@ def moving(fleet: Fleet, chance: random.Random) -> Iterator[list[str]]:
     moved: list[str] = []
 
     def move() -> None:
-        while not is_over.wait(0.25):
+        while not is_over.wait(MOVE_SECONDS):
             with suppress(StorageError, IndexError):
                 member = chance.choice(sorted(m.member for m in store.members(GROUP)))
                 store.leave(GROUP, member)
@@ -251,7 +254,7 @@ def test_messages_stay_in_order_while_partitions_move(
         for number in range(2):
             start(hosts[number], f"order-{number}", "Stream", peer=BOB, count=MESSAGES)
         for number in range(2):
-            found = ended(hosts[1 - number], f"order-{number}")
+            found = ended(hosts[1 - number], f"order-{number}", RESULT_SECONDS_MAX)
             assert found == list(range(MESSAGES)), f"seed {SEED}"
     assert moved
     record_property("seed", SEED)
