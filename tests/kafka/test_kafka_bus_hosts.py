@@ -1,7 +1,6 @@
 """Hosts whose work a broker carries (`bus = kafka`): flows outlive the broker, the database and any process.
 
-In small; `make prove-scale` raises the numbers of `tests/postgres/test_postgres_troubles.py`. CORDBOX_SEED repeats a
-run.
+In small; `make prove-scale` raises the number of kills. CORDBOX_SEED repeats a run.
 """
 
 import random
@@ -20,7 +19,7 @@ from tests.support.kafka import KafkaServer
 from tests.support.killable_host import KillableHost, make_packages
 from tests.support.postgres import Cluster, PostgresServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(7200)
 
 PARTITIONS = 8
 
@@ -72,6 +71,7 @@ def hosts(
     made.close()
 
 
+@pytest.mark.acceptance(4)
 def test_flows_of_two_hosts_outlive_restarts_of_broker_and_database_and_kills(
     hosts: Hosts, tmp_path: Path, kafka_server: KafkaServer, postgres_server: PostgresServer
 ) -> None:
