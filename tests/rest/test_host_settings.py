@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from host.cli import main
-from host.runtime.plugin_loading import declared_settings
+from host.runtime.plugin_loading import SETTING_PLUGINS, declared_settings
 from host.settings import SettingsInvalidError, load_settings
 from host.settings.catalogue import Catalogue
 from host.settings.sections import FLOW, GUEST, LOG, REST
@@ -226,9 +226,8 @@ def test_every_variable_that_the_project_names_is_a_setting_or_known_for_another
         for name in re.findall(r"\bCORDBOX_[A-Z0-9_]+\b", p.read_text())
     }
     assert len(named) > 15
-    refuse_unknown(
-        named, Catalogue(declared_settings(("kafka", "postgres"), with_entry_points=False)).names()
-    )
+    declared = declared_settings(SETTING_PLUGINS, with_entry_points=False)
+    refuse_unknown(named, Catalogue(declared).names())
 
 
 def test_workers_that_are_none_are_named_with_their_place(tmp_path):
