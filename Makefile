@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-decentralise test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
+.PHONY: demo demo-decentralise test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-moves prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -145,6 +145,11 @@ prove-network: setup-dev
 prove-network-kills: setup-dev
 	CORDBOX_KILLS=$(or $(COUNT),200) CORDBOX_KILL_SEED=$(SEED) \
 		$(BIN)/python -m pytest -q -s -n 0 --timeout=7200 tests/network/network_kills.py
+
+# Notaries and MGMs move between hosts, rival copies race, hosts are killed while nodes move; the seed is printed.
+prove-moves: setup-dev
+	CORDBOX_KILLS=$(or $(COUNT),40) CORDBOX_KILL_SEED=$(SEED) \
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=7200 tests/network/moves_in_full.py $(ARGS)
 
 prove-archives: setup-dev
 	CORDBOX_ARCHIVES=all $(BIN)/python -m pytest -q tests/archives

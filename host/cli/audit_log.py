@@ -316,8 +316,9 @@ def _line(found: "Verification") -> str:
     if found.acknowledged:
         recovered += f", {len(found.acknowledged)} cuts acknowledged"
     counted = f", {found.counted} refusals counted beside it" if found.counted else ""
+    origins = "".join(f", continues {each.seq}:{each.hash}" for each in found.origins)
     end = "no entry" if found.last is None else f"{found.last.seq}:{found.last.hash}"
-    return f"good  {name}  {found.entries} entries{parts}{recovered}{counted}, ends {end}"
+    return f"good  {name}  {found.entries} entries{parts}{recovered}{counted}{origins}, ends {end}"
 
 
 def _document(found: "Verification") -> Mapping[str, Any]:
@@ -335,6 +336,7 @@ def _document(found: "Verification") -> Mapping[str, Any]:
         "problem": None if problem is None else _problem(problem),
         "cuts": [_problem(cut) for cut in found.cuts],
         "acknowledged": [_problem(cut) for cut in found.acknowledged],
+        "continues": [f"{each.seq}:{each.hash}" for each in found.origins],
     }
 
 
@@ -379,6 +381,8 @@ def _text_of(entry: Mapping[str, Any]) -> str:
         f"  {entry.get('count')} more, as in entry {entry.get('of')}: {calls}",
         "archived": f"entries {entry.get('firstSeq')} to {entry.get('lastSeq')} were moved to an"
         f" archive ({entry.get('digest')})",
+        "arrived": f"the node came from a cluster where its log ends with"
+        f" {entry.get('of')}:{entry.get('ofHash')}",
         "acknowledged": f"{entry.get('user')} acknowledged what entry {entry.get('of')} tells:"
         f" {entry.get('reason')}",
     }.get(str(kind), str(kind))

@@ -20,6 +20,8 @@ from tests.support.killable_host import ALICE, BOB, CORDBOX, SIGNING
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(7200)]
 FLOWS = int(os.environ.get("UPGRADED_FLOWS", "20"))
 KILLS = int(os.environ.get("CORDBOX_KILLS", "5"))
+PATIENCE_S = 3600
+"""An upgrade rehearses every open flow twice, which a busy machine makes long."""
 
 
 def upload_next(host, packages, number):
@@ -51,7 +53,7 @@ def test_upgrades_that_are_killed_lose_and_double_nothing(host_with, packages):
             body = {"counterparty": BOB, "amount": 1}
             assert host.flow(ALICE, names[-1], "iou_flows.IssueIou", body).status_code == 202
         path = f"/flow/{alice}?status=RUNNING&limit=1000"
-        host.until(path, lambda s: len(s["flowStatusResponses"]) >= FLOWS)
+        host.until(path, lambda s: len(s["flowStatusResponses"]) >= FLOWS, PATIENCE_S)
         begun = time.monotonic()
         reply = host.ask("PUT", f"/virtualnode/{alice}/cpi/{target}?flows=migrate")
         request = reply.json()["requestId"]
@@ -62,7 +64,9 @@ def test_upgrades_that_are_killed_lose_and_double_nothing(host_with, packages):
         host.kill()
         host.start()
         done = host.until(
-            f"/virtualnode/upgrade/{request}", lambda s: s["status"] in ("SUCCEEDED", "FAILED")
+            f"/virtualnode/upgrade/{request}",
+            lambda s: s["status"] in ("SUCCEEDED", "FAILED"),
+            PATIENCE_S,
         )
         assert done["status"] == "SUCCEEDED", done
         verdicts = [flow["verdict"] for flow in done["report"]["flows"]]
@@ -74,7 +78,7 @@ def test_upgrades_that_are_killed_lose_and_double_nothing(host_with, packages):
         assert host.look(f"/virtualnode/{alice}")["cpiIdentifier"]["cpiVersion"] == str(number)
         assert host.ask("PUT", f"/virtualnode/{bob}/state/ACTIVE").status_code == 200
         for name in names[-FLOWS:]:
-            status = host.result(ALICE, name)
+            status = host.result(ALICE, name, PATIENCE_S)
             assert (status["flowStatus"], status["flowError"]) == ("COMPLETED", None)
     for name in (ALICE, BOB):
         assert len(host.ious(name)) == len(names)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import select
 
+from host.database.revision_cache import RevisionCache
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.network.location.claims import Answer
@@ -24,14 +25,17 @@ class PlaceWatch:
     def __init__(self, parts: MoveParts) -> None:
         self._parts = parts
         self._has_erased = False
+        self._nodes = RevisionCache[str, Sequence[ShortHash]](
+            parts.database, lambda _key: self._read_nodes()
+        )
 
     def look(self) -> int:
         """See what the MGMs have said of places; returns how many nodes' places changed.
 
-        Call it every second or so.
+        Call it every quarter of a second or so: nothing is read unless something has changed.
         """
         changed = 0
-        nodes = self._nodes()
+        nodes = self._nodes.get("all")
         if not self._has_erased:
             erased = [self._erased(each) for each in nodes]
             self._has_erased = all(erased)
@@ -45,7 +49,7 @@ class PlaceWatch:
                 _log.warning("node-place-unknown", node=short_hash, reason=exc.message)
         return changed
 
-    def _nodes(self) -> Sequence[ShortHash]:
+    def _read_nodes(self) -> Sequence[ShortHash]:
         with self._parts.database.read() as connection:
             found = connection.execute(select(LOCATION.c.short_hash)).scalars()
             return [ShortHash(each) for each in found]

@@ -36,7 +36,7 @@ class MoveParts:
         folder: of this host, where files are written and received.
         identity: this cluster's private key for files that are sent to it (age).
         is_quiet: whether no record of a node's flows is being worked on.
-        wait: waits half a second.
+        wait: waits a tenth of a second.
         background: runs a function on another thread.
         erased: what is deleted of a node that has moved.
     """

@@ -21,9 +21,9 @@ from host.ports.locations import Place
 
 _log = structlog.get_logger("cordbox.location")
 
-QUIET_TRIES = 120
-"""How often it is looked whether a paused node stands still, half a second apart."""
-_QUIET_AFTER = 5
+QUIET_TRIES = 600
+"""How often it is looked whether a paused node stands still, a tenth of a second apart."""
+_QUIET_AFTER = 20
 """Looks in a row that see it still: every process has seen by then that it is paused."""
 _REPORT_MS = 1000
 _TENANT = "p2p"

@@ -27,7 +27,7 @@ NO_HASH = "0" * 64
 
 GENESIS, SEGMENT, CALL = "genesis", "segment", "call"
 REPEATS, RECOVERY, ARCHIVED = "repeats", "recovery", "archived"
-ACKNOWLEDGED = "acknowledged"
+ACKNOWLEDGED, ARRIVED = "acknowledged", "arrived"
 
 Entry = Mapping[str, JsonValue]
 
@@ -131,6 +131,17 @@ def archived(
         "lastHash": last_hash,
         "digest": content,
     }
+
+
+def arrived(*, of: int, of_hash: str, at: EpochMs) -> dict[str, JsonValue]:
+    """The content of the entry that names a log of the node on the cluster that it came from.
+
+    Args:
+        of: number of that log's last entry.
+        of_hash: its hash.
+        at: when the node was imported.
+    """
+    return {"kind": ARRIVED, "at": at, "of": of, "ofHash": of_hash}
 
 
 def acknowledged(

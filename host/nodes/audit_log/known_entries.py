@@ -28,6 +28,7 @@ class KnownEntries:
         self._calls: OrderedDict[str, tuple[Place, str]] = OrderedDict()
         self._digests: OrderedDict[str, None] = OrderedDict()
         self._ends: set[Anchor] = set()
+        self._origins: set[Anchor] = set()
 
     def has_call(self, call: PrivilegedCall) -> bool:
         """Whether the log has the call with this outcome, or a later one of its flow."""
@@ -47,11 +48,17 @@ class KnownEntries:
         """Whether an entry `recovery` names this earlier end of the log."""
         return end in self._ends
 
+    def has_origin(self, end: Anchor) -> bool:
+        """Whether an entry names this end of a log on the cluster that the node came from."""
+        return end in self._origins
+
     def add(self, entry: chain.Entry) -> None:
         """Remember an entry of the log."""
         known = entry.get("headSeq")
         if entry.get("kind") == chain.RECOVERY and isinstance(known, int):
             self._ends.add(Anchor(seq=known, hash=str(entry.get("headHash"))))
+        if entry.get("kind") == chain.ARRIVED and isinstance(of := entry.get("of"), int):
+            self._origins.add(Anchor(seq=of, hash=str(entry.get("ofHash"))))
         if entry.get("kind") == chain.CALL:
             self._add_call(entry, entry.get("call"), entry.get("step"))
         elif entry.get("kind") == chain.REPEATS:

@@ -129,6 +129,17 @@ class NodeLog:
             self._prepare(now)
             self._add(*contents)
 
+    def add_origins(self, ends: Sequence[Anchor], *, now: EpochMs) -> None:
+        """Add an entry for each log of the node at the cluster that it came from; once.
+
+        Raises:
+            StorageError: the log cannot be written.
+        """
+        with self._lock, self._exclusive():
+            self._prepare(now)
+            new = [end for end in ends if not self._known.has_origin(end)]
+            self._add(*(chain.arrived(of=end.seq, of_hash=end.hash, at=now) for end in new))
+
     def open_now(self, *, now: EpochMs) -> None:
         """Compare the log with its head, and add an entry for each difference.
 

@@ -35,6 +35,7 @@ class Reading:
         self.recovered = self.counted = 0
         self.cuts: list[Problem] = []
         self.acknowledged: list[Problem] = []
+        self.origins: list[Anchor] = []
         self._hashes_of_cuts: dict[int, str] = {}
         self.problem: Problem | None = None
         self._head = head
@@ -204,6 +205,8 @@ class Reading:
                 self._hashes_of_cuts[cut.seq] = digest
         elif entry.get("kind") == chain.ACKNOWLEDGED:
             self._acknowledge(entry)
+        elif entry.get("kind") == chain.ARRIVED and isinstance(entry.get("of"), int):
+            self.origins.append(Anchor(seq=entry["of"], hash=str(entry.get("ofHash"))))
         return None
 
     def _acknowledge(self, entry: dict[str, Any]) -> None:

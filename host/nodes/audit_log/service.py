@@ -4,7 +4,7 @@ import hmac
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -159,6 +159,37 @@ class NodeAuditLogs:
         """
         with self._leased(holding.short_hash, holding) as log:
             log.open_now(now=self._clock.now_ms())
+
+    def ends(self, node: ShortHash) -> Sequence[Anchor]:
+        """The last entry of a node's log here, and the one that the registers know, if another.
+
+        In a cluster the registers may know that of another host, whose files stay there.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        found = list[Anchor]()
+        try:
+            newest = parse_head(read_regular(self._root / node / HEAD_NAME, 2 * LINE_BYTES)).newest
+        except FileNotFoundError:
+            newest = None
+        except OSError as error:
+            raise StorageError(f"{self._root / node / HEAD_NAME}: {error.strerror}") from error
+        if newest is not None and is_genuine(newest, NEWEST, self._key):
+            found.append(Anchor(seq=newest.seq, hash=newest.hash))
+        known = _anchor(self._known_end(node))
+        is_other = known is not None and not any(known.seq <= each.seq for each in found)
+        return [*found, known] if known is not None and is_other else found
+
+    def add_origins(self, holding: HoldingIdentity, ends: Sequence[Anchor]) -> None:
+        """Name logs of a node at the cluster that it came from; those that are named stay.
+
+        Raises:
+            StorageError: the log cannot be written.
+        """
+        if ends:
+            with self._leased(holding.short_hash, holding) as log:
+                log.add_origins(ends, now=self._clock.now_ms())
 
     def has_room(self, node: ShortHash) -> bool:
         if self._bytes_max_of is None:

@@ -46,6 +46,7 @@ class Verification:
         recovered: entries that report a torn line, or that the host was restored.
         cuts: entries that report missing entries, and are not acknowledged.
         acknowledged: such entries that a later entry acknowledges.
+        origins: ends of the node's logs at the clusters that it came from, as the log names them.
         counted: refusals that are counted beside the log and have no entry in it yet.
         authenticated: whether the MACs were checked, which needs the host's key.
         problem: what is wrong; if nothing else is, the first cut.
@@ -59,6 +60,7 @@ class Verification:
     recovered: int
     cuts: Sequence[Problem]
     acknowledged: Sequence[Problem]
+    origins: Sequence[Anchor]
     counted: int
     authenticated: bool
     problem: Problem | None
@@ -109,6 +111,7 @@ def verify_log(
         recovered=reading.recovered,
         cuts=tuple(reading.cuts),
         acknowledged=tuple(reading.acknowledged),
+        origins=tuple(reading.origins),
         counted=reading.counted,
         authenticated=key is not None,
         problem=reading.problem or next(iter(reading.cuts), None),

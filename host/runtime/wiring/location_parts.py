@@ -7,8 +7,7 @@ from functools import cached_property, partial
 from host.adapters.files.container import cluster_identity, recipient_of
 from host.database.claims import RENEW_SECONDS
 from host.database.node_tables import NodeTables
-from host.domain.ids import HoldingIdentity, ShortHash
-from host.domain.x500 import MemberX500Name
+from host.domain.ids import ShortHash
 from host.flow.core.messages import P2P_OUT_TOPIC
 from host.flow.core.shift import SHIFT_KEY, decode_shift
 from host.flow.records.node_flows import NodeFlows
@@ -31,25 +30,27 @@ from host.network.membership.network_tables import (
 from host.network.membership.node_list import NodeList
 from host.network.membership.relocation import names_seen
 from host.network.values.messages import MEMBERSHIP_IN_TOPIC
+from host.nodes.audit_log.node_ends import NodeAuditEnds
 from host.nodes.packages.node_cpis import NodeCpis
 from host.nodes.packages.tables import CERTIFICATE
 from host.nodes.quotas.tables import OVERRIDE, USAGE
 from host.nodes.vnode.node_row import NodeRow
 from host.ports.live import Derived
 from host.ports.node_contents import NodeContents
+from host.runtime.wiring.audit_parts import AuditParts
 from host.runtime.wiring.link_parts import LinkWiring
 from host.runtime.wiring.schemas import NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.settings.sections import GUEST
 from host.vault.node_vault import NodeDatabase
 
-_WAIT_SECONDS = 0.5
-_LOOK_SECONDS = 1.0
+_WAIT_SECONDS = 0.1
+_LOOK_SECONDS = 0.25
 _NOT_OF_FLOWS = frozenset({P2P_OUT_TOPIC, MEMBERSHIP_IN_TOPIC})
 _LOOKED_AT = 500
 FOLDER = "transfers"
 
 
-class LocationParts(LinkWiring):
+class LocationParts(AuditParts, LinkWiring):
     """Nodes that leave and arrive."""
 
     @cached_property
@@ -113,6 +114,7 @@ class LocationParts(LinkWiring):
             NodeList(self.network_access),
             NodeDatabase("vault", self.vaults, VAULT_SCHEMAS),
             NodeDatabase("uniqueness", self.notary_databases, NOTARY_SCHEMAS),
+            NodeAuditEnds(self.audit_logs),
             NodeFlows(self.store, self._ends_of, unsent_of_flow),
         )
 

@@ -10,13 +10,12 @@ from functools import cached_property
 from host.network import membership
 from host.ports.capability import Capability
 from host.ports.tracing import Tracer
-from host.runtime.wiring.audit_parts import AuditParts
 from host.runtime.wiring.capabilities import make_capabilities
 from host.runtime.wiring.ledger_parts import LedgerParts
 from host.runtime.wiring.location_parts import LocationParts
 
 
-class Wiring(AuditParts, LocationParts, LedgerParts):
+class Wiring(LocationParts, LedgerParts):
     """The parts of a process. Used only by the thread that starts the process."""
 
     @cached_property
