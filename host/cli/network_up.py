@@ -137,7 +137,7 @@ def status(*, folder: Path, output: str) -> None:
     Exit code 0: all hosts run; 1: one does not.
     """
     from host.tools.network import running
-    from host.tools.network.operations import nodes as nodes_of
+    from host.tools.network.homes import homes_at
     from host.tools.network.plan import NetworkFolder
     from host.tools.network.up import UpNode
 
@@ -150,11 +150,10 @@ def status(*, folder: Path, output: str) -> None:
             is_down = True
             continue
         with running.client(network, number, place) as client:
-            for each in nodes_of(client):
-                holding = each["holdingIdentity"]
-                nodes.append(
-                    UpNode(name=holding["x500Name"], short_hash=holding["shortHash"], host=number)
-                )
+            nodes += [
+                UpNode(name=h.name, short_hash=h.short_hash, host=number, place=h.place)
+                for h in homes_at(client, number)
+            ]
     _show(network, plan, nodes, output)
     if is_down:
         raise SystemExit(1)
@@ -181,6 +180,7 @@ def _show(
                 "x500Name": node.name,
                 "holdingIdentityShortHash": node.short_hash,
                 "host": node.host,
+                "place": node.place,
                 "openRegistrationId": node.request,
             }
             for node in nodes
@@ -199,4 +199,5 @@ def _show(
         for node in nodes:
             if node.host == number:
                 waits = f"  waits for approval: {node.request}" if node.request else ""
-                click.echo(f"  {node.short_hash}  {node.name}{waits}")
+                away = "" if node.place == "HERE" else f"  {node.place}"
+                click.echo(f"  {node.short_hash}  {node.name}{away}{waits}")

@@ -2,7 +2,7 @@
 
 Run by `make prove-upgrade`: UPGRADED_FLOWS flows wait for a paused node, CORDBOX_KILLS
 times; the host is killed at a random time of each upgrade. Afterwards every flow has completed,
-once, and both ledgers have each IOU once.
+once, and both ledgers have each IOU once. ARGS="-k sealed" tries one kind of host alone.
 """
 
 import contextlib
@@ -20,6 +20,8 @@ from tests.support.killable_host import ALICE, BOB, CORDBOX, SIGNING
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(7200)]
 FLOWS = int(os.environ.get("UPGRADED_FLOWS", "20"))
 KILLS = int(os.environ.get("CORDBOX_KILLS", "5"))
+ELSEWHERE = max(1, KILLS // 5)
+"""Kills with sealed guests, and on a database server."""
 PATIENCE_S = 3600
 """An upgrade rehearses every open flow twice, which a busy machine makes long."""
 
@@ -37,14 +39,29 @@ def upload_next(host, packages, number):
 
 
 def test_upgrades_that_are_killed_lose_and_double_nothing(host_with, packages):
+    upgrade_under_kills(host_with("--workers", "flow=2"), packages, KILLS)
+
+
+def test_upgrades_with_sealed_guests(host_with, packages):
+    host = host_with("--workers", "flow=1", environment={"CORDBOX_ISOLATION": "process"})
+    upgrade_under_kills(host, packages, ELSEWHERE)
+
+
+def test_upgrades_on_a_database_server(host_with, packages, tmp_path, postgres_server):
+    (tmp_path / "database").mkdir()
+    environment = postgres_server.new_cluster(tmp_path / "database").environment
+    host = host_with("--workers", "flow=1", environment={**environment, "CORDBOX_HOST_NAME": "one"})
+    upgrade_under_kills(host, packages, ELSEWHERE)
+
+
+def upgrade_under_kills(host, packages, kills):
     seed = int(os.environ.get("CORDBOX_KILL_SEED") or random.SystemRandom().randrange(10**6))
     sys.stdout.write(f"CORDBOX_KILL_SEED={seed}\n")
     chance = random.Random(seed)
-    host = host_with("--workers", "flow=2")
     host.form_network(packages)
     alice, bob = host.nodes[ALICE], host.nodes[BOB]
     names = []
-    for number in range(2, 2 + KILLS):
+    for number in range(2, 2 + kills):
         target = upload_next(host, packages, number)
         assert host.ask("PUT", f"/virtualnode/{bob}/state/PAUSED").status_code == 200
         time.sleep(2.5)

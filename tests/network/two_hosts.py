@@ -85,13 +85,15 @@ class NetworkHost:
     options: tuple[str, ...] = ("--workers", "combined")
     nodes: dict[str, str] = field(default_factory=dict)
     gateway: str = "127.0.0.1:0"
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         self.folder.mkdir()
         self.start()
 
     def start(self):
-        self.host = KillableHost(self.folder, [*self.options, "--gateway-listen", self.gateway])
+        options = [*self.options, "--gateway-listen", self.gateway]
+        self.host = KillableHost(self.folder, options, environment=self.environment)
         self.host.nodes = self.nodes
         self.host.start()
         self.gateway = self.host.facts["gatewayListen"]
@@ -238,10 +240,14 @@ class TwoHosts:
     packages: Packages
 
     @classmethod
-    def started(cls, folder, *, workers="combined"):
+    def started(cls, folder, *, workers="combined", of_second=None):
+        """Start both; `of_second` is added to the environment of the second one."""
         ca, packages = DevelopmentCa(), Packages(folder)
         options = ("--workers", workers)
-        hosts = [NetworkHost(folder / name, ca, options) for name in ("first", "second")]
+        hosts = [
+            NetworkHost(folder / name, ca, options, environment=more or {})
+            for name, more in (("first", None), ("second", of_second))
+        ]
         for each in hosts:
             each.prepare(packages)
         first, second = hosts

@@ -18,10 +18,18 @@ from host.tools.host_client import HostClient
 from host.tools.network import running
 from host.tools.network.answer_shapes import Member
 from host.tools.network.authority import DevelopmentAuthority
+from host.tools.network.homes import Home, homes_at, nearest
 from host.tools.network.onboarding import NOTARY_ROLE, NetworkTerms, Onboarding
 from host.tools.network.operations import trust, trust_files, until_approved, upload_missing
 from host.tools.network.own_files import signing_key
-from host.tools.network.plan import MGM, NOTARY, NOTARY_SERVICE, NetworkFolder, NetworkPlan
+from host.tools.network.plan import (
+    MGM,
+    NOTARY,
+    NOTARY_SERVICE,
+    NetworkChangedError,
+    NetworkFolder,
+    NetworkPlan,
+)
 from host.tools.notary_build import notary_cpb
 from host.tools.notary_server import NON_VALIDATING, notary_context
 from host.tools.scaffold import new_project
@@ -41,13 +49,14 @@ class UpNode:
     """A virtual node of the network.
 
     `host` is the number of its host, from 1; `request` is the id of a registration that waits for
-    an operator.
+    an operator; `place` is where the node is, as `cordbox vnode location` tells it.
     """
 
     name: str
     short_hash: str
     host: int
     request: str | None = None
+    place: str = "HERE"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +88,7 @@ class NetworkUp:
     _key: SigningKey = field(init=False)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
     _clusters: list[Onboarding] = field(init=False, default_factory=list)
+    _homes: Mapping[str, Home] = field(init=False, default_factory=dict)
 
     def run(self) -> Sequence[UpNode]:
         """Bring the network up; returns its nodes.
@@ -93,15 +103,25 @@ class NetworkUp:
             started = [pool.submit(self._start, n) for n in range(1, len(self.plan.hosts) + 1)]
             self._clusters = [self._cluster(n, each.result()) for n, each in enumerate(started, 1)]
             list(pool.map(self._prepare, self._clusters))
+            self._homes = self._found_homes()
             mgm = self._mgm()
-            policy = self._clusters[0].group_policy(mgm)
+            policy = self._clusters[mgm.host - 1].group_policy(mgm.short_hash)
             cpbs = built.result()
             joining = [pool.submit(self._join, n, policy, cpbs) for n, _ in self._numbered()]
             asked = [each for joined in joining for each in joined.result()]
             nodes = asked if self.plan.needs_approval else self._approved(asked)
             if not self.plan.needs_approval:
                 self._until_all_see_all(nodes)
-        return [UpNode(name=MGM, short_hash=mgm, host=1), *nodes]
+        return [mgm, *nodes]
+
+    def _found_homes(self) -> Mapping[str, Home]:
+        """The nodes of the network that the hosts have, by their names."""
+        found = nearest(
+            home
+            for number, cluster in self._numbered()
+            for home in homes_at(cluster.client, number)
+        )
+        return {home.name: home for home in reversed(list(found.values()))}
 
     def _start(self, number: int) -> HostClient:
         place = self.plan.hosts[number - 1]
@@ -166,9 +186,20 @@ class NetworkUp:
             part.replace(file)
         return file.read_bytes()
 
-    def _mgm(self) -> str:
-        """The MGM's virtual node on the first host, registered."""
-        cluster = self._clusters[0]
+    def _mgm(self) -> UpNode:
+        """The MGM's virtual node, registered: on the first host, unless it has moved.
+
+        Raises:
+            NetworkChangedError: it is on no host of this network, or on its way.
+        """
+        home = self._homes.get(MGM)
+        if home is not None and not home.works:
+            raise NetworkChangedError(
+                f"the MGM is {home.place} on host {home.host}: where it works, members are added by"
+                " cordbox network dynamic onboard-member"
+            )
+        number = 1 if home is None else home.host
+        cluster = self._clusters[number - 1]
         data = build_cpi(
             name="MGM",
             version=_VERSION,
@@ -189,38 +220,41 @@ class NetworkUp:
                 cluster.allow_client(node, _SUBJECT.format(number=number))
         if self.plan.needs_approval:
             cluster.demand_approval(node)
-        self.tell(f"MGM: {MGM} is {node} on host 1")
-        return node
+        self.tell(f"MGM: {MGM} is {node} on host {number}")
+        return UpNode(name=MGM, short_hash=node, host=number)
 
     def _numbered(self) -> Sequence[tuple[int, Onboarding]]:
         return list(enumerate(self._clusters, 1))
 
     def _join(self, host: int, policy: str, cpbs: Mapping[str, bytes]) -> Sequence[UpNode]:
         """Make the nodes of one host and ask for their membership: the notary's on the first."""
-        others = self.members[host - 1 :: len(self._clusters)]
+        first = self.members[host - 1 :: len(self._clusters)]
+        notary = [NOTARY] if self.has_notary else []
         made: list[UpNode] = []
-        if self.has_notary and host == 1:
-            made += self._join_as(host, policy, NOTARY_ROLE, cpbs[NOTARY_ROLE], [NOTARY])
-        if others:
-            made += self._join_as(host, policy, "", cpbs[""], others)
+        if names := self._names_at(host, notary, new=notary if host == 1 else []):
+            made += self._join_as(host, policy, NOTARY_ROLE, cpbs[NOTARY_ROLE], names)
+        if names := self._names_at(host, self.members, new=first):
+            made += self._join_as(host, policy, "", cpbs[""], names)
         return made
+
+    def _names_at(self, host: int, names: Sequence[str], new: Sequence[str]) -> Sequence[str]:
+        """Those of `names` that are on a host; those that are nowhere, if they are `new` there."""
+        known = {name: self._homes[name].host for name in names if name in self._homes}
+        return [name for name in names if known.get(name, host if name in new else 0) == host]
 
     def _join_as(
         self, host: int, policy: str, role: str, cpb: bytes, names: Sequence[str]
     ) -> Sequence[UpNode]:
         cluster = self._clusters[host - 1]
-        cpi = "Notary" if role else "CorDapp"
-        data = build_cpi(
-            name=cpi,
-            version=_VERSION,
-            cpb=(f"{cpi.lower()}.cpb", cpb),
-            group_policy=policy,
-            keys=[self._key],
-        )
-        checksum = upload_missing(cluster.client, data, f"{cpi}.cpi")
-        made: list[UpNode] = []
-        for name in names:
-            node = cluster.node(checksum, name)
+        homes = [self._homes[name] for name in names if name in self._homes]
+        made = {home.name: home.short_hash for home in homes if home.works}
+        away = [home for home in homes if not home.works]
+        missing = [name for name in names if name not in self._homes]
+        if missing:
+            checksum = self._uploaded(cluster, policy, role, cpb)
+            made |= {name: cluster.node(checksum, name) for name in missing}
+        joined: list[UpNode] = []
+        for name, node in made.items():
             request = cluster.member(
                 node,
                 roles=[role] if role else [],
@@ -229,8 +263,25 @@ class NetworkUp:
             )
             if request is not None:
                 self.tell(f"{name} is {node} on host {host}")
-            made.append(UpNode(name=name, short_hash=node, host=host, request=request))
-        return made
+            joined.append(UpNode(name=name, short_hash=node, host=host, request=request))
+        for home in away:
+            self.tell(f"{home.name} is {home.place} on host {host}")
+        gone = [
+            UpNode(name=h.name, short_hash=h.short_hash, host=h.host, place=h.place) for h in away
+        ]
+        return [*joined, *gone]
+
+    def _uploaded(self, cluster: Onboarding, policy: str, role: str, cpb: bytes) -> str:
+        """The checksum of a CPI on a host."""
+        cpi = "Notary" if role else "CorDapp"
+        data = build_cpi(
+            name=cpi,
+            version=_VERSION,
+            cpb=(f"{cpi.lower()}.cpb", cpb),
+            group_policy=policy,
+            keys=[self._key],
+        )
+        return upload_missing(cluster.client, data, f"{cpi}.cpi")
 
     def _approved(self, asked: Sequence[UpNode]) -> Sequence[UpNode]:
         """Wait for the registrations that were asked for."""
@@ -241,6 +292,7 @@ class NetworkUp:
         return [replace(node, request=None) for node in asked]
 
     def _until_all_see_all(self, nodes: Sequence[UpNode]) -> None:
+        nodes = [node for node in nodes if node.place == "HERE"]
         names = {MGM, *(node.name for node in nodes)}
         deadline = time.monotonic() + _SECONDS_MAX
         for node in nodes:
