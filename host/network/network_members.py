@@ -254,6 +254,10 @@ class NetworkMembers:
         is_mgm = name == str(group.mgm.x500_name)
         with self._access.database.read() as connection:
             found = viewer.member(connection, name)
+            if found is None and is_mgm:
+                # What its neighbours here know of the MGM, which may have moved since.
+                newest = group_store.newest_version(connection, group.signer.realm)
+                found = group_store.member_at(connection, group.signer.realm, name, newest)
         if found is not None:
             return self._peer(found.member, group.holding.group_id, found.status, is_mgm=is_mgm)
         if not is_mgm:

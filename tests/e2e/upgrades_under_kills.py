@@ -29,6 +29,7 @@ PATIENCE_S = 3600
 def upload_next(host, packages, number):
     """Upload the sample's CPI under another version; its short checksum."""
     file = f"iou-{number}.cpi"
+    (packages / file).unlink(missing_ok=True)  # of another kind of host
     (cpb,) = (packages / "out").glob("*.cpb")
     words = ["package", "create-cpi", "--cpb", str(cpb), "-g", "policy.json", "--cpi-name", "iou"]
     words += ["--cpi-version", str(number), "--file", file, *SIGNING]

@@ -121,8 +121,9 @@ def test_an_mgm_goes_on_with_its_list_at_its_new_place(network, sides):
     _settle(network, sides)
     with pytest.raises(MgmElsewhereError, match="MOVED"):
         _operations(network.clusters[0]).info(NODE)
-    network.policy = operations.info(NODE)
-    network.join(CAROL, 0)
+    network.join(CAROL, 0)  # by the group policy of before
+    peer = network.clusters[0].link_members.peer(identity(CAROL), identity(MGM).x500_name)
+    assert (peer.urls, peer.location_epoch) == ((URL,), 1)
     network.settle()
     assert network.members(CAROL) == network.members(ALICE) == network.members(MGM)
     assert len(network.members(CAROL)) == 4

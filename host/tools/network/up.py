@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypedDict
 
 from cpi.crypto.keys import SigningKey
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_mgm_policy
 from host.domain.errors import UnavailableError
-from host.tools.answers import shaped
+from host.tools.answers import parsed, shaped
 from host.tools.build import build_cordapp
 from host.tools.host_client import HostClient
 from host.tools.network import running
@@ -276,7 +277,7 @@ class NetworkUp:
         cpi = "Notary" if role else "CorDapp"
         data = build_cpi(
             name=cpi,
-            version=_VERSION,
+            version=_version(policy),
             cpb=(f"{cpi.lower()}.cpb", cpb),
             group_policy=policy,
             keys=[self._key],
@@ -302,6 +303,16 @@ class NetworkUp:
                     raise UnavailableError(f"{node.name} does not see {', '.join(sorted(missing))}")
                 time.sleep(_POLL_SECONDS)
         self.tell(f"all {len(nodes)} members see each other")
+
+
+def _version(policy: str) -> str:
+    """The version of members' CPIs: another one when their MGM has registered again, or moved."""
+    serial = shaped(parsed(policy.encode(), "GroupPolicy.json"), _Policy, "GroupPolicy.json")
+    return f"1.0.{int(serial['mgmInfo'].get('corda.serial', '1')) - 1}"
+
+
+class _Policy(TypedDict):
+    mgmInfo: dict[str, str]
 
 
 def _seen(client: HostClient, node: str) -> set[str]:
