@@ -51,7 +51,7 @@ _TOO_SLOW = "query-too-slow"
 _VAULT_BYTES = 64 * 1024**3
 
 
-class _Vault:
+class Vault:
     """One node's ledger; `count` numbers its calls, each of which is of another flow."""
 
     def __init__(self, parts: Wiring, node: VirtualNode, cpi: CpiRecord) -> None:
@@ -82,7 +82,7 @@ class _Vault:
 
 def queries() -> list[Measurement]:
     """First pages by an index in small and large vaults, a scan, and a query without an index."""
-    with _vault("queries") as vault:
+    with vault_of("queries") as vault:
         vault.grow(0, _SMALL)
         small = _first_page(vault, _SMALL)
         vault.grow(_SMALL, _LARGE)
@@ -120,7 +120,7 @@ def queries() -> list[Measurement]:
 def claims() -> list[Measurement]:
     """Claims of 16 callers on one pool; no token is in two of them."""
     taken: list[str] = []
-    with _vault("claims") as vault:
+    with vault_of("claims") as vault:
         pool = _make_pool(vault)
         vault.grow(0, _POOL, pool)
         floor = commits_per_second()
@@ -166,7 +166,7 @@ def recording() -> list[Measurement]:
     less than a transaction: the statements of a transaction and the check of its signature, without
     anything else, are the most that recording could reach.
     """
-    with _vault("recording", notary=False) as vault:
+    with vault_of("recording", notary=False) as vault:
         rows = itertools.count()
         for _ in range(_BEFORE):  # so that the numbers of noted rows are no others' values
             vault.call("record", transaction=_built(vault))
@@ -218,7 +218,7 @@ def recording() -> list[Measurement]:
 
 
 @contextmanager
-def _vault(name: str, *, notary: bool = True) -> Iterator[_Vault]:
+def vault_of(name: str, *, notary: bool = True) -> Iterator[Vault]:
     """The vault of a member that has one real transaction."""
     with coin_network(name, notary=notary) as made:
         made.pay(**payment(notary=notary))
@@ -228,7 +228,7 @@ def _vault(name: str, *, notary: bool = True) -> Iterator[_Vault]:
         cpi = parts.catalogue.get(node.cpi_checksum)
         if cpi is None:
             raise BenchmarkError("the CPI is not stored")
-        yield _Vault(parts, node, cpi)
+        yield Vault(parts, node, cpi)
 
 
 def _add(connection: Connection, numbers: range, pool: int | None) -> None:
@@ -275,7 +275,7 @@ def _pool_row(symbol: str, count: int = 0) -> dict[str, object]:
     return {**row, "total": str(count), "count": count}
 
 
-def _make_pool(vault: _Vault) -> int:
+def _make_pool(vault: Vault) -> int:
     made: list[int] = []
 
     def make(connection: Connection) -> None:
@@ -288,7 +288,7 @@ def _make_pool(vault: _Vault) -> int:
     return made[-1]
 
 
-def _first_page(vault: _Vault, count: int) -> float:
+def _first_page(vault: Vault, count: int) -> float:
     """Median seconds of the first page of a query that an index answers.
 
     All that is asked for was read before: what is compared is not the disk.
@@ -305,7 +305,7 @@ def _first_page(vault: _Vault, count: int) -> float:
     return median_seconds(ask, repeats=97)
 
 
-def _pages(vault: _Vault) -> Iterator[list[Any]]:
+def _pages(vault: Vault) -> Iterator[list[Any]]:
     after = None
     while True:
         found = _query(vault, "all", {}, after=after, limit=_PAGE, results="json")
@@ -315,7 +315,7 @@ def _pages(vault: _Vault) -> Iterator[list[Any]]:
             return
 
 
-def _refusal(vault: _Vault) -> str:
+def _refusal(vault: Vault) -> str:
     try:
         _query(vault, "by-colour", {"colour": 2})
     except CapabilityError as refused:
@@ -323,12 +323,12 @@ def _refusal(vault: _Vault) -> str:
     return "with an answer"
 
 
-def _query(vault: _Vault, name: str, parameters: dict[str, Any], **more: Any) -> Any:
+def _query(vault: Vault, name: str, parameters: dict[str, Any], **more: Any) -> Any:
     asked = {"limit": 100, "after": None, **more}
     return vault.call("query", op="named", name=name, parameters=parameters, **asked)
 
 
-def _built(vault: _Vault) -> Any:
+def _built(vault: Vault) -> Any:
     """A signed transaction of the node alone, that is not recorded yet."""
     key = _own_key(vault)
     output = {
@@ -350,7 +350,7 @@ def _built(vault: _Vault) -> Any:
     )
 
 
-def _noted(vault: _Vault) -> Iterator[Sequence[Statement]]:
+def _noted(vault: Vault) -> Iterator[Sequence[Statement]]:
     """The statements that record transactions, each of another one."""
     for _ in range(_RECORDED):
         built = _built(vault)
@@ -360,7 +360,7 @@ def _noted(vault: _Vault) -> Iterator[Sequence[Statement]]:
         )
 
 
-def _own_key(vault: _Vault) -> str:
+def _own_key(vault: Vault) -> str:
     info = vault.parts.members.lookup(vault.node.holding, vault.node.holding.x500_name)
     if info is None:
         raise BenchmarkError("the node is no member")

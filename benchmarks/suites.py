@@ -32,6 +32,7 @@ SUITES = {
     "store_commits": ("crowds",),
     "console": ("pages",),
     "idle_nodes": ("nodes",),
+    "moves": ("vault",),
     "links": ("messages", "latency", "handshakes", "dead_peers"),
     "host_start": ("ready",),
     "cluster": ("hosts", "messages", "takeover", "nodes"),

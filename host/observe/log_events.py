@@ -28,7 +28,8 @@ EVENTS: Mapping[str, str] = {
     "session-certificate-unusable": "A virtual node's session certificate is gone or damaged.",
     "tls-client-refused": "A TLS client's certificate does not lead to the network's roots.",
     "registration-dropped": "A registration did not open, was not signed, or found no room.",
-    "moved-node-not-erased": "What a moved virtual node left is not erased yet; it is tried again.",
+    "node-move-unfinished": "A virtual node's move is not over: what it left is not erased, or"
+    " it does not work yet; it is tried again.",
     "node-place-unknown": "It could not be seen whether an MGM has decided where a node is.",
     "node-transfer-lost": "Another process has taken over the export or import of a node.",
     "node-transfer-failed": "The export or import of a node failed by a defect.",

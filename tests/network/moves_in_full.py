@@ -14,6 +14,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from host.domain.errors import HostError
@@ -176,26 +177,21 @@ def test_nodes_move_to_a_database_server_and_from_one(on_postgres, tmp_path):
     talks = ((second, ALICE, "there"), (second, BOB, "back"), (first, CAROL, "across"))
     for host, name, request in talks:
         for number in range(3):
-            ended = host.result(name, f"{request}-{number}", PATIENCE_S)
+            ended = host.host.result(name, f"{request}-{number}", PATIENCE_S)
             assert ended["flowStatus"] == "COMPLETED", ended
             assert ended["flowResult"] == str(ROUNDS * (ROUNDS + 1))
 
 
 def _carried(source, targets, node, tmp_path):
     """The file of a node, loaded at each target."""
+    identity, file = pyrage.x25519.Identity.generate(), tmp_path / "node.cbxnode"
     with client(source) as one:
-        from host.adapters.files.container import sealed_identity
-
-        recipient, identity = sealed_identity("secret")
-        request = moving.begin_export(one, node, recipient, identity)
+        request = moving.begin_export(one, node, str(identity.to_public()), None)
         size = moving.until_ended(one, request, _quiet)["bytesTotal"]
-        file = tmp_path / "node.cbxnode"
         moving.fetch(one, request, file, size, _quiet)
-    from host.adapters.files.container import identity_of_file
-
     for target in targets:
         with client(target) as other:
-            sent = moving.send(other, file, identity_of_file(file, "secret"), _quiet)
+            sent = moving.send(other, file, str(identity), _quiet)
             moving.until_ended(other, sent, _quiet)
 
 

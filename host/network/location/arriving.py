@@ -86,7 +86,7 @@ class ArrivingNodes:
             return parts.places.change(short_hash, Happened.GRANTED)
         if not parts.claims.is_dynamic(short_hash):
             place = parts.places.change(short_hash, Happened.FORCED)
-            self._parts.resume(short_hash)
+            parts.let_work(short_hash)
             return place
         if not urls or tls_alias is None:
             raise ClaimInvalidError(

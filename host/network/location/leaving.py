@@ -139,7 +139,7 @@ class LeavingNodes:
                 " it. If none is, force it"
             )
         place = parts.places.change(short_hash, Happened.FORCED)
-        parts.resume(short_hash)
+        parts.let_work(short_hash)
         return place
 
     def moved(self, short_hash: ShortHash, proof: SignedMember) -> Place:
@@ -176,4 +176,4 @@ def erase_left(parts: MoveParts, short_hash: ShortHash) -> None:
         content.erase(node.holding)
     for request_id in parts.transfers.of_node(short_hash):
         shutil.rmtree(parts.folder / request_id, ignore_errors=True)
-    parts.places.note_erased(short_hash)
+    parts.places.note_over(short_hash)

@@ -16,6 +16,7 @@ from host.network.location.tables import LOCATION
 from host.ports.locations import Place
 
 _log = structlog.get_logger("cordbox.location")
+_DECIDED = (Place.MOVED, Place.HERE)
 _ASKING = (Place.EXPORTED, Place.RECLAIMING, Place.IMPORTED)
 
 
@@ -24,7 +25,7 @@ class PlaceWatch:
 
     def __init__(self, parts: MoveParts) -> None:
         self._parts = parts
-        self._has_erased = False
+        self._has_finished = False
         self._nodes = RevisionCache[str, Sequence[ShortHash]](
             parts.database, lambda _key: self._read_nodes()
         )
@@ -36,9 +37,8 @@ class PlaceWatch:
         """
         changed = 0
         nodes = self._nodes.get("all")
-        if not self._has_erased:
-            erased = [self._erased(each) for each in nodes]
-            self._has_erased = all(erased)
+        if not self._has_finished:
+            self._has_finished = all(list(map(self._is_over, nodes)))
         for short_hash in nodes:
             location = self._parts.places.location(short_hash)
             if location is None or location.place not in _ASKING:
@@ -54,18 +54,22 @@ class PlaceWatch:
             found = connection.execute(select(LOCATION.c.short_hash)).scalars()
             return [ShortHash(each) for each in found]
 
-    def _erased(self, short_hash: ShortHash) -> bool:
-        """Whether nothing is left of a node that moved before this process started.
+    def _is_over(self, short_hash: ShortHash) -> bool:
+        """Whether nothing is left to do of a move that was decided before this process started.
 
-        A process may end after it has noted the move, and before all is erased.
+        A process may end after it has noted the decision, and before all is erased, or the node
+        works.
         """
         location = self._parts.places.location(short_hash)
-        if location is None or location.place is not Place.MOVED or not location.transfer:
+        if location is None or not location.transfer or location.place not in _DECIDED:
             return True
         try:
-            erase_left(self._parts, short_hash)
+            if location.place is Place.MOVED:
+                erase_left(self._parts, short_hash)
+            else:
+                self._parts.let_work(short_hash)
         except HostError as exc:
-            _log.warning("moved-node-not-erased", node=short_hash, reason=exc.message)
+            _log.warning("node-move-unfinished", node=short_hash, reason=exc.message)
             return False
         return True
 
@@ -80,8 +84,7 @@ class PlaceWatch:
             return True
         if answer is Answer.GRANTED and location.place is not Place.EXPORTED:
             parts.places.change(short_hash, Happened.GRANTED)
-            parts.claims.ask_for_list(short_hash)
-            self._parts.resume(short_hash)
+            parts.let_work(short_hash)
             return True
         return False
 

@@ -71,9 +71,12 @@ class MoveParts:
             )
         return found
 
-    def resume(self, short_hash: ShortHash) -> None:
-        """Let a node work that was paused when it left."""
+    def let_work(self, short_hash: ShortHash) -> None:
+        """Let a node work that is here again: it was paused when it left. May be repeated."""
+        if self.claims.is_dynamic(short_hash):
+            self.claims.ask_for_list(short_hash)
         self.nodes.set_state(short_hash, "ACTIVE")
+        self.places.note_over(short_hash)
 
     def new_id(self) -> str:
         return str(uuid.UUID(bytes=self.entropy.random_bytes(16), version=4))

@@ -106,8 +106,8 @@ class NodePlaces:
         )
         self._database.transact(lambda connection: connection.execute(change))
 
-    def note_erased(self, short_hash: ShortHash) -> None:
-        """Record that nothing is left to erase of a node that has moved: its transfer is over."""
+    def note_over(self, short_hash: ShortHash) -> None:
+        """Record that a transfer is over: of a node that has moved nothing is left, or it works."""
         where = LOCATION.c.short_hash == short_hash
         change = update(LOCATION).where(where).values(transfer="")
         self._database.transact(lambda connection: connection.execute(change))

@@ -19,7 +19,7 @@ LOCATION = Table(
     info=REMEMBERED,
 )
 """Nodes that are not simply here. `transfer` is the export or import that brought it about; it is
-empty once all was erased that a moved node left.
+empty once it is over: all was erased that a moved node left, or the node works here.
 
 `epoch` and `location_id` are those that this copy claims, or was granted.
 """
