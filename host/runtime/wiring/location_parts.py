@@ -7,7 +7,8 @@ from functools import cached_property, partial
 from host.adapters.files.container import cluster_identity, recipient_of
 from host.database.claims import RENEW_SECONDS
 from host.database.node_tables import NodeTables
-from host.domain.ids import ShortHash
+from host.domain.ids import HoldingIdentity, ShortHash
+from host.domain.x500 import MemberX500Name
 from host.flow.core.messages import P2P_OUT_TOPIC
 from host.flow.core.shift import SHIFT_KEY, decode_shift
 from host.flow.records.node_flows import NodeFlows
