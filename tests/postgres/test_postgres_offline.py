@@ -26,6 +26,8 @@ from tests.audit_log.test_audit_log_chain import call
 from tests.support.data_directories import ALICE, BOB, CHECKSUM, make_directory
 from tests.support.postgres import OWNER, Cluster, PostgresServer
 
+pytestmark = pytest.mark.timeout(600)
+
 Run = Callable[..., Result]
 PASSWORD = "a-new-one"
 

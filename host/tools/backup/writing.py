@@ -98,26 +98,20 @@ def back_up(
     known = known_directory(folder, () if upkeep else STORES)
     if file.exists():
         raise BackupExistsError(f"{file} is there already", path=str(file))
+    facts = _facts(known, SHARED_KIND if upkeep else KIND)
     act = _recorded(folder, upkeep, file)
     with working_folder(folder / STAGING) as staging, act:
         check_room(folder)
-        taken = taken_own_files if upkeep else taken_cut
-        with taken(folder, staging, clock) as cut:
+        with (taken_own_files if upkeep else taken_cut)(folder, staging, clock) as cut:
             _copy_databases(cut, staging, report)
         sections, sources = _sections(cut, staging)
-        facts: dict[str, str | int] = {
-            "kind": SHARED_KIND if upkeep else KIND,
-            "clusterId": known.cluster_id,
-            "storeId": known.store_id,
-            "at": cut.at,
-        }
         with new_backup_file(file) as stream:
             write_container(
                 stream,
                 magic=MAGIC,
                 sealer=sealer,
                 created_at=cut.at,
-                facts=facts,
+                facts={**facts, "at": cut.at},
                 sections=sections,
                 open_section=lambda name: sources[name].open("rb"),
                 progress=_progress_of(report, sections),
@@ -131,11 +125,16 @@ def back_up(
         barrier_seconds=cut.seconds,
         cluster_id=known.cluster_id,
         store_id=known.store_id,
-        warnings=[
-            *warnings_of([section.name for section in sections]),
-            *((_NO_DATABASE,) if upkeep else ()),
-        ],
+        warnings=_told([section.name for section in sections], is_shared=upkeep is not None),
     )
+
+
+def _facts(known: DirectoryId, kind: str) -> dict[str, str | int]:
+    return {"kind": kind, "clusterId": known.cluster_id, "storeId": known.store_id}
+
+
+def _told(names: Sequence[str], *, is_shared: bool) -> Sequence[str]:
+    return [*warnings_of(names), *((_NO_DATABASE,) if is_shared else ())]
 
 
 def _recorded(
