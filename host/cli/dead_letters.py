@@ -21,6 +21,7 @@ class _Letter(TypedDict):
     valueBytes: int
     givenUpTimestamp: str
     holdingIdentityShortHash: str | None
+    isDiscarded: bool
 
 
 class _Letters(TypedDict):
