@@ -53,6 +53,8 @@ class Discovery:
         self._clock = clock
         self._seconds = seconds
         self._lock = threading.Lock()
+        """Not held while the provider is asked, which anybody's token may cause."""
+        self._is_asking = False
         self._found: Configuration | None = None
         self._found_at = 0
         self._tried_at: int | None = None
@@ -62,43 +64,63 @@ class Discovery:
         """What the provider says of itself.
 
         Raises:
-            IdentityProviderAwayError: it cannot be read, and what was read is too old.
+            IdentityProviderAwayError: it cannot be read, and what was read is too old; or another
+                thread reads it for the first time.
         """
+        most = self._seconds() * 1000
+        kept = self._kept(most)
+        if kept is not None:
+            return kept
+        self._try(_AFTER_FAILURE_MS)
+        kept = self._kept(_OLD_TIMES * most)
+        if kept is not None:
+            return kept
         with self._lock:
-            age, most = self._clock.steady_ms() - self._found_at, self._seconds() * 1000
-            if self._found is not None and age < most:
-                return self._found
-            self._try(_AFTER_FAILURE_MS)
-            if self._found is not None and (self._failure is None or age < _OLD_TIMES * most):
-                return self._found
-            raise self._failure or away(self._issuer, "its configuration was never read")
+            raise self._failure or away(self._issuer, "its configuration was not read yet")
 
     def keys_for(self, header: Header) -> Sequence[Key]:
         """The keys by which a token with this header may be signed.
 
         Raises:
-            IdentityProviderAwayError: the provider's keys cannot be had.
+            IdentityProviderAwayError: the provider's keys cannot be had, or another thread reads
+                them.
         """
         found = self.configuration().keys.of(header.key_id, header.algorithm)
         if found:
             return found
+        if not self._try(_AGAIN_MS):
+            raise away(self._issuer, "its keys are being read")
         with self._lock:
-            self._try(_AGAIN_MS)
             read = self._found
         return () if read is None else read.keys.of(header.key_id, header.algorithm)
 
-    def _try(self, after_ms: int) -> None:
-        """Read again, unless that was tried a short while ago."""
-        now = self._clock.steady_ms()
-        if self._tried_at is not None and now - self._tried_at < after_ms:
-            return
-        self._tried_at = now
+    def _kept(self, most_ms: int) -> Configuration | None:
+        with self._lock:
+            age = self._clock.steady_ms() - self._found_at
+            return self._found if age < most_ms else None
+
+    def _try(self, after_ms: int) -> bool:
+        """Read again, unless that was tried a short while ago; not if another thread reads."""
+        with self._lock:
+            now = self._clock.steady_ms()
+            if self._is_asking:
+                return False
+            if self._tried_at is not None and now - self._tried_at < after_ms:
+                return True
+            self._tried_at, self._is_asking = now, True
         try:
-            self._found = self._read()
+            self._keep(self._read(), now)
         except IdentityProviderAwayError as error:
-            self._failure = error
-        else:
-            self._found_at, self._failure = now, None
+            with self._lock:
+                self._failure = error
+        finally:
+            with self._lock:
+                self._is_asking = False
+        return True
+
+    def _keep(self, found: Configuration, now: int) -> None:
+        with self._lock:
+            self._found, self._found_at, self._failure = found, now, None
 
     def _read(self) -> Configuration:
         url = self._issuer.removesuffix("/") + _PATH

@@ -1,6 +1,8 @@
 """A provider that is away, lies, redirects, floods or changes its keys; and codes that come back."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,9 +14,11 @@ from host.ports.identity import Attempt, IdentityProviderAwayError, TokenRefused
 from host.ports.live import Fixed
 from host.settings.secret import ConfigSecret, Encrypted
 from plugins.oidc import documents
+from plugins.oidc.discovery import Discovery
 from plugins.oidc.documents import BYTES_MAX, Documents
 from plugins.oidc.provider import OidcProvider
 from plugins.oidc.settings import OidcSettings, ProviderValues
+from plugins.oidc.tokens import Header
 from tests.rest.oidc_tokens import (
     AUDIENCE,
     CLIENT,
@@ -301,3 +305,41 @@ def test_a_provider_that_does_not_exchange_is_away(there: Any, clock: Clock, rep
     there.answers["/token"] = (200, {}, json.dumps(reply).encode()) if reply == {} else reply
     with pytest.raises(IdentityProviderAwayError):
         made(there, clock).of_answer({"code": "c", "state": "state"}, ATTEMPT)
+
+
+class SlowSource:
+    """A provider whose configuration takes until it is let go, and which knows one key."""
+
+    def __init__(self, there: Any) -> None:
+        self._documents = Documents(there.ca_file)
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def get(self, url: str) -> Any:
+        self.asked.set()
+        assert self.go_on.wait(60)
+        return self._documents.get(url)
+
+
+def test_nobody_waits_for_a_provider_that_another_asks(there: Any, clock: Clock) -> None:
+    slow = SlowSource(there)
+    discovery = Discovery(there.url, slow, clock, lambda: 60)
+    unknown = Header(algorithm="ES256", key_id="nobody's", type="jwt")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(discovery.configuration)
+        assert slow.asked.wait(60)
+        with pytest.raises(IdentityProviderAwayError, match="not read yet"):
+            discovery.configuration()
+        slow.go_on.set()
+        found = first.result(60)
+
+        slow.go_on.clear()
+        slow.asked.clear()
+        clock.steady += 61_000
+        again = pool.submit(discovery.configuration)
+        assert slow.asked.wait(60)
+        assert discovery.configuration() is found
+        with pytest.raises(IdentityProviderAwayError, match="being read"):
+            discovery.keys_for(unknown)
+        slow.go_on.set()
+        assert again.result(60) is not found
+    assert list(discovery.keys_for(unknown)) == []
