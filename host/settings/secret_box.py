@@ -8,13 +8,14 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from functools import cached_property
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from host.domain.errors import InvalidInputError, UnavailableError
 from host.ports.clock import Entropy
 from host.settings.secret import SEALED_CHARACTERS_MAX, ConfigSecret, Encrypted
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _ROUNDS = 65_536
 _KEY_BYTES, _NONCE_BYTES = 32, 12
@@ -58,7 +59,10 @@ class SecretBox:
         self._salt = salt
 
     @cached_property
-    def _cipher(self) -> AESGCM:
+    def _cipher(self) -> "AESGCM":
+        # Here: each process of a host reads settings, few have secrets.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
         return AESGCM(
             hashlib.pbkdf2_hmac(
                 "sha256", self._passphrase.encode(), self._salt.encode(), _ROUNDS, _KEY_BYTES
@@ -86,6 +90,8 @@ class SecretBox:
         Raises:
             ConfigSecretUnreadableError: it is something else, or of another passphrase or salt.
         """
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # as above
+
         try:
             whole = b64decode(encrypted[: SEALED_CHARACTERS_MAX + 1], validate=True)
             return self._cipher.decrypt(whole[:_NONCE_BYTES], whole[_NONCE_BYTES:], None).decode()
