@@ -235,7 +235,10 @@ def acknowledge(
     key = _key(data_dir, key_file)
     if key is None:
         raise click.UsageError("the host's key is needed: name it with --key")
-    ((name, file),) = _logs(data_dir, node)
+    logs = _logs(data_dir, node)
+    if not logs:
+        raise click.UsageError(f"{data_dir} has no audit log of virtual node {node.upper()}")
+    ((name, file),) = logs
     parameters: dict[str, str | int | None] = {"node": name, "entry": entry, "reason": reason}
     with offline_act(data_dir, "audit log acknowledge", parameters=parameters):
         found = acknowledge_cuts(

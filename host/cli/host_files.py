@@ -18,6 +18,7 @@ from host.cli.findings import findings_json, tell_findings, verdict
 from host.cli.lines import tell_json_line
 from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.pretty import PrettyCommand
+from host.cli.values import Seconds
 
 if TYPE_CHECKING:
     from host.adapters.files.container import Sealer
@@ -53,7 +54,7 @@ _OUTPUT = click.option(
 @click.option(
     "--every",
     "seconds",
-    type=click.FloatRange(0.1, 3600),
+    type=Seconds(0.1, 3600),
     default=5.0,
     show_default=True,
     help="With --continuous: seconds from one part to the next.",

@@ -10,6 +10,7 @@ from host.cli.backup_keys import identity_file_option, opener_of, passphrase_fil
 from host.cli.lines import tell_json_line
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyCommand
+from host.cli.values import Seconds
 
 if TYPE_CHECKING:
     from host.tools.backup.standby import Applied, Standby
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--every",
     "seconds",
-    type=click.FloatRange(0.1, 3600),
+    type=Seconds(0.1, 3600),
     default=1.0,
     show_default=True,
     help="Seconds from one look at FOLDER to the next.",

@@ -40,10 +40,10 @@ class Text(StringParamType):
 
 
 class Seconds(click.FloatRange):
-    """A duration in seconds, at most a week."""
+    """A duration in seconds, by default at most a week; not NaN, which no range excludes."""
 
-    def __init__(self) -> None:
-        super().__init__(0, _SECONDS_MAX)
+    def __init__(self, least: float = 0, most: float = _SECONDS_MAX) -> None:
+        super().__init__(least, most)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None

@@ -15,6 +15,8 @@ from typing import Any, Never, TypeVar
 
 import click
 
+from host.cli.values import Seconds
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 wait = time.sleep
@@ -33,7 +35,7 @@ def watchable(function: _F) -> _F:
 
     every_option = click.option(
         "--every",
-        type=click.FloatRange(0.5, _SECONDS_MAX),
+        type=Seconds(0.5, _SECONDS_MAX),
         default=_SECONDS_DEFAULT,
         show_default=True,
         help="Seconds between two looks of --watch.",

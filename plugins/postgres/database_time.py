@@ -5,22 +5,25 @@ import time
 
 from host.domain.ids import EpochMs
 
-_FRESH_SECONDS = 30.0
+_DRIFT = 0.001
+"""By how much two clocks may run apart, of the time that passes; crystals stay far below."""
 
 
 class DatabaseTime:
     """The database's clock, which all processes share; the port `TwoClocks`. Thread-safe.
 
     The difference to this machine's monotonic clock is measured by calls of the database, which
-    tell the time. The most exact measurement of the last 30 seconds is used; its error is at most
-    half the duration of its call.
+    tell the time: the error is at most half the duration of the call, and grows as time passes. A
+    measurement that is less exact than what is known by then changes nothing, since a call may
+    take as long as its process or its network stands still; unless both cannot be right, for then
+    the database's clock was set.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._offset = 0.0
         self._error = float("inf")
-        self._at = float("-inf")
+        self._at = 0.0
 
     def measured(self, told: int, before: float, after: float) -> None:
         """Take a measurement.
@@ -31,15 +34,11 @@ class DatabaseTime:
             after: the same after the call.
         """
         error = (after - before) / 2
+        offset = told / 1000 - (before + error)
         with self._lock:
-            if error <= self._error or after - self._at > _FRESH_SECONDS:
-                self._offset = told / 1000 - (before + error)
-                self._error, self._at = error, after
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the last measurement is older than 30 seconds."""
-        return time.monotonic() - self._at > _FRESH_SECONDS
+            known = self._error + _DRIFT * max(0.0, after - self._at)
+            if error <= known or abs(offset - self._offset) > error + known:
+                self._offset, self._error, self._at = offset, error, after
 
     def now_ms(self) -> EpochMs:
         return EpochMs(int((time.monotonic() + self._offset) * 1000))

@@ -25,7 +25,7 @@ EACH = 2
 """Values of a parameter, if not all are tried."""
 STARTS = {
     *("host run", "worker", "dev", "audit gauntlet", "runtime build", "flow debug"),
-    *("network up", "mgm up", "host standby"),
+    *("network up", "mgm up"),
 }
 """Commands that go on until they are stopped, or compile for minutes, if nothing is broken: only
 their missing and refused files are tried."""

@@ -54,6 +54,7 @@ MOVE_SECONDS = 0.25 if MESSAGES < 500 else 1.0
 RESULT_SECONDS_MAX = 3_600
 DAY_MS = 900_000
 AHEAD_MS = 60_000
+ERROR_MS = 2_000
 USED_AT_MOST = 500
 
 Record = Callable[[str, object], None]
@@ -199,7 +200,8 @@ def test_clocks_that_differ_by_a_minute_expel_nobody_and_fire_no_timer_early(
         until(session, f"SELECT count(*) = 8 {due}")
         ((late,),) = session.run("SELECT present_ms()")
         for (at,) in session.run(f"SELECT due_at {due}"):
-            assert early + DAY_MS <= at <= late + DAY_MS
+            # A host knows the database's time as exactly as a call to it is short.
+            assert early + DAY_MS - ERROR_MS <= at <= late + DAY_MS + ERROR_MS
         for number in range(8):
             killed(hosts[1 - number % 2], f"long-{number}")
         members = session.run("SELECT count(*) FROM members WHERE consumer = :g", g=GROUP)

@@ -146,6 +146,7 @@ def _special(folder: Path) -> dict[str, str]:
         "host restore file": str(folder / "hello.cpi"),
         "host restore directory": str(out / "restored"),
         "host restore passphrase_file": str(folder / "password"),
+        "host standby is_take_over": "yes",
         "host standby folder": str(folder / "empty"),
         "host standby directory": str(out / "standby"),
         "host standby passphrase_file": str(folder / "password"),
