@@ -211,14 +211,20 @@ def _close_socket(opened: socket.socket) -> None:
 
 
 class Sessions:
-    """Connections of one process to one database. Thread-safe."""
+    """Connections of one process to one database. Thread-safe.
 
-    def __init__(self, access: Access) -> None:
+    Args:
+        access: how to connect.
+        keeps: whether connections stay open between uses; not where uses are rare.
+    """
+
+    def __init__(self, access: Access, *, keeps: bool = True) -> None:
         self.place = str(access.address)
         self._access = access
         self._idle: list[Session] = []
         self._room = threading.BoundedSemaphore(access.pool_max)
         self._is_closed = False
+        self._keeps = keeps
 
     def use(self, work: Callable[[Session], T]) -> T:
         """What `work` returns; it has a connection of its own, outside a transaction.
@@ -285,7 +291,7 @@ class Sessions:
 
     def _give_back(self, session: Session) -> None:
         self._idle.append(session)
-        if self._is_closed:
+        if self._is_closed or not self._keeps:
             self._close_idle()
 
     def _close_idle(self) -> None:

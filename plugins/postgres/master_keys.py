@@ -30,7 +30,7 @@ class MasterKeyRows:
     """
 
     def __init__(self, access: Access, *, passphrase: str, entropy: Entropy) -> None:
-        self._sessions = Sessions(access.within(KEYS))
+        self._sessions = Sessions(access.within(KEYS), keeps=False)
         self._passphrase = passphrase
         self._entropy = entropy
         self._known: dict[int, bytes] = {}

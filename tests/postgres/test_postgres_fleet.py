@@ -119,42 +119,6 @@ def test_more_hosts_do_more_where_each_waits(
         assert ratios[3] >= 2.4, ratios
 
 
-@pytest.mark.acceptance(2)
-def test_a_stopped_process_that_goes_on_is_fenced(
-    fleet: Fleet, session: Session, postgres_server: PostgresServer, record_property: Record
-) -> None:
-    """A flow process, and every second time all processes of a host with its supervisor."""
-    hosts = fleet.first(2)
-    chance = random.Random(SEED)
-    stopped = 0
-    before = refusals(postgres_server)
-    for round_ in range(ZOMBIES):
-        place = chance.randrange(2)
-        host, member = hosts[place], f"host-{place}.flow-%"
-        pids = host.all_pids() if round_ % 2 else flow_pids(host)
-        names = [f"zombie-{round_}-{n}" for n in range(12)]
-        for number, name in enumerate(names):
-            start(hosts[number % 2], name, "Steps", name=name, count=10)
-        until(session, "SELECT count(*) > 4 FROM journal")
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        stopped += len(pids)
-        try:
-            until(session, "SELECT count(*) = 0 FROM members WHERE member LIKE :m", m=member)
-        finally:
-            for pid in reversed(pids):
-                os.kill(pid, signal.SIGCONT)
-        for number, name in enumerate(names):
-            assert ended(hosts[number % 2], name) == 10, f"seed {SEED}"
-        until(session, "SELECT count(*) > 0 FROM members WHERE member LIKE :m", m=member)
-    fenced = refusals(postgres_server) - before
-    record_property("seed", SEED)
-    record_property("processes stopped", stopped)
-    record_property("commits refused", fenced)
-    assert fenced >= 1
-    nothing_is_left(session)
-
-
 def refusals(server: PostgresServer) -> int:
     """Statements that the server has refused for a partition that was given away."""
     return (server.folder / "log").read_text(errors="replace").count("was given away: epoch")
@@ -336,3 +300,42 @@ def test_many_nodes_are_made_by_all_hosts(fleet: Fleet, record_property: Record)
     if IS_FULL:
         assert last <= 2 * first
         assert sum(after) <= 1.2 * sum(before)
+
+
+@pytest.mark.acceptance(2)
+def test_a_stopped_process_that_goes_on_is_fenced(
+    fleet: Fleet, session: Session, postgres_server: PostgresServer, record_property: Record
+) -> None:
+    """A flow process, and every second time all processes of a host with its supervisor.
+
+    The last test of these hosts: the flow time of a process goes on from where it was stopped.
+    """
+    hosts = fleet.first(2)
+    chance = random.Random(SEED)
+    stopped = 0
+    before = refusals(postgres_server)
+    for round_ in range(ZOMBIES):
+        place = chance.randrange(2)
+        host, member = hosts[place], f"host-{place}.flow-%"
+        pids = host.all_pids() if round_ % 2 else flow_pids(host)
+        names = [f"zombie-{round_}-{n}" for n in range(12)]
+        for number, name in enumerate(names):
+            start(hosts[number % 2], name, "Steps", name=name, count=10)
+        until(session, "SELECT count(*) > 4 FROM journal")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        stopped += len(pids)
+        try:
+            until(session, "SELECT count(*) = 0 FROM members WHERE member LIKE :m", m=member)
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+        for number, name in enumerate(names):
+            assert ended(hosts[number % 2], name) == 10, f"seed {SEED}"
+        until(session, "SELECT count(*) > 0 FROM members WHERE member LIKE :m", m=member)
+    fenced = refusals(postgres_server) - before
+    record_property("seed", SEED)
+    record_property("processes stopped", stopped)
+    record_property("commits refused", fenced)
+    assert fenced >= 1
+    nothing_is_left(session)

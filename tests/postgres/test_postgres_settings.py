@@ -158,6 +158,7 @@ def test_hosts_derive_one_master_key_from_one_passphrase(with_salts: Access) -> 
     with pytest.raises(MasterKeyError, match="empty"):
         opened("").get(2)
     for rows in made:
+        assert not rows._sessions._idle, "nobody closes the master keys of a host that ends"
         rows.close()
 
 
