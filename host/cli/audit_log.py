@@ -259,7 +259,7 @@ def _archive_of(archive: Path | None, node: str | None) -> Path | None:
 
 def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
     """The logs at `place`, each with the short hash of its node, if the path shows it."""
-    from host.nodes.audit_log.node_log import LOG_NAME
+    from host.nodes.audit_log.node_log import LOG_NAME, has_log
 
     if node is not None and not _SHORT_HASH.fullmatch(node):
         raise click.UsageError(f"--node {node[:64]!r} is no short hash of 12 hexadecimal digits")
@@ -271,20 +271,13 @@ def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
         found = [folder / name] if name else sorted(f for f in folder.iterdir() if f.is_dir())
         if name and not found[0].is_dir():
             raise click.UsageError(f"{folder} has no virtual node {name}")
-        return [(f.name, f / LOG_NAME) for f in found if _has_log(f)]
+        return [(f.name, f / LOG_NAME) for f in found if has_log(f)]
     if (place / _ID).exists():
         return []  # a host of a cluster, none of whose flows has called anything yet
-    if _has_log(place):
+    if has_log(place):
         known = place.name if _SHORT_HASH.fullmatch(place.name) else None
         return [(name or known, place / LOG_NAME)]
     raise click.UsageError(f"{place} is no data directory, no virtual node's folder and no log")
-
-
-def _has_log(folder: Path) -> bool:
-    """A node without privileged calls has neither file; if only one exists, a log was removed."""
-    from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME
-
-    return (folder / LOG_NAME).exists() or (folder / HEAD_NAME).exists()
 
 
 def _anchor(text: str | None, logs: Sequence[object]) -> "Anchor | None":

@@ -386,3 +386,8 @@ class NodeLog:
 
     def _damaged(self, reason: str) -> AuditLogDamagedError:
         return AuditLogDamagedError(f"{self._files.path}: {reason}", path=str(self._files.path))
+
+
+def has_log(folder: Path) -> bool:
+    """A node without privileged calls has neither file; if only one exists, a log was removed."""
+    return (folder / LOG_NAME).exists() or (folder / HEAD_NAME).exists()
