@@ -32,12 +32,13 @@ from host.keys.errors import SealedInvalidError
 from host.keys.schemes import digest_of, encode_public, scheme_of
 from host.network.gateway.gateway import Gateway, GatewayMetrics, GatewayParts
 from host.network.gateway.tls import TlsCertificate, check_chain, client_context, server_context
+from host.network.group_thread import GroupThread
 from host.network.link.handshake import SessionKey
 from host.network.link.members import LinkIdentity, LinkPeer
 from host.network.link.protection import Mode
 from host.network.link.routes import NetworkRoutes
 from host.network.link.service import Link, LinkParts
-from host.network.link.workers import LinkWorkers
+from host.network.link.workers import LINKS
 from host.ports.keys import KeyCategory
 from host.ports.link import TlsIdentity
 from host.ports.quotas import Unmetered
@@ -245,8 +246,9 @@ class LinkHost:
                 metrics=GatewayMetrics(CollectorRegistry()),
             )
         )
-        self.workers = LinkWorkers(
-            link=self.link,
+        self.workers = GroupThread(
+            LINKS,
+            work=self.link,
             store=self.store,
             clock=self.clock,
             member=f"bench-{port}",

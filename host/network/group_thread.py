@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from host.domain.errors import ConflictError, HostError
 from host.ports.bus import Committed
@@ -31,14 +32,35 @@ class GroupWork(Protocol):
         ...
 
 
+Concerns: TypeAlias = Callable[[Committed], bool]
+"""Whether a commit has made work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadGroup:
+    """A consumer group whose members are threads.
+
+    Attributes:
+        name: of the group, and of its threads.
+        concerns: the commits that wake them.
+    """
+
+    name: str
+    concerns: Concerns
+
+
+def queues_of(topic: str) -> Concerns:
+    """Commits that put records in the queues of a topic of work."""
+    return lambda committed: any(queue.topic == topic for queue in committed.work)
+
+
 class GroupThread:
-    """Runs until stopped; commits to the topic wake it.
+    """Runs until stopped; commits that concern its group wake it.
 
     Args:
-        group: the group, and the thread's name.
-        topic: whose records it waits for; None if a subclass tells which (`_concerns`).
+        group: what it is a member of.
         work: what to do.
-        store: of the topic.
+        store: whose partitions they are.
         clock: of heartbeats.
         member: the name in the group, never used before.
         failed: told of failures; the thread goes on.
@@ -46,17 +68,16 @@ class GroupThread:
 
     def __init__(
         self,
+        group: ThreadGroup,
         *,
-        group: str,
-        topic: str | None,
         work: GroupWork,
         store: WorkSource,
         clock: TwoClocks,
         member: str,
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._group = group
-        self._topic = topic
+        self._group = group.name
+        self._concerns = group.concerns
         self._partitions = work.adopt
         self._work = work.work
         self._pause_ms = work.pause_ms
@@ -68,7 +89,7 @@ class GroupThread:
         self._is_stopping = False
         self._is_lost = False
         self._beat_at = 0
-        self._thread = threading.Thread(target=self._run, name=group, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=group.name, daemon=True)
 
     def start(self) -> None:
         """Join the group and start the thread.
@@ -135,10 +156,6 @@ class GroupThread:
     def _committed(self, committed: Committed) -> None:
         if self._concerns(committed):
             self._wake.set()
-
-    def _concerns(self, committed: Committed) -> bool:
-        """Whether a commit has made work for the thread."""
-        return any(queue.topic == self._topic for queue in committed.work)
 
     def _rebalanced(self, group: str) -> None:
         if group == self._group:

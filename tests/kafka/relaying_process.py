@@ -12,9 +12,10 @@ from pathlib import Path
 from host.adapters.os.system import SystemClock
 from host.adapters.sqlite.store import SqliteStore
 from host.domain.errors import HostError
+from host.network.group_thread import GroupThread
 from host.network.outward.relay import Relay
 from host.network.outward.troubles import GROUP
-from host.network.outward.workers import RelayWorkers
+from host.network.outward.workers import RELAYS
 from host.ports.bus import Record, TopicPartition
 from host.ports.groups import Groups
 from plugins.kafka.client import client_of
@@ -55,8 +56,9 @@ def main(path: str, brokers: str) -> None:
     relay = Relay(store, broker, clock, Silent(), host="host")
     member = f"host.relay-1.{os.getpid()}.run"
     replace_members(store)
-    workers = RelayWorkers(
-        relay=relay,
+    workers = GroupThread(
+        RELAYS,
+        work=relay,
         store=store,
         clock=clock,
         member=member,

@@ -5,7 +5,8 @@ import time
 
 from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
-from host.network.link.workers import LinkWorkers
+from host.network.group_thread import GroupThread
+from host.network.link.workers import LINKS
 from host.ports.link import PostResult, TlsPeer
 from tests.flow.network import ALICE
 from tests.network.clusters import Cluster, Group
@@ -14,9 +15,10 @@ from tests.network.test_link_clusters import ALICES, BOBS, FLOWS, A, B, membersh
 DEADLINE_S = 30
 
 
-def workers(cluster: Cluster, member: str, failures: list[BaseException]) -> LinkWorkers:
-    return LinkWorkers(
-        link=cluster.link,
+def workers(cluster: Cluster, member: str, failures: list[BaseException]) -> GroupThread:
+    return GroupThread(
+        LINKS,
+        work=cluster.link,
         store=cluster.store,
         clock=cluster.clock,
         member=member,

@@ -5,21 +5,21 @@ what is due of the whole cluster, and moves messages from the outbox to `p2p.out
 times nothing runs, however many members are here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from host.domain.errors import StorageError, UnavailableError
 from host.domain.ids import EpochMs
-from host.network.group_thread import BEAT_MS, GroupThread
+from host.network.group_thread import BEAT_MS, ThreadGroup, queues_of
 from host.network.membership.due import next_due
 from host.network.membership.network_access import NetworkAccess
 from host.network.membership.network_worker import NetworkWorker
 from host.network.membership.outbox import OutboxRelay
 from host.network.values.messages import MEMBERSHIP_IN_TOPIC
 from host.ports.bus import NewRecord
-from host.ports.clock import Clock, TwoClocks
+from host.ports.clock import Clock
 from host.ports.groups import Fence
 from host.ports.units import FlowStore, Unit
 from host.ports.work import Done, WorkRecord
@@ -143,38 +143,5 @@ class MembershipWork:
         self._store.commit(Unit(records=tuple(records)))
 
 
-class MembershipWorkers(GroupThread):
-    """Does the work of membership until stopped.
-
-    Args:
-        work: what to do.
-        store: of the topics; commits wake the thread.
-        clock: of heartbeats.
-        member: the name in the group, never used before.
-        failed: told of failures; the thread goes on.
-    """
-
-    def __init__(
-        self,
-        *,
-        work: MembershipWork,
-        store: FlowStore,
-        clock: TwoClocks,
-        member: str,
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        super().__init__(
-            group=GROUP,
-            topic=MEMBERSHIP_IN_TOPIC,
-            work=work,
-            store=store,
-            clock=clock,
-            member=member,
-            failed=failed,
-        )
-        self._changes = work
-
-    def changed(self) -> None:
-        """The tables were written: something may be to do."""
-        self._changes.changed()
-        self.wake()
+MEMBERSHIPS = ThreadGroup(name=GROUP, concerns=queues_of(MEMBERSHIP_IN_TOPIC))
+"""Its threads' work is `MembershipWork`."""

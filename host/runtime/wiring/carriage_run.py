@@ -5,13 +5,8 @@ from collections.abc import Callable, Mapping
 from host.domain.errors import HostError
 from host.network.carriage.lander import Lander
 from host.network.carriage.sender import Sender
-from host.network.carriage.workers import (
-    CARRIED_TOPICS,
-    GROUP_IN,
-    GROUP_OUT,
-    SenderThread,
-    lander_thread,
-)
+from host.network.carriage.workers import CARRIED_TOPICS, LANDERS, SENDERS
+from host.network.group_thread import GroupThread
 from host.network.outward.troubles import PLACES_MAX, Trouble, write_trouble
 from host.observe.carriage_observer import CarriageObserver
 from host.ports.bus import TopicPartition
@@ -47,23 +42,18 @@ def start_carriage(parts: StorageParts, member_of: Callable[[str], str]) -> None
     if broker is None:
         raise PluginMissingError("no plugin carries work (hook register_work_broker)")
     base.stack.callback(broker.close)
-    threads = (
-        SenderThread(
-            sender=Sender(store, broker, base.clock, observer),
+    sender = Sender(store, broker, base.clock, observer)
+    inlets = {store.store_id: store}
+    lander = Lander(store, inlets, broker, CARRIED_TOPICS, base.clock, observer)
+    for group, work in ((SENDERS, sender), (LANDERS, lander)):
+        thread = GroupThread(
+            group,
+            work=work,
             store=store,
             clock=base.clock,
-            member=member_of(GROUP_OUT),
+            member=member_of(group.name),
             failed=observer.failed,
-        ),
-        lander_thread(
-            Lander(store, {store.store_id: store}, broker, CARRIED_TOPICS, base.clock, observer),
-            store=store,
-            clock=base.clock,
-            member=member_of(GROUP_IN),
-            failed=observer.failed,
-        ),
-    )
-    for thread in threads:
+        )
         base.stack.callback(thread.stop)
         thread.start()
 

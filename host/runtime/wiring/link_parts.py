@@ -103,11 +103,13 @@ class LinkWiring(NetworkParts):
         Args:
             member: its name in the group of links, never used before.
         """
-        from host.network.link.workers import LinkWorkers  # noqa: PLC0415  # see above
+        from host.network.group_thread import GroupThread  # noqa: PLC0415  # see above
+        from host.network.link.workers import LINKS  # noqa: PLC0415  # see above
         from host.observe.network_metrics import LinkCollector  # noqa: PLC0415  # see above
 
-        workers = LinkWorkers(
-            link=self.link,
+        workers = GroupThread(
+            LINKS,
+            work=self.link,
             store=self.store,
             clock=self.base.clock,
             member=member,

@@ -1,7 +1,8 @@
 """The thread of membership in the process that has the registrations of its host."""
 
+from host.network.group_thread import GroupThread
 from host.network.membership.figures import MembershipFigures, figures
-from host.network.membership.workers import MembershipWork, MembershipWorkers
+from host.network.membership.workers import MEMBERSHIPS, MembershipWork
 from host.observe.membership_observer import MembershipObserver
 from host.observe.network_metrics import MembershipCollector
 from host.runtime.wiring.link_parts import LinkWiring
@@ -15,14 +16,16 @@ def start_membership(parts: LinkWiring, member: str) -> None:
         member: its name in the group of membership, never used before.
     """
     observer = MembershipObserver(parts.base.registry, parts.base.clock)
-    workers = MembershipWorkers(
-        work=MembershipWork(
-            parts.network_access,
-            parts.network_worker,
-            parts.store,
-            parts.base.clock,
-            handled=observer.handled,
-        ),
+    work = MembershipWork(
+        parts.network_access,
+        parts.network_worker,
+        parts.store,
+        parts.base.clock,
+        handled=observer.handled,
+    )
+    workers = GroupThread(
+        MEMBERSHIPS,
+        work=work,
         store=parts.store,
         clock=parts.base.clock,
         member=member,
@@ -34,6 +37,11 @@ def start_membership(parts: LinkWiring, member: str) -> None:
         return figures(parts.database, health.first_expiry())
 
     parts.base.registry.register(MembershipCollector(read, parts.base.clock))
-    parts.membership_changes.follow(workers.changed)
+
+    def changed() -> None:
+        work.changed()
+        workers.wake()
+
+    parts.membership_changes.follow(changed)
     parts.base.stack.callback(workers.stop)
     workers.start()

@@ -1,9 +1,10 @@
 """The relay in the process that has it, and what other processes know of it."""
 
 from host.domain.errors import HostError
+from host.network.group_thread import GroupThread
 from host.network.outward.relay import Relay, outward_topics
 from host.network.outward.troubles import GROUP, troubles
-from host.network.outward.workers import RelayWorkers
+from host.network.outward.workers import RELAYS
 from host.observe.relay_observer import RelayObserver, UnsentCollector
 from host.ports.outward import OutwardBroker
 from host.ports.units import FlowStore
@@ -34,8 +35,8 @@ def start_relay(parts: StorageParts, member: str) -> None:
         UnsentCollector(lambda: store.unread(GROUP, outward_topics(store.topics)))
     )
     relay = Relay(store, broker, base.clock, observer, host=own_host_name(base.settings))
-    workers = RelayWorkers(
-        relay=relay, store=store, clock=base.clock, member=member, failed=observer.failed
+    workers = GroupThread(
+        RELAYS, work=relay, store=store, clock=base.clock, member=member, failed=observer.failed
     )
     base.stack.callback(workers.stop)
     workers.start()
