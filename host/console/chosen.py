@@ -1,6 +1,6 @@
 """What comes of an action on several rows of a list."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from host.console.questions import Done, Result
@@ -19,6 +19,15 @@ class Failure:
     @staticmethod
     def of(what: str, answer: Answer) -> "Failure":
         return Failure(what=what, code=answer.code, reason=answer.reason)
+
+
+async def for_each(
+    view: View, chosen: Sequence[str], act: Callable[[str], Awaitable[Answer]], done: Done
+) -> Result:
+    """Do it with each row, whatever becomes of the others; the result is that of `outcome`."""
+    answers = [(what, await act(what)) for what in chosen]
+    failures = [Failure.of(what, answer) for what, answer in answers if not answer.is_ok]
+    return outcome(view, len(chosen), failures, done)
 
 
 def outcome(view: View, count: int, failures: Sequence[Failure], done: Done) -> Result:

@@ -1,9 +1,12 @@
 """Kill several flows at once: their number is asked, and has to be typed."""
 
-from host.console.chosen import Failure, outcome
+from collections.abc import Awaitable
+
+from host.console.chosen import for_each
 from host.console.forms import Field, Form, Question
 from host.console.questions import Done, Result, asked
 from host.console.view import View
+from host.rest.gate import Answer
 
 FLOWS = "/console/flows"
 _NAMED_MAX = 10
@@ -18,15 +21,13 @@ async def kill_chosen(view: View, form: Form) -> Result:
     if typed != str(len(form.picked)):
         problem = f"What was typed is not {len(form.picked)}."
         return asked(view, _question(form, problem=problem), status=400)
-    failures = []
     reason = form.text("reason")[:1000] or None
-    for place in form.picked:
+
+    def kill(place: str) -> Awaitable[Answer]:
         node, _, request_id = place.partition("/")
-        path = ("flow", node, request_id, "kill")
-        answer = await view.call("POST", path, query={"reason": reason})
-        if not answer.is_ok:
-            failures.append(Failure.of(place, answer))
-    return outcome(view, len(form.picked), failures, Done(page=FLOWS, flash="killed-many"))
+        return view.call("POST", ("flow", node, request_id, "kill"), query={"reason": reason})
+
+    return await for_each(view, form.picked, kill, Done(page=FLOWS, flash="killed-many"))
 
 
 def _question(form: Form, *, problem: str = "") -> Question:

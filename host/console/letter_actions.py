@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from host.console.chosen import Failure, outcome
+from host.console.chosen import for_each, outcome
 from host.console.forms import Form, Question
 from host.console.pages.dead_letter import page_of
 from host.console.questions import Done, Result, answered
@@ -33,12 +33,9 @@ async def move_chosen(view: View, form: Form) -> Result:
     done = _DONE.get(act)
     if done is None:
         return outcome(view, 0, (), Done(page=LETTERS, flash=""))
-    failures = []
-    for letter in form.picked:
-        answer = await view.call("POST", ("deadletter", letter, act))
-        if not answer.is_ok:
-            failures.append(Failure.of(letter, answer))
-    return outcome(view, len(form.picked), failures, done)
+    return await for_each(
+        view, form.picked, lambda letter: view.call("POST", ("deadletter", letter, act)), done
+    )
 
 
 async def content(view: View, form: Form) -> Result:

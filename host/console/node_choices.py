@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from host.console.chosen import Failure, outcome
+from host.console.chosen import for_each, outcome
 from host.console.forms import Field, Form, Question
 from host.console.node_quota import numbers, overrides_of
 from host.console.questions import Done, Result, asked
 from host.console.view import View, one
+from host.rest.gate import Answer
 
 NODES = "/console/nodes"
 _STATES = {"pause": "PAUSED", "resume": "ACTIVE"}
@@ -25,12 +26,13 @@ async def change_chosen(view: View, form: Form) -> Result:
         return outcome(view, 0, (), Done(page=NODES, flash=""))
     if act == "quota":
         return await _set_quotas(view, form, done)
-    failures = []
-    for node in form.picked:
-        answer = await view.call("PUT", ("virtualnode", node, "state", _STATES[act]))
-        if not answer.is_ok:
-            failures.append(Failure.of(node, answer))
-    return outcome(view, len(form.picked), failures, done)
+    state = _STATES[act]
+    return await for_each(
+        view,
+        form.picked,
+        lambda node: view.call("PUT", ("virtualnode", node, "state", state)),
+        done,
+    )
 
 
 async def _set_quotas(view: View, form: Form, done: Done) -> Result:
@@ -39,17 +41,15 @@ async def _set_quotas(view: View, form: Form, done: Done) -> Result:
         return asked(view, await _question(view, form, problem="A quota is a whole number."))
     if not given:
         return asked(view, await _question(view, form))
-    failures = []
-    for node in form.picked:
+
+    async def add_to(node: str) -> Answer:
         before = await view.get("virtualnode", node, "quota")
+        if not before.is_ok:
+            return before
         kept = {**numbers(one(before), "overrides"), **given}
-        answer = before
-        if before.is_ok:
-            path = ("virtualnode", node, "quota")
-            answer = await view.call("PUT", path, body={"overrides": kept})
-        if not answer.is_ok:
-            failures.append(Failure.of(node, answer))
-    return outcome(view, len(form.picked), failures, done)
+        return await view.call("PUT", ("virtualnode", node, "quota"), body={"overrides": kept})
+
+    return await for_each(view, form.picked, add_to, done)
 
 
 async def _question(view: View, form: Form, *, problem: str = "") -> Question:
