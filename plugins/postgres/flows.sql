@@ -288,23 +288,3 @@ BEGIN
   RETURN ROW (held.node, held.account, held.peer, -held.bytes, 0, 0)::change;
 END
 $$;
-
--- Publishes a record: to a log, or to a queue of work if it has `n`.
-CREATE FUNCTION publish(r jsonb, with_value bytea, at bigint) RETURNS change LANGUAGE plpgsql AS $$
-DECLARE
-  part integer := (r->>'p')::integer;
-  size bigint := octet_length(r->>'k') + octet_length(with_value);
-  after bigint;
-BEGIN
-  IF r ? 'n' THEN
-    INSERT INTO work (topic, partition, node, key, written_at, peer, value)
-      VALUES (r->>'t', part, r->>'n', r->>'k', at, r->>'peer', with_value);
-    RETURN ROW (r->>'n', 'bus', r->>'peer', size, 1, 0)::change;
-  END IF;
-  -- The tail stays locked until the commit, so whoever sees a position sees all before it.
-  INSERT INTO tails AS t VALUES (r->>'t', part, 1)
-    ON CONFLICT (topic, partition) DO UPDATE SET next = t.next + 1 RETURNING t.next INTO after;
-  INSERT INTO records VALUES (r->>'t', part, after - 1, r->>'k', at, r->>'owner', with_value);
-  RETURN ROW (r->>'owner', 'bus', NULL, size, 1, 0)::change;
-END
-$$;
