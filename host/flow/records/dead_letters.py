@@ -135,7 +135,7 @@ class DeadLetters:
             NotFoundError: it was moved or deleted.
         """
         record = self._find(letter_id)
-        flow_id, why = self._flow_of(record)
+        flow_id, why = self._flow_of(record, _event(record.value))
         return Examined(letter=_letter(record), flow_id=flow_id, why_final=why, value=record.value)
 
     def retry(self, letter_id: str, is_hosted: IsHosted) -> None:
@@ -148,15 +148,17 @@ class DeadLetters:
         """
         record = self._find(letter_id)
         _expect(letter_id, record, DEAD_LETTER_TOPIC)
-        _, why = self._flow_of(record)
-        if why or record.owner is None:
+        event = _event(record.value)
+        _, why = self._flow_of(record, event)
+        if why or record.owner is None or event is None:
             raise DeadLetterFinalError(f"dead letter {letter_id} cannot be retried: {why}")
+        sender = _sender(event)
         queued = NewRecord(
-            topic=_queue_of(record, is_hosted),
+            topic=_queue_of(record, event, sender, is_hosted),
             key=record.key,
             value=record.value,
             node=record.owner,
-            peer=_sender(record),
+            peer=sender,
         )
         self._move(letter_id, record, queued)
 
@@ -184,9 +186,8 @@ class DeadLetters:
             )
         return records[0]
 
-    def _flow_of(self, record: Record) -> tuple[FlowId | None, str]:
+    def _flow_of(self, record: Record, event: FlowEvent | None) -> tuple[FlowId | None, str]:
         """The flow that a record is for, and why it cannot be retried; empty if it can."""
-        event = _event(record.value)
         if event is None:
             return None, "it cannot be read"
         flow_id: FlowId | None = FlowId(record.key)
@@ -269,17 +270,16 @@ def _is_of_session(record: Record, event: FlowEvent) -> bool:
     return isinstance(event, SessionMessage) and event.session_id == record.key
 
 
-def _queue_of(record: Record, is_hosted: IsHosted) -> str:
-    """The topic of the queue that a readable record was in."""
-    event = _event(record.value)
-    if event is None or not _is_of_session(record, event):
+def _queue_of(
+    record: Record, event: FlowEvent, sender: ShortHash | None, is_hosted: IsHosted
+) -> str:
+    """The topic of the queue that a record was in."""
+    if not _is_of_session(record, event):
         return EVENT_TOPIC
-    source = _sender(record)
-    return OUT_TOPIC if source is not None and is_hosted(source) else IN_TOPIC
+    return OUT_TOPIC if sender is not None and is_hosted(sender) else IN_TOPIC
 
 
-def _sender(record: Record) -> ShortHash | None:
-    event = _event(record.value)
+def _sender(event: FlowEvent) -> ShortHash | None:
     return event.source.node() or None if isinstance(event, SessionMessage) else None
 
 
