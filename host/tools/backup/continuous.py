@@ -25,7 +25,13 @@ from host.tools.backup.cut import Cut, copy_database, taken_cut
 from host.tools.backup.errors import BackupSourceError
 from host.tools.backup.layout import KIND, MAGIC, is_name
 from host.tools.backup.staging import working_folder
-from host.tools.backup.writing import STAGING, check_room, known_directory, new_backup_file
+from host.tools.backup.writing import (
+    STAGING,
+    check_room,
+    facts_of,
+    known_directory,
+    new_backup_file,
+)
 
 _LEAST_BYTES_OF_CHANGES = 64 * 1024 * 1024
 """Before a new base is begun; also when the base is smaller."""
@@ -216,12 +222,7 @@ class ContinuousBackup:
         is_base: bool,
     ) -> WrittenSegment:
         segment = chain.segment_after(self._target, self._number, is_base=is_base)
-        facts: dict[str, str | int] = {
-            "kind": KIND if is_base else chain.KIND,
-            "clusterId": self._directory.cluster_id,
-            "storeId": self._directory.store_id,
-            "at": cut.at,
-        }
+        facts = facts_of(self._directory, KIND if is_base else chain.KIND, cut.at)
         with new_backup_file(segment.path) as stream:
             digest = write_container(
                 stream,

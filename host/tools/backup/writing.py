@@ -98,7 +98,7 @@ def back_up(
     known = known_directory(folder, () if upkeep else STORES)
     if file.exists():
         raise BackupExistsError(f"{file} is there already", path=str(file))
-    facts = _facts(known, SHARED_KIND if upkeep else KIND)
+    kind = SHARED_KIND if upkeep else KIND
     act = _recorded(folder, upkeep, file)
     with working_folder(folder / STAGING) as staging, act:
         check_room(folder)
@@ -111,7 +111,7 @@ def back_up(
                 magic=MAGIC,
                 sealer=sealer,
                 created_at=cut.at,
-                facts={**facts, "at": cut.at},
+                facts=facts_of(known, kind, cut.at),
                 sections=sections,
                 open_section=lambda name: sources[name].open("rb"),
                 progress=_progress_of(report, sections),
@@ -129,8 +129,9 @@ def back_up(
     )
 
 
-def _facts(known: DirectoryId, kind: str) -> dict[str, str | int]:
-    return {"kind": kind, "clusterId": known.cluster_id, "storeId": known.store_id}
+def facts_of(known: DirectoryId, kind: str, at: EpochMs) -> dict[str, str | int]:
+    """What the manifest of a backup says of it: `at` is the time of its cut."""
+    return {"kind": kind, "clusterId": known.cluster_id, "storeId": known.store_id, "at": at}
 
 
 def _told(names: Sequence[str], *, is_shared: bool) -> Sequence[str]:
