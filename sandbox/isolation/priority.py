@@ -133,6 +133,16 @@ def lower_starter() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + START_LOWER_BY)
 
 
+def lower_started(pid: int) -> None:
+    """Lower a new process's session against its host's, as `lower_starter` lowered its threads.
+
+    Otherwise a process that takes the place of one that a guest ended competes with the host's
+    own threads while it loads its modules.
+    """
+    if sys.platform == "linux":
+        _set_session(pid, START_LOWER_BY)
+
+
 def _look_at(process: Computing, seen: _Seen) -> None:
     computed = time.clock_gettime((~process.pid << 3) | _PROCESSOR_CLOCK)
     if computed == seen.computed:
@@ -153,8 +163,12 @@ def _look_at(process: Computing, seen: _Seen) -> None:
 
 def _lower_session(pid: int) -> None:
     """Give the session of a process the priority of its lowered threads, against other sessions."""
+    _set_session(pid, START_LOWER_BY + LOWERED_BY)
+
+
+def _set_session(pid: int, lower_by: int) -> None:
     with suppress(OSError):  # the kernel does not schedule sessions
-        nice = session_nice(os.getpid()) + START_LOWER_BY + LOWERED_BY
+        nice = session_nice(os.getpid()) + lower_by
         _session(pid).write_text(str(min(nice, _NICE_MAX)), encoding="ascii")
 
 

@@ -30,6 +30,7 @@ from sandbox.isolation.frames import (
     Refused,
     Start,
 )
+from sandbox.isolation.priority import lower_started
 from sandbox.isolation.seal import Walls
 from sandbox.jail import jail_environment
 from sandbox.limits import MIB
@@ -287,7 +288,7 @@ def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen
         OSError: it cannot be started.
     """
     environment = {**jail_environment(), "MALLOC_ARENA_MAX": "2"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         list(words),
         env=environment,
         cwd="/",
@@ -299,3 +300,5 @@ def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen
         # counts.
         start_new_session=True,
     )
+    lower_started(process.pid)
+    return process
