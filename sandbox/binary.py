@@ -4,7 +4,7 @@ Functions that read raise IndexError where the bytes are cut short.
 Source: WebAssembly core specification 5; component model, Binary.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sandbox.errors import ComponentRefusedError
 
@@ -68,6 +68,19 @@ def sections_of(wasm: bytes, position: int = HEADER_BYTES) -> Iterator[tuple[int
         if position > len(wasm):
             raise IndexError
         yield kind, wasm[start:position]
+
+
+def with_modules(wasm: bytes, changed: Callable[[bytes], bytes]) -> bytes:
+    """A component with each of its core modules changed, those of nested components included."""
+    parts = [wasm[:HEADER_BYTES]]
+    for kind, body in sections_of(wasm):
+        if kind == CORE_MODULE:
+            parts.append(make_section(kind, changed(body)))
+        elif kind == NESTED_COMPONENT:
+            parts.append(make_section(kind, with_modules(body, changed)))
+        else:
+            parts.append(make_section(kind, body))
+    return b"".join(parts)
 
 
 def make_section(kind: int, body: bytes) -> bytes:

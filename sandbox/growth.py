@@ -23,13 +23,11 @@ from typing import NamedTuple
 
 from sandbox.binary import (
     CODE,
-    CORE_MODULE,
     CUSTOM,
     FUNCTION,
     HEADER_BYTES,
     IMPORT,
     MEMORY,
-    NESTED_COMPONENT,
     TABLE,
     TYPE,
     appended_to,
@@ -42,6 +40,7 @@ from sandbox.binary import (
     sections_of,
     skip_limits,
     skip_type,
+    with_modules,
 )
 from sandbox.errors import ComponentRefusedError
 from sandbox.instructions import instructions_of
@@ -96,21 +95,9 @@ def trap_refused_growth(component: bytes) -> bytes:
             support.
     """
     try:
-        return _component(component)
+        return with_modules(component, _module)
     except IndexError as exc:
         raise ComponentRefusedError("component: cut short") from exc
-
-
-def _component(wasm: bytes) -> bytes:
-    parts = [wasm[:HEADER_BYTES]]
-    for kind, body in sections_of(wasm):
-        if kind == CORE_MODULE:
-            parts.append(make_section(kind, _module(body)))
-        elif kind == NESTED_COMPONENT:
-            parts.append(make_section(kind, _component(body)))
-        else:
-            parts.append(make_section(kind, body))
-    return b"".join(parts)
 
 
 def _module(wasm: bytes) -> bytes:

@@ -42,6 +42,7 @@ from sandbox.binary import (
     read_signed,
     sections_of,
     skip_type,
+    with_modules,
 )
 from sandbox.errors import ComponentRefusedError
 from sandbox.instructions import instructions_of, skip_instruction
@@ -70,7 +71,7 @@ def strip_runtime(component: bytes) -> bytes:
         ComponentRefusedError: instances of it have more state than their memory.
     """
     try:
-        return _component(component)
+        return with_modules(component, _module)
     except IndexError as exc:
         raise ComponentRefusedError("runtime: cut short") from exc
 
@@ -109,18 +110,6 @@ def _modules(wasm: bytes) -> Iterator[bytes]:
             yield body
         elif kind == NESTED_COMPONENT:
             yield from _modules(body)
-
-
-def _component(wasm: bytes) -> bytes:
-    parts = [wasm[:HEADER_BYTES]]
-    for kind, body in sections_of(wasm):
-        if kind == CORE_MODULE:
-            parts.append(make_section(kind, _module(body)))
-        elif kind == NESTED_COMPONENT:
-            parts.append(make_section(kind, _component(body)))
-        else:
-            parts.append(make_section(kind, body))
-    return b"".join(parts)
 
 
 def _module(wasm: bytes) -> bytes:
