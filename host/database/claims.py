@@ -6,6 +6,7 @@ process that was merely slow cannot end work that another one has taken over.
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -165,6 +166,47 @@ class Claims:
 
     def _has_run_out(self) -> ColumnElement[bool]:
         return self._table.c.claimed_until < EpochMs(self._clock.now_ms())
+
+
+class ClaimedWork(ABC):
+    """Work on the rows of one table, whose claims are `_claims`: any process goes on with it."""
+
+    _claims: Claims
+
+    @abstractmethod
+    def _go_on(self, keys: Sequence[str]) -> None:
+        """Go on with rows that were left unfinished; this process has claimed them."""
+
+    def resume_interrupted(self) -> int:
+        """Go on with work that no process works on, and with that of earlier runs of this process.
+
+        Returns:
+            How many rows. Call it once, before requests are served.
+
+        Raises:
+            StorageError: they cannot be claimed.
+        """
+        return self._take(of_earlier_runs=True)
+
+    def renew(self) -> int:
+        """Renew the claims of this process, and go on with work that others left unfinished.
+
+        Call it every `RENEW_SECONDS`.
+
+        Returns:
+            How many rows of others.
+
+        Raises:
+            StorageError: claims cannot be stored.
+        """
+        self._claims.renew()
+        return self._take(of_earlier_runs=False)
+
+    def _take(self, *, of_earlier_runs: bool) -> int:
+        taken = self._claims.take(of_earlier_runs=of_earlier_runs)
+        if taken:
+            self._go_on(taken)
+        return len(taken)
 
 
 RELEASED: dict[str, object] = {"claimed_by": None, "claimed_until": None}

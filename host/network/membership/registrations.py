@@ -89,7 +89,7 @@ class Registrations:
         return self._static.resume_interrupted()
 
     def renew(self) -> int:
-        """See `MembershipService.renew`; and register members of upgraded nodes again."""
+        """See `ClaimedWork.renew`; and register members of upgraded nodes again."""
         renewed = self._members.renew() if self._has_gateway else 0
         return self._static.renew() + renewed
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select, tuple_, update
 
 from cpi.errors import CpiError
 from cpi.package.group_policy import GroupPolicy
-from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
+from host.database.claims import RELEASED, Claimant, ClaimedWork, ClaimLostError, Claims
 from host.domain.errors import InvalidInputError, NotFoundError, RequestInvalidError
 from host.domain.ids import ShortHash
 from host.domain.membership import MemberInfo, MemberStatus
@@ -62,7 +62,7 @@ def encoded_context(context: Mapping[str, str]) -> str:
     return encoded
 
 
-class MembershipService:
+class MembershipService(ClaimedWork):
     """Registration requests of the members of static networks on this host. Thread-safe."""
 
     def __init__(
@@ -121,39 +121,12 @@ class MembershipService:
         self._process(self.request(short_hash, registration_id))
         return self.request(short_hash, registration_id)
 
-    def resume_interrupted(self) -> int:
-        """Complete requests that no process works on, and those of earlier runs of this process.
-
-        Returns:
-            Their number. Call it once, before requests are served.
-
-        Raises:
-            StorageError: they cannot be claimed.
-        """
-        return self._resume(of_earlier_runs=True)
-
-    def renew(self) -> int:
-        """Renew the claims of this process, and complete requests that others have left NEW.
-
-        Call it every `host.database.claims.RENEW_SECONDS`.
-
-        Returns:
-            How many requests were completed.
-
-        Raises:
-            StorageError: claims cannot be stored.
-        """
-        self._claims.renew()
-        return self._resume(of_earlier_runs=False)
-
-    def _resume(self, *, of_earlier_runs: bool) -> int:
-        taken = self._claims.take(of_earlier_runs=of_earlier_runs)
-        query = _SELECT.where(REGISTRATION.c.registration_id.in_(taken))
+    def _go_on(self, keys: Sequence[str]) -> None:
+        query = _SELECT.where(REGISTRATION.c.registration_id.in_(keys))
         with self._database.read() as connection:
             unfinished = [request_of(row) for row in connection.execute(query)]
         for request in unfinished:
             self._process(request)
-        return len(unfinished)
 
     def requests(
         self,

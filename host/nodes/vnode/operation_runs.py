@@ -6,14 +6,14 @@ can be repeated.
 """
 
 import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection, Row, insert, update
 
-from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
+from host.database.claims import RELEASED, Claimant, ClaimedWork, ClaimLostError, Claims
 from host.domain.errors import HostError
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.packages import CpiRecord
@@ -28,7 +28,7 @@ from host.ports.locations import Locations
 _log = structlog.get_logger("cordbox.nodes")
 
 
-class NodeOperations(NodeRegistry, ABC):
+class NodeOperations(NodeRegistry, ClaimedWork):
     """The registry, and the operations on its nodes. Thread-safe."""
 
     def __init__(
@@ -98,36 +98,9 @@ class NodeOperations(NodeRegistry, ABC):
         self._claims.hold(request_id)
         self._background(partial(self._run, request_id))
 
-    def resume_interrupted(self) -> int:
-        """Resume operations that no process works on, and those of this process's earlier runs.
-
-        Returns:
-            Their number. Call it once, before requests are served.
-
-        Raises:
-            StorageError: they cannot be claimed.
-        """
-        return self._resume(of_earlier_runs=True)
-
-    def renew(self) -> int:
-        """Renew this process's claims, and resume operations that others left unfinished.
-
-        Call it every `host.database.claims.RENEW_SECONDS`.
-
-        Returns:
-            How many operations were resumed.
-
-        Raises:
-            StorageError: claims cannot be stored.
-        """
-        self._claims.renew()
-        return self._resume(of_earlier_runs=False)
-
-    def _resume(self, *, of_earlier_runs: bool) -> int:
-        requests = self._claims.take(of_earlier_runs=of_earlier_runs)
-        for request_id in requests:
+    def _go_on(self, keys: Sequence[str]) -> None:
+        for request_id in keys:
             self._begin(request_id)
-        return len(requests)
 
     def operation(self, request_id: str) -> AsyncOperation:
         """The latest status of an operation.
