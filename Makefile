@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
 
-# Identities leave one host for hosts of their own, under load; draws docs/pictures/decentralise.svg.
+# Identities, the notary and the MGM leave one host for hosts of their own, under load; draws docs/pictures/decentralise.svg.
 demo-decentralise: setup
 	$(BIN)/python -m sample_cordapps.demo.decentralise --identities $(or $(COUNT),10) \
 		--picture docs/pictures/decentralise.svg $(ARGS)

@@ -1,1 +1,1 @@
-"""Ten identities leave one host for hosts of their own, one by one and under load."""
+"""Ten identities, the notary and the MGM leave one host for hosts of their own, under load."""

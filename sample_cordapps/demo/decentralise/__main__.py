@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from host.tools.network.plan import MGM, NOTARY
 from sample_cordapps.demo import packages
 from sample_cordapps.demo.console import DemoConsole, StepFailedError
 from sample_cordapps.demo.decentralise.hosts import Network
@@ -34,6 +35,9 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=10)
     parser.add_argument("--clients", type=int, default=2, help="Clients that start flows.")
     parser.add_argument("--pace", type=float, default=0.5, help="Seconds between their flows.")
+    parser.add_argument(
+        "--stay", type=int, default=0, help="Identities that stay on the first host."
+    )
     parser.add_argument("--picture", type=Path, help="Where to draw the run, as SVG.")
     options = parser.parse_args()
     shutil.rmtree(options.folder, ignore_errors=True)
@@ -68,16 +72,18 @@ def _run(console: DemoConsole, options: argparse.Namespace, facts: dict[str, obj
         begun, moves = time.time(), dict[str, tuple[float, float]]()
         with load:
             load.until_more(_BETWEEN, _BETWEEN_SECONDS)
-            for number, name in enumerate(names, 1):
+            leaving = [*names[options.stay :], NOTARY, MGM]
+            for number, name in enumerate(leaving, 1):
                 moves[name] = _move(network, load, number, name, begun)
         seconds = _settle(console, network, load, begun)
         _judge(console, network, load, names, facts)
-        lives = _lives(network, load, moves, begun)
+        stay = dict.fromkeys(names[: options.stay], (seconds, seconds))
+        lives = _lives(network, load, {**stay, **moves}, begun)
         facts |= _figures(network, load, moves, seconds)
         if options.picture is not None:
             caption = (
-                f"{len(names)} identities leave one host under load: {len(load.flows)} flows, all"
-                " completed once"
+                f"{len(leaving) - 2} identities, notary and MGM leave one host under load:"
+                f" {len(load.flows)} flows, all completed once"
             )
             options.picture.write_text(drawn(lives, seconds, caption), encoding="utf-8")
             console.note(f"drawn: {options.picture}")

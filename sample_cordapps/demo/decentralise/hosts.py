@@ -102,20 +102,23 @@ class Network:
         return place
 
     def move(self, name: str, to: Place) -> None:
-        """Move a member, as docs/how-to/move-a-node.md says."""
-        mgm, mgm_node = self.at(MGM)
-        path = f"/mgm/{mgm_node}/preauthtoken"
-        token = mgm.post(path, {"ownerX500Name": name})["id"]
+        """Move a member or the MGM, as docs/how-to/move-a-node.md says."""
+        granted = () if name == MGM else ("--token", self._token(name))
         source = self.places[name]
         password = str(self._files.password_file)
         file = self.folder / f"{self.nodes[name]}.cbxnode"
         self._shell.cordbox(
             *("vnode", "move", name, "--to", to.url, "--to-ca-file", to.certificate),
             *("--to-password-file", password, "--file", str(file)),
-            *("--endpoint", to.gateway, "--tls-alias", TLS_ALIAS, "--token", token),
+            *("--endpoint", to.gateway, "--tls-alias", TLS_ALIAS, *granted),
             *("--url", source.url, "--ca-file", source.certificate, "--password-file", password),
         )
         self.places[name] = to
+
+    def _token(self, name: str) -> str:
+        """What lets the MGM grant a member's move by itself."""
+        mgm, node = self.at(MGM)
+        return str(mgm.post(f"/mgm/{node}/preauthtoken", {"ownerX500Name": name})["id"])
 
     def look(self, name: str, path: str) -> Any:
         """What a path below a member answers, `{}` standing for its short hash."""

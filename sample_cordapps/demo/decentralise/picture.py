@@ -47,7 +47,7 @@ def _legend() -> Sequence[str]:
     found, x = [], 12
     for colour, text in (
         (_LAPTOP, "on the first host"),
-        (_MOVING, "stands still and moves"),
+        (_MOVING, "is being moved"),
         (_OWN, "on a host of its own"),
     ):
         found.append(f'<rect x="{x}" y="36" width="14" height="10" fill="{colour}"/>')
