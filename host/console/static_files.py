@@ -1,9 +1,11 @@
-"""The stylesheet and the script: served under their digests, so that browsers may keep them."""
+"""Stylesheets and the script: served under their digests, so that browsers may keep them."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from host.tools.audit.drawing import DRAWING_CSS
 
 PREFIX = "/console"
 _FOLDER = Path(__file__).parent / "static"
@@ -28,7 +30,9 @@ def _read(file: Path) -> StaticFile:
 
 
 STATIC_FILES: Mapping[str, StaticFile] = {
-    file.name: _read(file) for file in sorted(_FOLDER.iterdir()) if file.suffix in _TYPES
+    file.name: _read(file)
+    for file in (*sorted(_FOLDER.iterdir()), DRAWING_CSS)
+    if file.suffix in _TYPES
 }
 """By name; each has the path at which it is served."""
 PATHS: Mapping[str, str] = {name: file.path for name, file in STATIC_FILES.items()}

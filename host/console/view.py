@@ -138,7 +138,15 @@ def rendered(
 def items(answer: Answer, member: str) -> Sequence[JsonObject]:
     """The objects of a list that an operation answered; none if it was refused."""
     found = answer.json if answer.is_ok else None
-    listed = found.get(member) if isinstance(found, Mapping) else found
+    return members(found, member) if isinstance(found, Mapping) else _objects(found)
+
+
+def members(found: JsonObject, name: str) -> Sequence[JsonObject]:
+    """The objects of a member that is a list."""
+    return _objects(found.get(name))
+
+
+def _objects(listed: JsonValue) -> Sequence[JsonObject]:
     if not isinstance(listed, Sequence) or isinstance(listed, str):
         return ()
     return [each for each in listed if isinstance(each, Mapping)]

@@ -130,6 +130,8 @@ NodeHashQuery = Annotated[
     BeforeValidator(_optional_node),
     params.Query(json_schema_extra={"pattern": f"^{_HASH}$"}),
 ]
+CpiShortHashQuery = NodeHashQuery
+"""Short checksum of a CPI, which has the form of a node's short hash."""
 IsUuid = _of_text(_uuid)
 UpperCase = _of_text(ascii_upper)
 """Part of a name that is compared without letter case."""

@@ -6,7 +6,8 @@ import pytest
 
 from cpi.errors import CpiError
 from cpi.package.build import CpkSpec, build_cpk
-from host.tools.audit.model import Door, Trust, document
+from host.guests.walls import Door
+from host.tools.audit.model import Trust, document
 from host.tools.audit.page import page_of
 from host.tools.audit.policy import Policy, judge
 from host.tools.audit.text import amount, size, text_of

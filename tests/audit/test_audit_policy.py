@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from host.tools.audit.model import Door, Trust
+from host.guests.walls import Door
+from host.tools.audit.model import Trust
 from host.tools.audit.policy import (
     RULES,
     Policy,

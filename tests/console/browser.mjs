@@ -6,7 +6,7 @@ const given = JSON.parse(process.argv[2]);
 const require = createRequire(`${given.modules}/`);
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const { base, node, request, checksum } = given;
+const { base, node, request, checksum, newer } = given;
 
 const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 const noise = [];
@@ -33,7 +33,7 @@ function expect(condition, words) {
 }
 const PAGES = [
   "", "/nodes", `/nodes/${node}`, "/flows", `/flows/${node}/${request}`, "/dead-letters", "/dead-letters?discarded=true", "/log", "/packages",
-  `/packages/${checksum}`, "/networks", `/networks/${node}`, "/ledger", `/ledger/${node}`, `/search?q=${request}`,
+  `/packages/${checksum}`, `/packages/${newer}?against=${checksum}`, "/networks", `/networks/${node}`, "/ledger", `/ledger/${node}`, `/search?q=${request}`,
   `/nodes/${node}/quota`, `/nodes/${node}/maintenance`, `/nodes/${node}/upgrade`,
   "/people", "/people/admin", "/settings", "/settings/corda.rbac", "/nodes?q=no-such-node", "/nodes/0123456789AB",
 ];
@@ -204,10 +204,11 @@ const STORIES = {
 
 if (given.pictures) {
   shared = await signedIn({ viewport: { width: 1280, height: 860 } });
-  for (const [name, path, width] of [["overview", "", 1280], ["flow", `/flows/${node}/${request}`, 1280], ["nodes", "/nodes", 1280], ["ledger", `/ledger/${node}/${given.transaction}`, 1280], ["phone", "", 390]]) {
+  for (const { name, path, width, scheme } of given.shots) {
     await shared.setViewportSize({ width, height: 860 });
+    await shared.emulateMedia({ colorScheme: scheme });
     await shared.goto(`/console${path}`);
-    await shared.screenshot({ path: `${given.pictures}/console-${name}.png` });
+    await shared.screenshot({ path: `${given.pictures}/console-${name}.png`, fullPage: given.whole });
   }
 } else {
   for (const [name, story] of Object.entries(STORIES)) {

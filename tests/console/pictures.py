@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.console.served import chromium, modules, run
+from tests.console.served import chromium, modules, run, shot
 from tests.support.killable_host import ALICE, BOB, KillableHost, make_packages
 
 _ISSUED = {"1041": 250_000, "1042": 80_000, "1043": 12_500, "1044": 9_900}
@@ -23,19 +23,24 @@ def take(folder: Path, place: Path) -> None:
     try:
         host.start()
         host.form_network(packages)
-        transaction = _trade(host)
+        node, transaction = host.nodes[ALICE], _trade(host)
+        (package,) = host.ask("GET", "/cpi").json()["cpis"]
         run(
             {
                 "base": host.url.replace("127.0.0.1", "localhost"),
                 "login": "admin",
                 "password": "given",
-                "node": host.nodes[ALICE],
-                "request": _REFUSED,
-                "transaction": transaction,
-                "checksum": "",
                 "chromium": chromium(),
                 "modules": modules(),
                 "pictures": str(folder),
+                "shots": [
+                    shot("overview"),
+                    shot("flow", f"/flows/{node}/{_REFUSED}"),
+                    shot("nodes", "/nodes"),
+                    shot("ledger", f"/ledger/{node}/{transaction}"),
+                    shot("package", f"/packages/{package['cpiFileChecksum']}"),
+                    shot("phone", width=390),
+                ],
             }
         )
     finally:

@@ -22,7 +22,7 @@ from host.ports.live import Fixed
 from host.rest.server import Door, _Server
 from host.rest.tls import own_certificate
 from host.rest.tls_files import Certificates
-from tests.rest.conftest import ALICE, BOB, PASSWORD, _host_on, _stored_cpi
+from tests.rest.conftest import ALICE, BOB, PASSWORD, WIDER, _host_on, _stored_cpi
 
 _SCRIPT = Path(__file__).parent / "browser.mjs"
 _SECONDS_MAX = 300
@@ -53,6 +53,7 @@ def modules() -> str:
 def served(folder: Path) -> Iterator[dict[str, str]]:
     """What `browser.mjs` is given of a running host."""
     record = _stored_cpi(folder / "data")
+    newer = _stored_cpi(folder / "data", **WIDER)
     with _host_on(folder / "data") as host, socket.socket() as listener:
         client = TestClient(host.asgi, base_url="https://testserver")
         client.auth = ("admin", PASSWORD)
@@ -70,12 +71,13 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
                 "node": nodes[0],
                 "request": REQUEST,
                 "checksum": short_hash_of(record.file_checksum),
+                "newer": short_hash_of(newer.file_checksum),
                 "chromium": chromium(),
                 "modules": modules(),
             }
 
 
-def run(given: dict[str, str]) -> list[dict[str, object]]:
+def run(given: dict[str, object]) -> list[dict[str, object]]:
     """The stories' outcomes."""
     done = subprocess.run(
         ["node", str(_SCRIPT), json.dumps(given)],
@@ -86,6 +88,11 @@ def run(given: dict[str, str]) -> list[dict[str, object]]:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def shot(name: str, path: str = "", *, width: int = 1280, scheme: str = "light") -> object:
+    """A picture to take, `console-NAME.png`, of a page below `/console`."""
+    return {"name": name, "path": path, "width": width, "scheme": scheme}
 
 
 @contextmanager

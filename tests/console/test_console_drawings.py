@@ -8,8 +8,8 @@ import pytest
 from host.console import charts, words
 from host.console.ledger_graph import SIDE_MAX, graph_of
 from host.console.network_map import CLUSTERS_MAX, DOTS_MAX, map_of
+from host.console.package_changes import lines
 from host.console.pages.overview import place_of
-from host.console.pages.packages import changes
 
 
 def test_sparks_and_charts_stay_within_their_box():
@@ -104,28 +104,23 @@ def test_times_names_and_digests_in_words():
     assert words.state("ODD").word == "odd"
 
 
-def cpi(version, signer="S", **cpks):
-    return {
-        "id": {"cpiName": "iou", "cpiVersion": version, "signerSummaryHash": signer},
-        "cpks": [
-            {"id": {"name": name, "version": version}, "hash": digest, "libraries": libraries}
-            for name, (digest, libraries) in cpks.items()
-        ],
-    }
-
-
-def test_what_changed_names_what_may_do_more_first():
-    old = cpi("1.0", a=("1", ["x.py"]), b=("2", []))
-    new = cpi("1.1", signer="T", a=("9", ["x.py", "y.py"]), c=("3", []))
-    found = [(c.what, c.after, c.is_risk) for c in changes(old, new)]
-    assert found == [
-        ("Signers", "T", True),
-        ("a, libraries", "y.py", True),
-        ("c", "new", True),
-        ("a", "1.1, 9", False),
-        ("b", "removed", False),
-    ]
-    assert list(changes(old, old)) == []
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "what", "shown"),
+    [
+        ("limit", "memoryBytesMax", str(2**20), "Limit: ", "1.0 MiB"),
+        ("limit", "wallMsMax", "1500", "Limit: ", "1,500 ms"),
+        ("limit", "fuelMax", "2000000", "Limit: ", "2,000,000"),
+        ("limit", "unknown", None, "Limit unknown", words.NOTHING),
+        ("door", "ledger", "closed", "Door ledger", "closed"),
+        ("code", "demo", "SHA-256:F2F1" + "0" * 58 + "1E", "Code", "F2F1…1E"),
+        ("moon", "x", "y", "moon x", "y"),
+    ],
+)
+def test_a_change_is_said_with_its_unit(kind, name, value, what, shown):
+    change = {"kind": kind, "name": name, "before": None, "after": value, "widens": True}
+    (line,) = lines([change])
+    assert (line.before, line.after, line.is_risk) == (words.NOTHING, shown, True)
+    assert line.what.startswith(what)
 
 
 @pytest.mark.parametrize(

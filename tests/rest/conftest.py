@@ -5,6 +5,7 @@ import io
 import logging
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -94,11 +95,14 @@ GREET_SCHEMA = {
 }
 
 
-def _stored_cpi(data_dir):
-    """Put a CPI into a data directory's catalogue; its code is missing, so its flows fail."""
-    data = b"a CPI whose code is not there"
+def _stored_cpi(data_dir, *, version="1.0.0", **of_cpk):
+    """Put a CPI into a data directory's catalogue; its code is missing, so its flows fail.
+
+    Another version has other facts of its CPK.
+    """
+    data = b"a CPI whose code is not there" + version.removeprefix("1.0.0").encode()
     cpk = CpkRecord(
-        identity=PackageId(name="demo.workflows", version="1.0.0", signer_summary_hash=SIGNER),
+        identity=PackageId(name="demo.workflows", version=version, signer_summary_hash=SIGNER),
         file_checksum="SHA-256:" + "CD" * 32,
         world=CodeWorld.WORKFLOW,
         code_digest="SHA-256:" + "EF" * 32,
@@ -114,8 +118,9 @@ def _stored_cpi(data_dir):
         libraries=("lib.py",),
         limits={},
     )
+    cpk = replace(cpk, **of_cpk)
     record = CpiRecord(
-        identity=PackageId(name="demo", version="1.0.0", signer_summary_hash=SIGNER),
+        identity=PackageId(name="demo", version=version, signer_summary_hash=SIGNER),
         file_checksum="SHA-256:" + hashlib.sha256(data).hexdigest().upper(),
         group_id=GROUP_ID,
         group_policy=generate_static_policy(
@@ -125,7 +130,7 @@ def _stored_cpi(data_dir):
             endpoint_protocol=1,
         ),
         cpks=(cpk,),
-        stored_at=1_790_000_000_000,
+        stored_at=1_790_000_000_000 + 86_400_000 * (version != "1.0.0"),
     )
     with Database.open(data_dir / "cluster.sqlite", CLUSTER_SCHEMAS) as database:
         # A package without the other store would be taken for a loss.
@@ -159,6 +164,17 @@ def data_dir(tmp_path_factory):
 def cpi(data_dir):
     """A stored CPI with the flows `demo.Greet` and `demo.Any`."""
     return _stored_cpi(data_dir)
+
+
+WIDER = {
+    "version": "1.1.0",
+    "code_digest": "SHA-256:" + "0E" * 32,
+    "capabilities": ("external-messaging", "flow", "log", "sessions"),
+    "limits": {"fuelMax": 1_000_000},
+    "flows": (_flow("demo.Greet", schema=GREET_SCHEMA), _flow("demo.Any"), _flow("demo.Send")),
+    "libraries": (),
+}
+"""A version whose code may do more in some ways, and less in others."""
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ PATHS_BEYOND_CORDA = (
     {
         "/administrativelog",
         "/attention",
+        "/cpi/{cpifilechecksum}/audit",
         "/deadletter",
         "/deadletter/{letterid}",
         "/flow",

@@ -6,7 +6,8 @@ from typing import Any
 
 from host.domain.json import JsonObject
 from host.domain.printable import printable
-from host.tools.audit.model import Audit, Door, document
+from host.guests.walls import Door
+from host.tools.audit.model import Audit, document
 
 _KEYS = {
     "components": ("name",),

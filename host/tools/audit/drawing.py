@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from host.tools.audit.model import ComponentFacts, Door, ImportFacts
+from markupsafe import Markup
+
+from host.guests.walls import Door, ImportFacts
+from host.tools.audit.model import ComponentFacts
 from host.tools.audit.text import amount, size
+from host.tools.html_pages import render
 from sandbox.host_api import HOST_API
 
 _NAME_CHARACTERS = 27
@@ -27,6 +32,7 @@ class Drawing:
     """One component's sandbox.
 
     Attributes:
+        key: begins the ids in the drawing; no other one on its page has it.
         exports: the functions that the host calls; the runtime's own exports are never called.
         guest: the guest's lines, each with its class.
         memory: a run's initial memory and its limit, in words.
@@ -34,6 +40,7 @@ class Drawing:
         doors: open ones first.
     """
 
+    key: str
     name: str
     summary: str
     exports: tuple[str, ...]
@@ -43,24 +50,55 @@ class Drawing:
     doors: tuple[Doorway, ...]
 
 
-def drawing_of(component: ComponentFacts) -> Drawing:
+def drawing_of(component: ComponentFacts, key: str) -> Drawing:
     """The sandbox of a component with known imports."""
-    doors = _doorways(component.imports or ())
-    closed = sum(doorway.is_closed for doorway in doors)
     names = [name for name in component.exports if name in {"verify", "run", "describe"}]
     most = next((f.effective for f in component.limits if f.name == "memoryBytesMax"), 0)
     least = component.image_size or 0
     if component.body:
         least = sum(bounds.minimum for bounds in component.body.memories)
-    return Drawing(
-        name=component.name,
-        summary=f"{len(doors) - closed} doors open, {closed} closed",
-        exports=tuple(sorted(names, key=lambda name: name == "describe")),
+    return drawing(
+        key,
+        component.name,
+        imports=component.imports or (),
+        exports=names,
         guest=_guest(component),
         memory=f"starts with {size(least)} of at most {size(most)}",
         memory_filled=min(1.0, least / most) if most else 0.0,
+    )
+
+
+def drawing(
+    key: str,
+    name: str,
+    *,
+    imports: Sequence[ImportFacts],
+    exports: Sequence[str],
+    guest: tuple[tuple[str, str], ...],
+    memory: str,
+    memory_filled: float = 0.0,
+) -> Drawing:
+    """A sandbox by its parts; see `Drawing`."""
+    doors = _doorways(imports)
+    closed = sum(doorway.is_closed for doorway in doors)
+    return Drawing(
+        key=key,
+        name=name,
+        summary=f"{len(doors) - closed} doors open, {closed} closed",
+        exports=tuple(sorted(exports, key=lambda export: export == "describe")),
+        guest=guest,
+        memory=memory,
+        memory_filled=memory_filled,
         doors=doors,
     )
+
+
+def svg_of(shown: Drawing) -> Markup:
+    """The drawing by itself; its styles are in `DRAWING_CSS`."""
+    return Markup(render(__package__, "drawing.svg.jinja", drawing=shown))  # noqa: S704  # escaped
+
+
+DRAWING_CSS = Path(__file__).with_name("drawing.css")
 
 
 def _doorways(imports: Sequence[ImportFacts]) -> tuple[Doorway, ...]:
@@ -87,7 +125,7 @@ _STATES = {Door.ALWAYS: "always open", Door.OPEN: "open if granted", Door.REFUSE
 
 def _guest(component: ComponentFacts) -> tuple[tuple[str, str], ...]:
     kind = "Python" if component.form == "python" else "component"
-    lines = [("title", _short(component.name)), ("mid", f"{kind} · world {component.world}")]
+    lines = [("title", short_name(component.name)), ("mid", f"{kind} · world {component.world}")]
     if component.image_size is not None:
         lines.append(("small", f"image of {size(component.image_size)}"))
     if component.body:
@@ -95,10 +133,15 @@ def _guest(component: ComponentFacts) -> tuple[tuple[str, str], ...]:
         lines.append(
             ("small", f"{amount(body.functions)} functions, {size(body.code_size)} of code")
         )
-    digest = (component.code_digest or "").removeprefix("SHA-256:")
-    lines.append(("code", f"{digest[:_DIGEST_CHARACTERS]}…"))
+    lines.append(("code", short_digest(component.code_digest or "")))
     return tuple(lines)
 
 
-def _short(name: str) -> str:
+def short_digest(digest: str) -> str:
+    """The beginning of a digest, as long as fits into a drawing."""
+    return f"{digest.removeprefix('SHA-256:')[:_DIGEST_CHARACTERS]}…"
+
+
+def short_name(name: str) -> str:
+    """The end of a name, as long as fits into a drawing."""
     return name if len(name) <= _NAME_CHARACTERS else "…" + name[1 - _NAME_CHARACTERS :]

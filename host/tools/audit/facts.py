@@ -23,6 +23,7 @@ from host.guests.code import (
     code_of,
     make_component,
 )
+from host.guests.walls import import_facts, leaving, limit_facts
 from host.tools.audit.model import (
     Audit,
     ComponentFacts,
@@ -31,7 +32,6 @@ from host.tools.audit.model import (
     SignerFacts,
 )
 from host.tools.audit.opening import note_of, open_package
-from host.tools.audit.walls import import_facts, leaving, limit_facts
 from sandbox.anatomy import Anatomy, anatomy_of, shape_of_guest
 from sandbox.engine import engine_version, profile_digest
 from sandbox.errors import RuntimeDamagedError, RuntimeUnknownError, SandboxError

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from host.domain.json import JsonObject, camel_case
+from host.guests.walls import ImportFacts, LimitFacts
 from sandbox.anatomy import Anatomy
 
 
@@ -20,14 +21,6 @@ class Trust(StrEnum):
     NOT_JUDGED = "not-judged"
     UNTRUSTED = "untrusted"
     NOT_VERIFIED = "not-verified"
-
-
-class Door(StrEnum):
-    """Whether a call of an imported function is permitted."""
-
-    ALWAYS = "always-open"
-    OPEN = "open"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,34 +45,6 @@ class SignerFacts:
     not_before: str
     not_after: str
     timestamp: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportFacts:
-    """One imported function.
-
-    Attributes:
-        interface: the WIT interface, which is the capability.
-        door: whether a call is permitted.
-        quota: the limits that apply to it, by name.
-        reaches: who receives the data sent through it, if outside the virtual node.
-    """
-
-    interface: str
-    function: str
-    door: Door
-    quota: Mapping[str, int]
-    reaches: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitFacts:
-    """One limit: the descriptor's value, the host's value, and the effective one."""
-
-    name: str
-    asked: int | None
-    host: int
-    effective: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from host.domain.quotas import quota_meaning
 from host.guests.limits import LIMITS
+from host.guests.walls import Door
 from host.tools.audit.drawing import drawing_of
-from host.tools.audit.model import Audit, ComponentFacts, Door, RuntimeFacts, Trust
+from host.tools.audit.model import Audit, ComponentFacts, RuntimeFacts, Trust
 from host.tools.audit.node import NodeFacts, node_rows
 from host.tools.audit.policy import Finding, Policy
 from host.tools.audit.text import TRUST_TEXT, amount, bounds_text, export_lines, limit_text, size
@@ -37,13 +38,13 @@ def page_of(
         components=[
             {
                 "facts": component,
-                "drawing": None if component.imports is None else drawing_of(component),
+                "drawing": None if component.imports is None else drawing_of(component, f"cpk{n}"),
                 "limits": list(_limits(component)),
                 "body": list(_image(component) if component.runtime else _body(component.body)),
                 "origin": list(_origin(component)),
                 "declared": list(_declared(component)),
             }
-            for component in audit.components
+            for n, component in enumerate(audit.components)
         ],
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from host.domain.printable import printable
 from host.domain.wording import count
-from host.tools.audit.model import Audit, ComponentFacts, Door, ImportFacts, Trust
+from host.guests.walls import Door, ImportFacts
+from host.tools.audit.model import Audit, ComponentFacts, Trust
 from host.tools.audit.node import NodeFacts, node_rows
 from host.tools.audit.policy import Finding
 from sandbox.anatomy import Anatomy, Bounds

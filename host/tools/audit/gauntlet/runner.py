@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cpi.package.verify import read_package
 from host.guests.code import CodeRefusedError, code_of, describe, make_component
 from host.guests.limits import LIMITS
+from host.guests.walls import limit_facts
 from host.tools.audit.gauntlet.binaries import bombs, foreign, forged
 from host.tools.audit.gauntlet.canary import Neighbour, p99
 from host.tools.audit.gauntlet.harness import Harness, opened_arena
@@ -14,7 +15,6 @@ from host.tools.audit.gauntlet.machine_code import machine_code
 from host.tools.audit.gauntlet.model import LIMITS as LIMIT_CODES
 from host.tools.audit.gauntlet.model import Attack, BinaryAttack, Ending, Result, Stage
 from host.tools.audit.gauntlet.python_code import python_code
-from host.tools.audit.walls import limit_facts
 from sandbox.isolation.placing import Place, here
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox

@@ -1,15 +1,52 @@
 """Every imported function of a sandbox, with its quota and the receivers of its data."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
 from host.guests.limits import LIMITS
-from host.tools.audit.model import Door, ImportFacts, LimitFacts
 from sandbox.host_api import ALWAYS_GRANTED, FUNCTIONS, INTERFACES
 from sandbox.limits import Limits
 from sandbox.world import World
 
 _RESULT = "Flow results and failure messages reach the client that started the flow over REST."
 _VERDICT = "Failure messages of a verification reach who asked for it."
+
+
+class Door(StrEnum):
+    """Whether a call of an imported function is permitted."""
+
+    ALWAYS = "always-open"
+    OPEN = "open"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFacts:
+    """One imported function.
+
+    Attributes:
+        interface: the WIT interface, which is the capability.
+        door: whether a call is permitted.
+        quota: the limits that apply to it, by name.
+        reaches: who receives the data sent through it, if outside the virtual node.
+    """
+
+    interface: str
+    function: str
+    door: Door
+    quota: Mapping[str, int]
+    reaches: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitFacts:
+    """One limit: the descriptor's value, the host's value, and the effective one."""
+
+    name: str
+    asked: int | None
+    host: int
+    effective: int
 
 
 def limit_facts(asked: Mapping[str, int], host: Limits) -> tuple[LimitFacts, ...]:
