@@ -22,18 +22,26 @@ class Measurement:
     note: str = ""
 
 
-def seconds_of(action: Callable[[], object]) -> float:
-    """Wall time of one run."""
-    started = time.perf_counter()
+def seconds_of(
+    action: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Time of one run, by the wall or by another `clock`."""
+    started = clock()
     action()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def median_seconds(action: Callable[[], object], *, repeats: int, warm_ups: int = 1) -> float:
-    """Median wall time of `action` over `repeats` runs, after `warm_ups` that do not count."""
+def median_seconds(
+    action: Callable[[], object],
+    *,
+    repeats: int,
+    warm_ups: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Median time of `action` over `repeats` runs, after `warm_ups` that do not count."""
     for _ in range(warm_ups):
         action()
-    return statistics.median(seconds_of(action) for _ in range(repeats))
+    return statistics.median(seconds_of(action, clock) for _ in range(repeats))
 
 
 def medians_in_turn(
