@@ -220,23 +220,41 @@ class Channel(Generic[_Heard]):
         except (msgspec.MsgspecError, RecursionError) as refused:
             raise FrameError("a frame that holds no message for this side") from refused
 
-    def _exactly(self, size: int) -> bytes:
+    def _exactly(self, size: int) -> bytes | bytearray:
         received = self._received
+        if size > max(len(received), _READ_BYTES):
+            return self._large(size)
         while len(received) < size:
-            try:
-                found = self.stream.recv(max(size - len(received), _READ_BYTES))
-            except BlockingIOError as overrun:
-                raise TimeoutError from overrun
-            except OSError as gone:
-                raise EndedError from gone
-            if not found:
-                raise EndedError
-            received += found
-            if self._deadline is not None and time.monotonic() > self._deadline:
-                raise TimeoutError
+            found = bytearray(_READ_BYTES)
+            received += memoryview(found)[: self._receive_into(found)]
         taken = bytes(received[:size])
         del received[:size]
         return taken
+
+    def _large(self, size: int) -> bytearray:
+        """As `_exactly`, received into its place: copies of megabytes hold the interpreter."""
+        whole = bytearray(size)
+        at = len(self._received)
+        whole[:at] = self._received
+        self._received.clear()
+        with memoryview(whole) as view:
+            while at < size:
+                at += self._receive_into(view[at:])
+        return whole
+
+    def _receive_into(self, place: bytearray | memoryview) -> int:
+        """Receive at least one byte; returns how many there were."""
+        try:
+            found = self.stream.recv_into(place)
+        except BlockingIOError as overrun:
+            raise TimeoutError from overrun
+        except OSError as gone:
+            raise EndedError from gone
+        if not found:
+            raise EndedError
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TimeoutError
+        return found
 
 
 def bytes_of(text: str) -> bytes:
