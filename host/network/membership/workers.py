@@ -111,11 +111,19 @@ class MembershipWork:
     def _do_due(self) -> bool:
         """Do what is due, and publish what that and others wrote; whether there was anything."""
         self._is_changed = False  # before the tables are read: a later change counts again
+        done, database = False, self._access.database
         try:
-            done = self._worker.tick() > 0
+            # Most changes make nothing due: to ask for each kind of work costs six transactions.
+            due_at = next_due(database)
+            if due_at is not None and due_at <= self._clock.now_ms():
+                done = self._worker.tick() > 0
+                due_at = next_due(database)
+                if not done and due_at is not None:
+                    # Of an MGM that leaves or arrives nothing is done here, and it stays due.
+                    due_at = max(due_at, EpochMs(self._clock.now_ms() + BEAT_MS))
             while self._relay.relay():
                 done = True
-            self._due_at = next_due(self._access.database)
+            self._due_at = due_at
         except BaseException:
             self._is_changed = True
             raise
