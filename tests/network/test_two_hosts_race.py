@@ -56,6 +56,11 @@ class Killer:
         self._is_over.set()
         self._thread.join()
 
+    def reach(self, kills):
+        """Wait until it has killed that often: states that are spent quickly see their share."""
+        while len(self.killed) < kills and self._thread.is_alive():
+            self._thread.join(0.1)
+
     def _kill(self):
         while len(self.killed) < self.kills and not self._is_over.wait(self.chance.uniform(0.2, 4)):
             host = self.chance.choice(self.hosts).host
@@ -178,6 +183,7 @@ def test_one_of_two_hosts_spends_a_state(hosts):
             for number in numbers:
                 for host, name in chance.sample(rivals, 2):
                     start(host, name, f"spend-{number}", "Spend", bodies[number])
+            killer.reach(KILLS * numbers.stop // STATES)
             for number in numbers:
                 ended = {
                     name: host.host.result(name, f"spend-{number}", PATIENCE_S)
@@ -192,6 +198,7 @@ def test_one_of_two_hosts_spends_a_state(hosts):
     winners = Counter(name for race in races for name in race.won)
     sys.stdout.write(f"{STATES} states, won {dict(told)}: {winners}\n")
     sys.stdout.write(f"killed {len(killer.killed)}: {Counter(killer.killed)}\n")
+    assert len(killer.killed) == KILLS
     for number in {0, *(number for number, race in enumerate(races) if not race.won)}:
         # One after the other: the first of them may spend what nobody has.
         spent = list(races[number].won)
