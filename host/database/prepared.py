@@ -9,12 +9,12 @@ from collections import namedtuple
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Delete, Insert, Select, Table, Update
+from sqlalchemy import Connection, Delete, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from host.database.counted import count, is_cached
 from host.database.sql import Upsert, dialect_of
-from host.ports.database import REMEMBERED
 
 Values: TypeAlias = Mapping[str, object]
 _Convert: TypeAlias = Callable[[Any], Any]
@@ -52,16 +52,11 @@ class Prepared:
 
     Args:
         statement: the statement; the values of an INSERT are columns' keys, the same each time.
-
-    Raises:
-        ValueError: it writes to a table whose rows are cached: only SQLAlchemy counts those writes.
     """
 
     def __init__(self, statement: Select[Any] | Insert | Update | Delete | Upsert) -> None:
-        table = None if isinstance(statement, Select) else statement.table
-        if isinstance(table, Table) and REMEMBERED.items() <= table.info.items():
-            raise ValueError(f"rows of {table.name} are cached")
         self._statement = statement
+        self._is_counted = not isinstance(statement, Select) and is_cached(statement.table)
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, values: Values | Sequence[Values]) -> None:
@@ -106,6 +101,8 @@ class Prepared:
         return None if row is None else row[0]
 
     def _in(self, connection: Connection, values: Values) -> _Compiled:
+        if self._is_counted:
+            count(connection)
         known = self._compiled.get(connection.dialect.name)
         if known is None:
             known = self._compiled[connection.dialect.name] = self._compile(connection, values)

@@ -14,20 +14,19 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Executable,
     MetaData,
     Table,
-    UpdateBase,
     event,
     update,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from host.database.counted import begin_count, count_executed, counts
 from host.database.schema_versions import Conversion, Execute, bring_up_to_date
 from host.database.steady_view import end_view
 from host.domain.errors import StorageError
-from host.ports.database import REMEMBERED, Schema
+from host.ports.database import Schema
 from plugins.postgres.connections import Access, Session, Sessions
 from plugins.postgres.dialect import NAME
 from plugins.postgres.engine import EngineSessions
@@ -52,8 +51,6 @@ REVISION_SCHEMA = Schema(
     statements={NAME: ("INSERT INTO revision VALUES (true, 0)",)},
 )
 _ADD_REVISION = update(REVISION).values(number=REVISION.c.number + 1)
-_COUNTS = "cordbox_counts"
-"""In a connection's `info`: whether its transaction has written to a cached table."""
 
 
 class PostgresDatabase:
@@ -71,7 +68,7 @@ class PostgresDatabase:
         self._sessions = Sessions(access.within(name))
         self._write_lock = threading.Lock()
         self._writer: int | None = None
-        event.listen(self._engine.engine, "after_execute", _mark)
+        event.listen(self._engine.engine, "after_execute", count_executed)
 
     def make_tables(self, schemas: Sequence[Schema]) -> None:
         """Create or migrate its tables, as their owner; of several processes, one at a time does.
@@ -123,9 +120,9 @@ class PostgresDatabase:
 
     def _once(self, work: Callable[[Connection], T]) -> T:
         with self._engine.writing(self._lock_key) as connection:
-            connection.info[_COUNTS] = False
+            begin_count(connection)
             result = work(connection)
-            if connection.info[_COUNTS]:
+            if counts(connection):
                 connection.execute(_ADD_REVISION)
         return result
 
@@ -222,13 +219,3 @@ def statements_of(schema: Schema) -> Iterator[str]:
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             yield str(CreateIndex(index).compile(dialect=dialect))
-
-
-def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:
-    """Record that a transaction writes to a cached table (SQLAlchemy's `after_execute`)."""
-    if isinstance(statement, UpdateBase) and _is_remembered(statement.table):
-        connection.info[_COUNTS] = True
-
-
-def _is_remembered(table: object) -> bool:
-    return isinstance(table, Table) and REMEMBERED.items() <= table.info.items()

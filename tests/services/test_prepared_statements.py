@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
     insert,
     select,
     update,
@@ -105,7 +106,19 @@ def test_a_statement_whose_text_depends_on_its_values_is_refused(connection: Con
         Prepared(some).all(connection, {"some": [1, 2]})
 
 
-def test_writes_to_tables_that_are_cached_are_refused() -> None:
-    with pytest.raises(ValueError, match="rows of cached are cached"):
-        Prepared(insert(_CACHED))
-    Prepared(select(_CACHED))
+def test_writes_to_tables_that_are_cached_are_counted(tmp_path: Path) -> None:
+    cached, found = Prepared(insert(_CACHED)), Prepared(select(_CACHED))
+    schemas = [
+        Schema(name="things", metadata=_METADATA),
+        Schema(name="cached", metadata=_CACHED.metadata),
+    ]
+    with Database.open(tmp_path / "things.sqlite", schemas) as database:
+        before = database.revision()
+        database.transact(lambda c: _INSERT.value(c, _thing("a")))
+        database.transact(lambda c: found.all(c, {}))
+        assert database.revision() == before
+
+        database.transact(lambda c: cached.run(c, {"number": 1}))
+        assert database.revision() == before + 1
+        database.transact(lambda c: Prepared(delete(_CACHED)).run(c, {}))
+        assert database.revision() == before + 2

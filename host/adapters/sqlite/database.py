@@ -18,11 +18,9 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
-    Executable,
     Integer,
     MetaData,
     Table,
-    UpdateBase,
     event,
     exists,
     insert,
@@ -50,10 +48,12 @@ from host.adapters.sqlite.dialect import (
 from host.adapters.sqlite.errors import translated
 from host.adapters.sqlite.files import give_back, let_shrink
 from host.adapters.sqlite.kept_connections import KeptConnections
+from host.database.counted import begin_count, count_executed, counts
+from host.database.prepared import Prepared
 from host.database.schema_versions import bring_up_to_date
 from host.database.steady_view import end_view
 from host.domain.errors import StorageError
-from host.ports.database import REMEMBERED, Schema
+from host.ports.database import Schema
 
 T = TypeVar("T")
 
@@ -76,9 +76,9 @@ _SELECT_REVISION = str(select(REVISION.c.number))
 _INSERT_REVISION = insert(REVISION).from_select(
     ["only", "number"], select(literal(1), literal(0)).where(~exists(select(REVISION.c.only)))
 )
-_ADD_REVISION = update(REVISION).where(REVISION.c.only == 1).values(number=REVISION.c.number + 1)
-_COUNTS = "cordbox_counts"
-"""In a connection's `info`: whether its transaction has written to a cached table."""
+_ADD_REVISION = Prepared(
+    update(REVISION).where(REVISION.c.only == 1).values(number=REVISION.c.number + 1)
+)
 
 
 class Database:
@@ -101,7 +101,7 @@ class Database:
         self._engine = engine
         self._connections = KeptConnections(engine, kept_max=pool_size)
         if has_revision:
-            event.listen(engine, "after_execute", _mark)
+            event.listen(engine, "after_execute", count_executed)
         self._write_lock = threading.Lock()
         self._writer: int | None = None
         self._watch_lock = threading.Lock()
@@ -179,10 +179,10 @@ class Database:
             try:
                 with translated(self.path):
                     with self._connections.transaction(BEGIN_WRITE) as connection:
-                        connection.info[_COUNTS] = False
+                        begin_count(connection)
                         result = work(connection)
-                        if connection.info[_COUNTS]:
-                            connection.execute(_ADD_REVISION)
+                        if counts(connection):
+                            _ADD_REVISION.run(connection, {})
                         give_back(driver_of(connection))
                         number = self._counted(connection)
                     if self._mark is not None:
@@ -284,16 +284,6 @@ def _opener(path: Path) -> Callable[[], DBAPIConnection]:
     place = path.absolute()
     # SQLAlchemy's protocol of connections is not one that the driver's types declare.
     return lambda: cast("DBAPIConnection", sqlite3.connect(place, check_same_thread=False))
-
-
-def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:
-    """Record that a transaction writes to a cached table (SQLAlchemy's `after_execute`)."""
-    if isinstance(statement, UpdateBase) and _is_remembered(statement.table):
-        connection.info[_COUNTS] = True
-
-
-def _is_remembered(table: object) -> bool:
-    return isinstance(table, Table) and REMEMBERED.items() <= table.info.items()
 
 
 def _give_revision(connection: Connection) -> None:

@@ -37,7 +37,15 @@ from host.network.values.messages import (
 
 _AT_ONCE = 50
 _C = MGM_RECIPIENT.c
-_PUT = Upsert(table=MGM_RECIPIENT, replace=("status", "serial", "due_at"))
+_PUT = Prepared(Upsert(table=MGM_RECIPIENT, replace=("status", "serial", "due_at")))
+_RECIPIENT = update(MGM_RECIPIENT).where(
+    _C.short_hash == bindparam("mgm"), _C.name == bindparam("of_name")
+)
+_POSTPONE = Prepared(_RECIPIENT.values(due_at=bindparam("next_at")))
+_HAS_VERSION = Prepared(_RECIPIENT.values(acked_version=bindparam("has"), due_at=0))
+_HAS_SERIAL = Prepared(
+    _RECIPIENT.values(acked_version=bindparam("has"), acked_serial=bindparam("of_serial"), due_at=0)
+)
 
 
 def note_recipient(connection: Connection, mgm: ShortHash, member: SignedMember) -> None:
@@ -83,12 +91,12 @@ class Distributor:
             if group_store.head_hash(connection, group.signer.realm, version) != head:
                 self._log.error("group-fork", member=str(source.x500_name), version=version)
                 return
-            mine = (_C.short_hash == mgm, _C.name == str(source.x500_name))
             # An ask tells what the member has; answers overtaken by a later one tell less.
-            changes: dict[str, object] = {"acked_version": version, "due_at": 0}
+            values = {"mgm": mgm, "of_name": str(source.x500_name), "has": version}
             if serial:
-                changes["acked_serial"] = serial
-            connection.execute(update(MGM_RECIPIENT).where(*mine).values(**changes))
+                _HAS_SERIAL.run(connection, {**values, "of_serial": serial})
+            else:
+                _HAS_VERSION.run(connection, values)
 
         self._access.database.transact(note)
 
@@ -122,11 +130,8 @@ class Distributor:
                 for part in parts:
                     message_id = f"package/{part.package_id}/{part.index}"
                     post(connection, group.holding, target, part, message_id)
-                connection.execute(
-                    update(MGM_RECIPIENT)
-                    .where(_C.short_hash == mgm, _C.name == row.name)
-                    .values(due_at=now + self._access.times().package_ms)
-                )
+                next_at = now + self._access.times().package_ms
+                _POSTPONE.run(connection, {"mgm": mgm, "of_name": row.name, "next_at": next_at})
             return len(rows)
 
         return self._access.database.transact(send)

@@ -26,11 +26,11 @@ from host.network.values.contexts import Context
 from host.network.values.head import SignedHead
 from host.network.values.member import SignedMember
 
-_KEEP_MEMBER = Upsert(table=MEMBER_VERSION, keep=True)
-_KEEP_LOG = Upsert(table=GROUP_LOG, keep=True)
-_KEEP_HEAD = Upsert(table=GROUP_HEAD, keep=True)
-_KEEP_KEY = Upsert(table=NETWORK_KEY, keep=True)
-_PUT_LOCAL_KEY = Upsert(table=LOCAL_KEY, replace=("spec",))
+_KEEP_MEMBER = Prepared(Upsert(table=MEMBER_VERSION, keep=True))
+_KEEP_LOG = Prepared(Upsert(table=GROUP_LOG, keep=True))
+_KEEP_HEAD = Prepared(Upsert(table=GROUP_HEAD, keep=True))
+_KEEP_KEY = Prepared(Upsert(table=NETWORK_KEY, keep=True))
+_PUT_LOCAL_KEY = Prepared(Upsert(table=LOCAL_KEY, replace=("spec",)))
 _KINDS = (
     ("session", contexts.SESSION_KEYS),
     ("ledger", contexts.LEDGER_KEYS),

@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from host.database.prepared import PreparedRow
+from host.database.prepared import Prepared, PreparedRow
 from host.database.sql import Upsert
 from host.domain.group_parameters import SignedGroupParameters, realm_of
 from host.domain.ids import EpochMs
 from host.network.membership.tables import GROUP_PARAMETERS, GROUP_REALM
 
-_KEEP = Upsert(table=GROUP_PARAMETERS, keep=True)
-_KEEP_REALM = Upsert(table=GROUP_REALM, keep=True)
+_KEEP = Prepared(Upsert(table=GROUP_PARAMETERS, keep=True))
+_KEEP_REALM = Prepared(Upsert(table=GROUP_REALM, keep=True))
 _COLUMNS = GROUP_PARAMETERS.c
 _NEWEST_FIRST = select(GROUP_PARAMETERS).order_by(_COLUMNS.epoch.desc(), _COLUMNS.hash)
 

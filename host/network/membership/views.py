@@ -33,7 +33,26 @@ from host.network.values.messages import Package, PackagePart, SyncAck, SyncRequ
 _log = structlog.get_logger("cordbox.membership")
 
 ASK_AGAIN_MS = 10_000
-_NEW = Upsert(table=MEMBER_VIEW, keep=True)
+_NEW = Prepared(Upsert(table=MEMBER_VIEW, keep=True))
+_MOVE = Prepared(
+    update(MEMBER_VIEW)
+    .where(MEMBER_VIEW.c.short_hash == bindparam("node"))
+    .values(
+        version=bindparam("now_at"),
+        own_digest=None,
+        synced_at=bindparam("seen_at"),
+        due_at=bindparam("next_at"),
+    )
+)
+_BEHIND = Prepared(
+    update(MEMBER_VIEW)
+    .where(
+        MEMBER_VIEW.c.short_hash == bindparam("node"),
+        MEMBER_VIEW.c.version < bindparam("newer"),
+        MEMBER_VIEW.c.due_at > bindparam("next_at"),
+    )
+    .values(due_at=bindparam("next_at"))
+)
 _PART = Upsert(table=PACKAGE_PART, replace=("count", "data"))
 _VIEW = Prepared(select(MEMBER_VIEW).where(MEMBER_VIEW.c.short_hash == bindparam("node")))
 _DUE = Prepared(
@@ -90,11 +109,8 @@ def move_view(
     connection: Connection, short_hash: ShortHash, version: int, now: EpochMs, times: NetworkTimes
 ) -> None:
     """Show a node a newer version."""
-    connection.execute(
-        update(MEMBER_VIEW)
-        .where(MEMBER_VIEW.c.short_hash == short_hash)
-        .values(version=version, own_digest=None, synced_at=now, due_at=now + times.sync_ms)
-    )
+    values = {"now_at": version, "seen_at": now, "next_at": now + times.sync_ms}
+    _MOVE.run(connection, {"node": short_hash, **values})
 
 
 def ask_now(connection: Connection, short_hash: ShortHash) -> None:
@@ -138,17 +154,8 @@ class MemberViews:
         What a peer tells of the same version's head proves nothing: only a signed one is a fork.
         """
         due = self._access.clock.now_ms() + ASK_AGAIN_MS
-        self._access.database.transact(
-            lambda c: c.execute(
-                update(MEMBER_VIEW)
-                .where(
-                    MEMBER_VIEW.c.short_hash == viewer.short_hash,
-                    MEMBER_VIEW.c.version < version,
-                    MEMBER_VIEW.c.due_at > due,
-                )
-                .values(due_at=due)
-            )
-        )
+        values = {"node": viewer.short_hash, "newer": version, "next_at": due}
+        self._access.database.transact(lambda connection: _BEHIND.run(connection, values))
 
     def sync(self) -> int:
         """Ask the MGMs of the views whose time has come; returns how many are asked."""

@@ -52,6 +52,7 @@ PLACE = (LOCATION_EPOCH, LOCATION_ID)
 """Where a member is, if it has moved: its node's cluster adds it to what an operator gives."""
 CUSTOM = "ext."
 
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 _decoder = msgspec.json.Decoder(dict[str, str])
 
 
@@ -112,11 +113,13 @@ def place_of(context: Context) -> Context:
 
 def numbered(context: Context, prefix: str, suffix: str = "") -> Sequence[str]:
     """The values of `PREFIX.N` or `PREFIX.N.SUFFIX`, by N."""
-    pattern = re.compile(
-        rf"{re.escape(prefix)}\.(0|[1-9][0-9]{{0,3}}){re.escape('.' + suffix if suffix else '')}"
+    before, after = f"{prefix}.", f".{suffix}" if suffix else ""
+    found = (
+        (key[len(before) : len(key) - len(after)], value)
+        for key, value in context.items()
+        if key.startswith(before) and key.endswith(after)
     )
-    found = ((pattern.fullmatch(key), value) for key, value in context.items())
-    return [v for _, v in sorted((int(match[1]), value) for match, value in found if match)]
+    return [v for _, v in sorted((int(n), value) for n, value in found if _NUMBER.fullmatch(n))]
 
 
 def keys_of(context: Context, prefix: str) -> Sequence[ContextKey]:
