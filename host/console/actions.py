@@ -21,6 +21,7 @@ from host.console.node_actions import (
     upload_question,
 )
 from host.console.node_choices import change_chosen
+from host.console.node_move import move_node, move_question
 from host.console.node_quota import quota, quota_question
 from host.console.node_upgrade import upgrade, upgrade_question
 from host.console.people_actions import assign, password, password_question, remove
@@ -43,6 +44,7 @@ ACTIONS: Mapping[str, Callable[[View, Form], Awaitable[Result]]] = {
     "/nodes/{node}/start": start,
     "/nodes/{node}/quota": quota,
     "/nodes/{node}/upgrade": upgrade,
+    "/nodes/{node}/move": move_node,
     "/nodes/{node}/maintenance": maintenance,
     "/nodes/{node}/activate": activate,
     "/nodes/{node}/pause": pause,
@@ -63,6 +65,7 @@ QUESTIONS: Mapping[str, Callable[[View], Awaitable[Question]]] = {
     "/nodes/{node}/start": start_question,
     "/nodes/{node}/quota": quota_question,
     "/nodes/{node}/upgrade": upgrade_question,
+    "/nodes/{node}/move": move_question,
     "/nodes/{node}/maintenance": maintenance_question,
     "/packages/upload": upload_question,
     "/people/create": create_user_question,

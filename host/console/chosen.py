@@ -21,6 +21,15 @@ class Failure:
         return Failure(what=what, code=answer.code, reason=answer.reason)
 
 
+_LISTED_MAX = 10
+
+
+def listed(chosen: Sequence[str]) -> str:
+    """The first of the chosen rows by name, and the number of the others."""
+    more = len(chosen) - _LISTED_MAX
+    return ", ".join(chosen[:_LISTED_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
 async def for_each(
     view: View, chosen: Sequence[str], act: Callable[[str], Awaitable[Answer]], done: Done
 ) -> Result:

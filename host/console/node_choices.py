@@ -1,10 +1,11 @@
-"""Pause, resume and set quotas of several nodes at once."""
+"""Pause, resume, upgrade and set quotas of several nodes at once."""
 
 from collections.abc import Mapping
 
-from host.console.chosen import for_each, outcome
+from host.console.chosen import for_each, listed, outcome
 from host.console.forms import Field, Form, Question
 from host.console.node_quota import numbers, overrides_of
+from host.console.node_upgrades import upgrade_chosen
 from host.console.questions import Done, Result, asked
 from host.console.view import View, one
 from host.rest.gate import Answer
@@ -15,17 +16,20 @@ _DONE: Mapping[str, Done] = {
     "pause": Done(page=NODES, flash="paused-many"),
     "resume": Done(page=NODES, flash="active-many"),
     "quota": Done(page=NODES, flash="quota-many"),
+    "upgrade": Done(page=NODES, flash="upgrading-many"),
 }
 
 
 async def change_chosen(view: View, form: Form) -> Result:
-    """Pausing and resuming are done at once: each undoes the other. Quotas are asked for."""
+    """Pausing and resuming are done at once: each undoes the other. The others are asked for."""
     act = form.text("act")
     done = _DONE.get(act)
     if done is None or not form.picked:
         return outcome(view, 0, (), Done(page=NODES, flash=""))
     if act == "quota":
         return await _set_quotas(view, form, done)
+    if act == "upgrade":
+        return await upgrade_chosen(view, form, done)
     state = _STATES[act]
     return await for_each(
         view,
@@ -60,7 +64,7 @@ async def _question(view: View, form: Form, *, problem: str = "") -> Question:
         title=f"Set quotas of {count} {nodes}",
         says=[
             "What is filled in is set at each of them; what is empty stays as it is there.",
-            ", ".join(form.picked[:10]) + (f" and {count - 10} more" if count > 10 else ""),
+            listed(form.picked),
         ],
         button=f"Set quotas of {count} {nodes}",
         back=NODES,

@@ -11,7 +11,7 @@ from host.domain.json import JsonObject
 from host.tools.network.upgrades import report_lines
 
 REHEARSE, UPGRADE = "Rehearse: nothing changes", "Upgrade"
-_WAYS = {
+WAYS = {
     "its open flows go on with the new code": "migrate",
     "its open flows end with the old code": "finish",
     "it waits for its open flows": "drain",
@@ -28,7 +28,7 @@ async def upgrade_question(view: View) -> Question:
         (("cpi",), {"limit": 1000}),
         (("virtualnode", node, "usage"), {}),
     )
-    options = _versions(one(found), items(cpis, "cpis"))
+    options = versions_beside(one(found), items(cpis, "cpis"))
     count = (one(usage) or {}).get("flowsOpen", 0)
     says = [f"{count} flows are open. A refused upgrade changes nothing."]
     if not options:
@@ -40,7 +40,7 @@ async def upgrade_question(view: View) -> Question:
         back=f"/console/nodes/{node}",
         fields=(
             Field(name="cpi", label="Version", kind="select", options=options, required=True),
-            Field(name="way", label="While flows are open", kind="select", options=tuple(_WAYS)),
+            Field(name="way", label="While flows are open", kind="select", options=tuple(WAYS)),
             Field(name="what", label="Do", kind="select", options=(REHEARSE, UPGRADE)),
             Field(
                 name="typed",
@@ -65,7 +65,7 @@ async def upgrade(view: View, form: Form) -> Result:
     if form.text("typed").strip().upper() != node.upper():
         problem = "What was typed is not the node's short hash."
         return asked(view, replace(question, problem=problem), status=400)
-    way = _WAYS.get(form.text("way"), "drain")
+    way = WAYS.get(form.text("way"), "drain")
     answer = await view.call("PUT", path, query={"flows": way})
     return answered(view, answer, question, Done(page=question.back, flash="upgrading"))
 
@@ -85,7 +85,7 @@ async def _rehearsed(view: View) -> Sequence[str]:
     return [head, *([error] if error else []), *lines]
 
 
-def _versions(node: JsonObject | None, cpis: Sequence[JsonObject]) -> Sequence[str]:
+def versions_beside(node: JsonObject | None, cpis: Sequence[JsonObject]) -> Sequence[str]:
     """The other versions of a node's package, as options."""
     own = None if node is None else node.get("cpiIdentifier")
     known = own if isinstance(own, Mapping) else {}

@@ -34,7 +34,7 @@ function expect(condition, words) {
 const PAGES = [
   "", "/nodes", `/nodes/${node}`, "/flows", `/flows/${node}/${request}`, "/dead-letters", "/dead-letters?discarded=true", "/log", "/packages",
   `/packages/${checksum}`, `/packages/${newer}?against=${checksum}`, "/networks", `/networks/${node}`, "/ledger", `/ledger/${node}`, `/search?q=${request}`,
-  `/nodes/${node}/quota`, `/nodes/${node}/maintenance`, `/nodes/${node}/upgrade`,
+  `/nodes/${node}/quota`, `/nodes/${node}/maintenance`, `/nodes/${node}/upgrade`, `/nodes/${node}/move`,
   "/people", "/people/admin", "/settings", "/settings/corda.rbac", "/nodes?q=no-such-node", "/nodes/0123456789AB",
 ];
 let shared;

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from functools import partial
 from html import unescape
 from urllib.parse import quote
 
@@ -18,7 +19,9 @@ from host.access.delays import SignInDelays
 from host.access.sessions import BrowserSessions
 from host.adapters.os.system import SteadyClock, SystemEntropy
 from host.console.app import console_routes
+from host.console.node_move import BACK, MOVED
 from host.domain.ids import ShortHash
+from host.domain.vnode import AsyncStatus
 from host.flow.core.messages import DEAD_LETTER_TOPIC
 from host.flow.engine import service
 from host.ledger.core.components import to_groups
@@ -26,9 +29,13 @@ from host.ledger.core.model import Notary, TimeWindow, Transaction
 from host.ledger.core.signed import unsigned
 from host.ledger.core.statuses import Status
 from host.ledger.vault.transactions import Origin, keep
+from host.network.location.places import Location
+from host.network.location.transfers import Transfer
 from host.network.membership.mgm_operations import OperationsOfMgm
+from host.nodes.vnode.errors import CpiUpgradeSameError
 from host.ports.bus import NewRecord
 from host.ports.live import Fixed
+from host.ports.locations import Place
 from host.ports.units import Unit
 from host.rest.app import create_app
 from host.rest.gate import Gate
@@ -392,6 +399,122 @@ def test_an_upgrade_is_rehearsed_and_done_once_the_short_hash_was_typed(
     answer = send(admin, f"{page}/upgrade", what="Upgrade", typed=alice.lower(), **chosen)
     done(answer, page, "upgrading")
     assert upgraded == [(alice, "0123456789AB", "migrate")]
+
+
+def test_nodes_are_upgraded_together_once_their_number_was_typed(
+    admin, alice, node_of, services, monkeypatch
+):
+    carol = node_of("O=Frank, L=London, C=GB")
+    both = {"act": "upgrade", "pick": [alice, carol]}
+    assert 'value="upgrade"' in admin.get("/console/nodes").text
+    asked = send(admin, "/console/nodes/chosen", **both)
+    assert (asked.status_code, "Upgrade 2 nodes" in asked.text) == (200, True)
+    assert "No other version of their package is stored" in asked.text
+    upgraded = []
+
+    def upgrade(node, cpi, **how):
+        if node == carol and cpi == "FFFFFFFFFFFF":
+            raise CpiUpgradeSameError("it runs that one")
+        upgraded.append((node, cpi, how["way"].value))
+        return "1" * 36
+
+    monkeypatch.setattr(services.virtual_nodes, "upgrade", upgrade)
+    chosen = {**both, "cpi": "0123456789AB 2.0.0", "way": "its open flows end with the old code"}
+    wrong = send(admin, "/console/nodes/chosen", typed="3", **chosen)
+    assert (wrong.status_code, upgraded) == (400, [])
+    assert "What was typed is not 2." in wrong.text
+    answer = send(admin, "/console/nodes/chosen", typed="2", **chosen)
+    done(answer, "/console/nodes", "upgrading-many")
+    assert upgraded == [(n, "0123456789AB", "finish") for n in (alice, carol)]
+    some = send(admin, "/console/nodes/chosen", typed="2", **{**chosen, "cpi": "FFFFFFFFFFFF 3"})
+    assert (some.status_code, "1 of 2 were done" in some.text) == (409, True)
+    assert upgraded[2:] == [(alice, "FFFFFFFFFFFF", "finish")]
+
+
+def test_nodes_of_several_packages_are_not_upgraded_together(admin, alice):
+    unknown = send(admin, "/console/nodes/chosen", act="upgrade", pick=[alice, "0123456789AB"])
+    assert "They run different packages: demo, unknown. Choose nodes of one." in unknown.text
+
+
+class MovesInMemory:
+    """Where a node is, and what was asked for."""
+
+    def __init__(self, monkeypatch, moves):
+        self.asked, self.place = [], Place.HERE
+        monkeypatch.setattr(moves, "location", lambda _: self._location())
+        monkeypatch.setattr(moves, "transfer", self._transfer)
+        for part, name, place in (
+            (moves.leaving, "export", Place.EXPORTED),
+            (moves.leaving, "cancel", Place.RECLAIMING),
+            (moves.leaving, "moved", Place.MOVED),
+            (moves.arriving, "activate", Place.HERE),
+        ):
+            monkeypatch.setattr(part, name, partial(self._ask, name, place))
+
+    def _ask(self, name, place, *which, **how):
+        self.asked.append((name, *which[:1], how))
+        self.place = place
+        return "0" * 8 + "-0000-0000-0000-" + "0" * 12
+
+    def _location(self):
+        return Location(place=self.place, transfer="", epoch=1, location_id=None, at=0)
+
+    def _transfer(self, request_id):
+        return Transfer(
+            request_id=request_id,
+            kind="export",
+            short_hash="",
+            status=AsyncStatus.IN_PROGRESS,
+            stage="writing",
+            bytes_done=2**20,
+            bytes_total=2**21,
+            error=None,
+            updated_at=0,
+            recipient=None,
+            identity=None,
+        )
+
+
+def test_a_node_of_a_static_network_cannot_leave(admin, alice, api):
+    page = f"/console/nodes/{alice}/move"
+    assert f'href="{page}"' in admin.get(f"/console/nodes/{alice}").text
+    key = api.get(f"{API}/maintenance/transferkey").json()["recipient"]
+    refused = send(admin, page, place="HERE", recipient=key, typed=alice)
+    assert (refused.status_code, "virtual-node-cannot-leave" in refused.text) == (409, True)
+
+
+def test_a_node_is_moved_away_and_taken_back_or_given_up(admin, alice, services, monkeypatch):
+    moves = MovesInMemory(monkeypatch, services.moves)
+    page = f"/console/nodes/{alice}/move"
+    assert "Write the file of 1 node" in admin.get(page).text
+    here = {"place": "HERE", "recipient": " age1x "}
+    assert send(admin, page, typed="x", **here).status_code == 400
+    assert moves.asked == []
+    went = send(admin, page, typed=alice.lower(), **here).headers["location"]
+    assert re.fullmatch(rf"{page}\?transfer=[-0]{{36}}&done=exporting", went)
+    assert moves.asked == [("export", alice, {"recipient": "age1x", "identity": None})]
+    shown = admin.get(went).text
+    assert "It is EXPORTED." in shown
+    assert "IN_PROGRESS, writing, 1.0 MiB of 2.0 MiB" in shown
+    late = send(admin, page, typed=alice, **here)
+    assert (late.status_code, "place has changed" in late.text) == (409, True)
+    there = {"place": "EXPORTED", "typed": alice}
+    broken = send(admin, page, what=MOVED, proof="AAAA", **there)
+    assert (broken.status_code, len(moves.asked)) == (400, 1)
+    done(send(admin, page, what=BACK, pre_auth="t", **there), page, "place")
+    assert moves.asked[1:] == [("cancel", alice, {"is_forced": False, "token": "t"})]
+    assert "Nothing can be done here now." in admin.get(page).text
+    assert "Look again" in send(admin, page, place="RECLAIMING").text
+
+
+def test_an_imported_node_is_let_work(admin, alice, services, monkeypatch):
+    moves = MovesInMemory(monkeypatch, services.moves)
+    moves.place = Place.IMPORTED
+    page = f"/console/nodes/{alice}/move"
+    form = {"place": "IMPORTED", "endpoints": "https://a:8080\nhttps://b:8080", "tls_alias": "tls"}
+    done(send(admin, page, **form), page, "place")
+    how = {"urls": ("https://a:8080", "https://b:8080"), "tls_alias": "tls", "token": None}
+    assert moves.asked == [("activate", alice, how)]
 
 
 def test_a_rehearsal_that_is_unknown_is_told(admin, alice):

@@ -68,6 +68,7 @@ async def show(view: View) -> Page:
         may_upgrade=view.may(
             "PUT", "/virtualnode/{node}/cpi/{cpi}", node=node, cpi=text(glance, "cpiChecksum")[:12]
         ),
+        may_move=view.may("POST", "/maintenance/virtualnode/{node}/export", node=node),
         may_activate=view.may("PUT", "/virtualnode/{node}/state/ACTIVE", node=node),
     )
 

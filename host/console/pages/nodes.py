@@ -23,6 +23,7 @@ async def show(view: View) -> Page:
     nodes = items(answer, "virtualNodes")
     first = text(nodes[0], "shortHash") if nodes else ""
     may_pause = view.may("PUT", "/virtualnode/{node}/state/PAUSED", node=first)
+    may_upgrade = view.may("PUT", "/virtualnode/{node}/cpi/{cpi}", node=first, cpi="0" * 12)
     may_set_quota = view.may("PUT", "/virtualnode/{node}/quota", node=first)
     return view.render(
         "nodes",
@@ -36,5 +37,6 @@ async def show(view: View) -> Page:
         may_create=view.may("POST", "/virtualnode"),
         may_pause=may_pause,
         may_set_quota=may_set_quota,
-        may_choose=may_pause or may_set_quota,
+        may_upgrade=may_upgrade,
+        may_choose=may_pause or may_set_quota or may_upgrade,
     )
