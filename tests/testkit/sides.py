@@ -58,8 +58,11 @@ _SECONDS_MAX = 60
 _RUNTIME_FILES = ("workflow_app.py",)
 """Of a sandbox's own Python: a trace names them where the code asked for what there is not."""
 _FINAL = ("COMPLETED", "FAILED", "KILLED")
-_VARYING_CHARACTERS_MAX = 64
-"""At the end of a request that is cut: half words, and what earlier ones moved."""
+_COMPARED_CHARACTERS_MAX = REQUEST_CHARACTERS_MAX - 128
+"""Of a request that was cut: half words stand at its end, of up to 73 characters if they are not
+recognised as such, and earlier signatures moved the cut by 4 or 8 each."""
+_SIGNATURE, _SIGNATURE_CHARACTERS_MAX = re.compile("ME[A-Z]C"), 96
+"""Of P-256 in DER and base64: up to 72 bytes, mostly 70 to 72, rarely fewer."""
 
 Body = Any | Callable[[Sequence[Any]], Any]
 
@@ -92,6 +95,22 @@ class Words:
     def of(self, text: str | None) -> str | None:
         return None if text is None else _VOLATILE.sub(self._name, text)
 
+    def of_cut(self, text: str) -> str:
+        """The beginning of a request that was cut, the same whatever its signatures measure.
+
+        Places are counted as if each signature had its greatest length. Words that reach beyond the
+        end are left out, since they may be halves, and get no name.
+        """
+        told, done, left = "", 0, _COMPARED_CHARACTERS_MAX
+        for found in _VOLATILE.finditer(text):
+            plain, word = text[done : found.start()], found[0]
+            size = _SIGNATURE_CHARACTERS_MAX if _SIGNATURE.match(word) else len(word)
+            if len(plain) + size > left:
+                return told + plain[:left]
+            told += plain + self._name(found)
+            done, left = found.end(), left - len(plain) - size
+        return told + text[done : done + left]
+
     def _name(self, found: re.Match[str]) -> str:
         kind, text = found.lastgroup or "", found[0]
         if kind in ("cut", "instant", "hash", "bytes", "short"):
@@ -102,7 +121,7 @@ class Words:
 
 
 _VOLATILE = re.compile(
-    r"(?P<cut>-----BEGIN PUBLIC KEY-----(?:(?!-----END).)*\Z)"  # of a request that is cut
+    r"(?P<cut>-----BEGIN PUBLIC KEY-----(?:(?!-----END PUBLIC KEY-----).)*\Z)"
     r"|(?P<key>-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)"
     r"|(?P<id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-INITIATED)?)"
     r"|(?P<transaction>SHA-256D:[0-9A-F]{64})"
@@ -309,12 +328,11 @@ def _by_session(messages: Sequence[Message], words: Words, given: Row) -> Any:
 
 def _step(step: Step, words: Words) -> Any:
     """A host call; its digest is that of its request, and compares itself if nothing varies."""
-    request = words.of(step.request)
     if len(step.request) < REQUEST_CHARACTERS_MAX:
         assert step.digest == request_digest(step.request)
+        request = words.of(step.request)
     else:
-        # Where it is cut depends on what varies before, such as signatures of 70 to 72 bytes.
-        request = request and request[:-_VARYING_CHARACTERS_MAX]
+        request = words.of_cut(step.request)
     digest = step.digest if request == step.request else None
     return (step.function, request, digest, step.is_error, words.of(step.answer))
 
