@@ -69,6 +69,14 @@ class Prepared:
             every = [_bound(compiled, each) for each in values]
             _execute(connection, compiled.text, "executemany", every).close()
 
+    def change(self, connection: Connection, values: Values) -> int:
+        """Execute it once; returns how many rows it has changed."""
+        compiled = self._in(connection, values)
+        cursor = _execute(connection, compiled.text, "execute", _bound(compiled, values))
+        changed: int = cursor.rowcount
+        cursor.close()
+        return changed
+
     def all(self, connection: Connection, values: Values) -> list[PreparedRow]:
         """All rows."""
         compiled = self._in(connection, values)

@@ -75,7 +75,8 @@ def test_several_rows_are_written_and_read(connection: Connection) -> None:
     write.run(connection, [_thing("a"), _thing("b", is_red=True)])
     write.run(connection, [])
     change = update(_THING).where(_THING.c.name == bindparam("of_name")).values(is_red=True)
-    Prepared(change).run(connection, {"of_name": "a"})
+    assert Prepared(change).change(connection, {"of_name": "a"}) == 1
+    assert Prepared(change).change(connection, {"of_name": "nobody"}) == 0
 
     assert [tuple(row) for row in _ALL.all(connection, {})] == [("a", True), ("b", True)]  # type: ignore[call-overload]  # a tuple
     rows = _ALL.each(connection, {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
@@ -197,16 +198,31 @@ def touch_registration(connection: Connection, request: NetworkRegistration, now
 
 
 def _change(connection: Connection, request: NetworkRegistration, **values: object) -> bool:
-    changed = connection.execute(
+    new = {f"new_{name}": value for name, value in values.items()}
+    changed = _changing(tuple(values)).change(
+        connection,
+        {
+            "node": request.short_hash,
+            "request": request.registration_id,
+            "of_status": request.status.value,
+            **new,
+        },
+    )
+    return changed == 1
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> Prepared:
+    """The statement that changes these columns of a request that has a status."""
+    return Prepared(
         update(NETWORK_REGISTRATION)
         .where(
-            COLUMNS.short_hash == request.short_hash,
-            COLUMNS.registration_id == request.registration_id,
-            COLUMNS.status == request.status.value,
+            COLUMNS.short_hash == bindparam("node"),
+            COLUMNS.registration_id == bindparam("request"),
+            COLUMNS.status == bindparam("of_status"),
         )
-        .values(**values)
+        .values({name: bindparam(f"new_{name}") for name in names})
     )
-    return changed.rowcount == 1
 
 
 def registration_of(row: Row[Any] | PreparedRow) -> NetworkRegistration:
