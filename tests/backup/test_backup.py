@@ -1,5 +1,6 @@
 """A backup is one cut, encrypted, whole or absent; a restore brings it back proved, or nothing."""
 
+import base64
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import pyrage
 import pytest
 
 from host.adapters.files.container import (
@@ -22,6 +24,7 @@ from host.adapters.files.container import (
     Sealer,
     write_container,
 )
+from host.adapters.files.container.format import VERSION, Header
 from host.adapters.files.data_directory import DataDirectory, DataDirectoryLockedError
 from host.adapters.files.identity import DataFileMissingError, inspect, read_directory_id
 from host.adapters.files.identity.files import file_state
@@ -398,6 +401,28 @@ def test_a_restore_takes_an_empty_folder_or_none(folder, tmp_path, keys):
     with pytest.raises(DataDirectoryLockedError):
         bring(tmp_path / "b", tmp_path / "held", keys)
     held.release()
+
+
+def sealed_with(work_factor):
+    """The header of a container whose passphrase has a work factor; the rest is not read."""
+    sealed = f"age-encryption.org/v1\n-> scrypt Tl8ulVE9OinaNIufq3HcIg {work_factor}\n".encode()
+    return Header(v=VERSION, created_at=0, identity=base64.b64encode(sealed).decode())
+
+
+def test_more_work_than_is_accepted_is_no_wrong_passphrase(monkeypatch):
+    tried = []
+
+    def decrypt(sealed, _passphrase):
+        tried.append(sealed)
+        raise pyrage.DecryptError("Excessive work parameter for passphrase.")
+
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", decrypt)
+    with pytest.raises(ContainerKeyError, match=r"work factor is 2\^23, and at most 2\^22"):
+        Opener(passphrase="x").identities(sealed_with(23))
+    assert not tried
+    with pytest.raises(ContainerKeyError, match="when it is less busy, or on a faster one"):
+        Opener(passphrase="x").identities(sealed_with(22))
+    assert len(tried) == 1
 
 
 def test_a_wrong_key_or_a_damaged_file_restores_nothing(folder, tmp_path, keys):

@@ -7,6 +7,7 @@ passphrase's owner can create a container that it opens.
 
 import base64
 import binascii
+import re
 from pathlib import Path
 
 import pyrage
@@ -17,6 +18,11 @@ from host.adapters.files.secret_files import read_or_create
 from host.domain.ids import EpochMs
 
 _IDENTITY_PREFIX = "AGE-SECRET-KEY-1"
+_SCRYPT = re.compile(rb"age-encryption\.org/v1\n-> scrypt \S{1,64} (\d{1,3})\n")
+"""The header of what a passphrase opens, as of C2SP age, with the logarithm of the work factor."""
+_WORK_FACTOR_MAX = 22
+"""As of the command `age`: 4 GiB of memory. pyrage seals with what takes it a second."""
+_WORK_REFUSED = "the passphrase is protected by more work"
 
 
 class Sealer:
@@ -97,12 +103,28 @@ class Opener:
             sealed = base64.b64decode(header.identity, validate=True)
         except (binascii.Error, ValueError) as exc:
             raise ContainerDamagedError(f"the header's identity is no base64: {exc}") from exc
+        _limit_work(sealed)
         try:
             return _parse(pyrage.passphrase.decrypt(sealed, self._passphrase).decode())
         except (pyrage.DecryptError, UnicodeDecodeError) as exc:
+            if "work parameter" in str(exc):  # more than what it takes 16 seconds for, here and now
+                raise ContainerKeyError(
+                    f"{_WORK_REFUSED} than this machine does in some seconds: try again when it is"
+                    " less busy, or on a faster one"
+                ) from exc
             raise ContainerKeyError(
                 "the passphrase does not open the container, or its header was changed"
             ) from exc
+
+
+def _limit_work(sealed: bytes) -> None:
+    """Refuse what would need too much memory: pyrage limits the time alone, by measuring it."""
+    found = _SCRYPT.match(sealed)
+    if found is not None and int(found[1]) > _WORK_FACTOR_MAX:
+        raise ContainerKeyError(
+            f"{_WORK_REFUSED} than is accepted: its scrypt work factor is 2^{int(found[1])}, and at"
+            f" most 2^{_WORK_FACTOR_MAX} is; seal it again with a smaller one, or to a public key"
+        )
 
 
 def _parse(text: str) -> list[pyrage.x25519.Identity]:
