@@ -25,6 +25,14 @@ def cordbox_path() -> str:
     return found
 
 
+class CommandFailedError(StepFailedError):
+    """A command ended with another code than it should."""
+
+    def __init__(self, code: int, expected: int, told: str) -> None:
+        super().__init__(f"exit code {code}, expected {expected}: {told.strip()[-2000:]}")
+        self.exit_code = code
+
+
 class CommandLine:
     """Runs commands as a person would, printing each with what it answered."""
 
@@ -36,7 +44,7 @@ class CommandLine:
         """Run `cordbox WORDS`; returns its standard output.
 
         Raises:
-            StepFailedError: the exit code is not `expect`.
+            CommandFailedError: the exit code is not `expect`.
         """
         self._console.command(["cordbox", *words])
         return self._run([cordbox_path(), *words], quiet=quiet, expect=expect)
@@ -67,9 +75,7 @@ class CommandLine:
         if not quiet:
             self._console.answer(done.stdout or done.stderr)
         if done.returncode != expect:
-            raise StepFailedError(
-                f"exit code {done.returncode}, expected {expect}: {done.stderr.strip()[-2000:]}"
-            )
+            raise CommandFailedError(done.returncode, expect, done.stderr)
         return done.stdout
 
 

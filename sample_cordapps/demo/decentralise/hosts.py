@@ -1,6 +1,7 @@
 """The first host with its network, hosts of their own, and moves between them."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from host.tools.network.own_files import signing_key
 from host.tools.network.plan import MGM, NOTARY, NetworkFolder
 from host.tools.network.up import ALIAS
 from sample_cordapps.demo.console import DemoConsole
-from sample_cordapps.demo.processes import CommandLine, HostProcess
+from sample_cordapps.demo.processes import CommandFailedError, CommandLine, HostProcess
 from sample_cordapps.demo.rest import RestClient
+
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +110,25 @@ class Network:
         source = self.places[name]
         password = str(self._files.password_file)
         file = self.folder / f"{self.nodes[name]}.cbxnode"
-        self._shell.cordbox(
+        self._until_available(
             *("vnode", "move", name, "--to", to.url, "--to-ca-file", to.certificate),
             *("--to-password-file", password, "--file", str(file)),
             *("--endpoint", to.gateway, "--tls-alias", TLS_ALIAS, *granted),
             *("--url", source.url, "--ca-file", source.certificate, "--password-file", password),
         )
         self.places[name] = to
+
+    def _until_available(self, *words: str) -> None:
+        """Run a command again while a host is too busy to answer, as an operator would."""
+        for _ in range(_TRIES - 1):
+            try:
+                self._shell.cordbox(*words)
+            except CommandFailedError as failed:
+                if failed.exit_code != os.EX_TEMPFAIL:
+                    raise
+            else:
+                return
+        self._shell.cordbox(*words)
 
     def _token(self, name: str) -> str:
         """What lets the MGM grant a member's move by itself."""
