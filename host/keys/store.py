@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -177,9 +178,7 @@ class SoftKeyStore:
 
     def seal(self, tenant: str, data: bytes, bound_to: str) -> bytes:
         _check_tenant(tenant)
-        generation, wrapping_key = self._database.transact(
-            lambda connection: self._wrapping.newest(connection, tenant)
-        )
+        generation, wrapping_key = self._newest(tenant)
         nonce = self._entropy.random_bytes(NONCE_BYTES)
         return seal(wrapping_key, generation, data, tenant=tenant, bound_to=bound_to, nonce=nonce)
 
@@ -245,6 +244,14 @@ class SoftKeyStore:
 
     def rotation(self, tenant: str) -> KeyRotation | None:
         return self._rotations.get(tenant)
+
+    def _newest(self, tenant: str) -> tuple[int, bytes]:
+        """Generation and bytes of a tenant's current wrapping key; only its first one writes."""
+        with suppress(MasterKeyGoneError), self._database.read() as connection:  # as in `_retried`
+            generation = self._wrapping.generation(connection, tenant)
+            if generation is not None:
+                return generation, self._wrapping.get(connection, tenant, generation)
+        return self._database.transact(lambda c: self._wrapping.newest(c, tenant))
 
     def _retried(
         self, tenant: str, public_key: str, categories: Sequence[KeyCategory] | None

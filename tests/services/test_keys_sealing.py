@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
 
+from host.adapters.sqlite.database import Database
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import RequestInvalidError
 from host.domain.group_parameters import signed_bytes
@@ -72,6 +73,13 @@ def test_what_is_sealed_is_gone_with_the_rotated_key(keys):
     with pytest.raises(SealedInvalidError):
         keys.open("p2p", sealed, "so/1")
     assert keys.open("p2p", keys.seal("p2p", b"new", "so/1"), "so/1") == b"new"
+
+
+def test_only_the_first_sealing_of_a_tenant_writes(keys, monkeypatch):
+    """Each handshake of a link seals a session: it waits for no writer of the registers."""
+    keys.seal("p2p", b"session keys", "so/1")
+    monkeypatch.delattr(Database, "transact")
+    assert keys.open("p2p", keys.seal("p2p", b"more", "so/1"), "so/1") == b"more"
 
 
 @pytest.mark.parametrize("scheme", KEMS)
