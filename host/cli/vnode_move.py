@@ -9,11 +9,22 @@ from host.cli.host_options import Connect, host_options
 from host.cli.lines import tell, tell_json
 from host.cli.package_options import EXISTING_FILE, output_option, resolve_password
 from host.cli.pretty import PrettyCommand
+from host.cli.vnode_groups import (
+    activate_group,
+    cancel_group,
+    export_group,
+    group_option,
+    import_group,
+    locate_group,
+    move_group,
+    told,
+)
 
 if TYPE_CHECKING:
     from host.tools.network.answer_shapes import NodeLocation
 
-_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+_NEW_FILE = click.Path(path_type=Path)
+_FILE_OR_FOLDER = click.Path(exists=True, path_type=Path)
 
 endpoint_option = click.option(
     "--endpoint",
@@ -37,6 +48,7 @@ token_option = click.option(
 @click.option(
     "--passphrase-file", type=EXISTING_FILE, help="File whose first line is a passphrase."
 )
+@group_option
 @host_options
 @output_option
 def export(
@@ -46,6 +58,7 @@ def export(
     file: Path,
     recipient: str | None,
     passphrase_file: Path | None,
+    is_group: bool,
     output: str,
 ) -> None:
     """Pause NODE and write all of it, with its flows and keys, to FILE, encrypted.
@@ -64,11 +77,14 @@ def export(
         from host.adapters.files.secret_files import read_secret
 
         recipient, identity = sealed_identity(read_secret(passphrase_file))
+    if is_group:
+        export_group(connect, node, file, (recipient or "", identity), output)
+        return
     with connect() as client:
         found = node_named(client, node)
         request = moving.begin_export(client, found, recipient or "", identity)
-        size = moving.until_ended(client, request, _told)["bytesTotal"]
-        moving.fetch(client, request, file, size, _told)
+        size = moving.until_ended(client, request, told)["bytesTotal"]
+        moving.fetch(client, request, file, size, told)
     if output == "json":
         tell_json({"requestId": request, "file": str(file), "bytes": size})
     else:
@@ -76,11 +92,12 @@ def export(
 
 
 @click.command("import", cls=PrettyCommand)
-@click.argument("file", type=EXISTING_FILE)
+@click.argument("file", type=_FILE_OR_FOLDER)
 @click.option("--identity-file", type=EXISTING_FILE, help="Private keys of age that open FILE.")
 @click.option(
     "--passphrase-file", type=EXISTING_FILE, help="File whose first line is a passphrase."
 )
+@group_option
 @host_options
 @output_option
 def import_(
@@ -89,6 +106,7 @@ def import_(
     file: Path,
     identity_file: Path | None,
     passphrase_file: Path | None,
+    is_group: bool,
     output: str,
 ) -> None:
     """Load a virtual node from FILE. It works once `cordbox vnode activate` was called.
@@ -97,16 +115,22 @@ def import_(
     """
     from host.adapters.files.container import identity_of_file
     from host.adapters.files.secret_files import read_secret, read_secret_text
-    from host.tools.network import moving
+    from host.tools.network import group_moves, moving
 
+    if file.is_dir() is not is_group:
+        raise click.UsageError("Give a folder with --group, a file without.")
     identity = None
     if identity_file is not None:
         identity = read_secret_text(identity_file)
     elif passphrase_file is not None:
-        identity = identity_of_file(file, read_secret(passphrase_file))
+        first = group_moves.files_of(file)[0] if is_group else file
+        identity = identity_of_file(first, read_secret(passphrase_file))
+    if is_group:
+        import_group(connect, file, identity, output)
+        return
     with connect() as client:
-        request = moving.send(client, file, identity, _told)
-        node = moving.until_ended(client, request, _told)["holdingIdentityShortHash"]
+        request = moving.send(client, file, identity, told)
+        node = moving.until_ended(client, request, told)["holdingIdentityShortHash"]
     if output == "json":
         tell_json({"requestId": request, "holdingIdentityShortHash": node})
     else:
@@ -119,6 +143,17 @@ def import_(
 @tls_option
 @token_option
 @click.option("--no-wait", is_flag=True, help="Do not wait until the MGM has approved it.")
+@click.option(
+    "--unfenced",
+    is_flag=True,
+    help="With --group: no other copy works; its source has given the group away, or is lost.",
+)
+@click.option(
+    "--uniqueness-current",
+    is_flag=True,
+    help="With --group: its notary signed nothing after the export.",
+)
+@group_option
 @host_options
 @output_option
 def activate(
@@ -129,12 +164,27 @@ def activate(
     tls_alias: str | None,
     token: str | None,
     no_wait: bool,
+    unfenced: bool,
+    uniqueness_current: bool,
+    is_group: bool,
     output: str,
 ) -> None:
-    """Let the imported NODE work on its new host; its MGM, if it has one, decides."""
+    """Let the imported NODE work on its new host; its MGM decides.
+
+    With --group NODE is the id of a static group, which has no MGM: its operator decides.
+    """
     from host.tools.named_nodes import node_named
     from host.tools.network import moving
 
+    if is_group:
+        activate_group(
+            connect,
+            node,
+            is_unfenced=unfenced,
+            is_uniqueness_current=uniqueness_current,
+            output=output,
+        )
+        return
     with connect() as client:
         found = node_named(client, node)
         secret = None if token is None else resolve_password(token)
@@ -142,7 +192,7 @@ def activate(
             client, found, endpoints=endpoints, tls_alias=tls_alias, token=secret
         )
         if not no_wait:
-            place = moving.until_here(client, found, _told)
+            place = moving.until_here(client, found, told)
     _tell_place(place, output)
 
 
@@ -151,19 +201,29 @@ def activate(
 @click.option(
     "--unfenced",
     is_flag=True,
-    help="In a static network, and of an MGM: no copy of it is used anywhere.",
+    help="Of a static group, and of an MGM: no copy of it is used anywhere.",
 )
 @token_option
+@group_option
 @host_options
 @output_option
 def cancel_export(
-    *, connect: Connect, node: str, unfenced: bool, token: str | None, output: str
+    *,
+    connect: Connect,
+    node: str,
+    unfenced: bool,
+    token: str | None,
+    is_group: bool,
+    output: str,
 ) -> None:
     """Take the exported NODE back, unless its MGM has let a copy of it work elsewhere."""
     from host.tools.answers import shaped
     from host.tools.named_nodes import node_named
     from host.tools.network.answer_shapes import NodeLocation
 
+    if is_group:
+        cancel_group(connect, node, is_unfenced=unfenced, output=output)
+        return
     with connect() as client:
         path = f"/maintenance/virtualnode/{node_named(client, node)}/export/cancel"
         body: dict[str, str | bool] = {"unfenced": unfenced}
@@ -175,13 +235,17 @@ def cancel_export(
 
 @click.command("location", cls=PrettyCommand)
 @click.argument("node")
+@group_option
 @host_options
 @output_option
-def location(*, connect: Connect, node: str, output: str) -> None:
+def location(*, connect: Connect, node: str, is_group: bool, output: str) -> None:
     """Show where NODE is, as its host and its network's list know it."""
     from host.tools.named_nodes import node_named
     from host.tools.network import moving
 
+    if is_group:
+        locate_group(connect, node, output)
+        return
     with connect() as client:
         found = moving.location(client, node_named(client, node))
     _tell_place(found, output)
@@ -199,6 +263,7 @@ def location(*, connect: Connect, node: str, output: str) -> None:
 @endpoint_option
 @tls_option
 @token_option
+@group_option
 @host_options
 @output_option
 def move(
@@ -213,6 +278,7 @@ def move(
     endpoints: tuple[str, ...],
     tls_alias: str | None,
     token: str | None,
+    is_group: bool,
     output: str,
 ) -> None:
     """Move NODE, with its flows, to another host. Run it again after an interruption."""
@@ -223,24 +289,20 @@ def move(
 
     password = read_secret(to_password_file)
     secret = None if token is None else resolve_password(token)
-    with (
-        connect() as source,
-        HostClient(target_url, user=to_user, password=password, ca_file=to_ca_file) as target,
-    ):
+    new = HostClient(target_url, user=to_user, password=password, ca_file=to_ca_file)
+    if is_group:
+        move_group(connect, new, node, file, output)
+        return
+    with connect() as source, new as target:
         found = moves.move(
             source,
             target,
             node_named(source, node),
             file,
             place=moves.NewPlace(endpoints=endpoints, tls_alias=tls_alias, token=secret),
-            report=_told,
+            report=told,
         )
     _tell_place(found, output)
-
-
-def _told(stage: str, done: int, total: int) -> None:
-    """Progress on standard error."""
-    click.echo(f"{stage} {done}/{total}" if total else f"{stage} ...", err=True)
 
 
 def _tell_place(found: "NodeLocation", output: str) -> None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from cpi.crypto.der import DerRefusedError
 from cpi.crypto.private_keys import private_key as read_private_key
@@ -32,9 +32,10 @@ from host.keys.wrapping import NONCE_BYTES, unwrap, wrap
 from host.keys.wrapping_keys import WrappingKeys
 from host.ports.clock import Entropy
 from host.ports.database import SqlDatabase
-from host.ports.keys import KeyCategory, KeyMaterial
+from host.ports.keys import STATIC_GROUP_ALIAS, KeyCategory, KeyMaterial
 
 _NODE = re.compile(r"[0-9A-F]{12}")
+_CLUSTER = "p2p"
 _OF = select(SIGNING_KEY).order_by(SIGNING_KEY.c.created_at, SIGNING_KEY.c.alias)
 
 
@@ -46,9 +47,9 @@ class LeavingKeys:
         self._wrapping = wrapping
         self._entropy = entropy
 
-    def export(self, tenant: str) -> Sequence[KeyMaterial]:
+    def export(self, tenant: str, alias: str | None) -> Sequence[KeyMaterial]:
         """See `KeyStore.export_keys`."""
-        _check_node(tenant)
+        _check_owner(tenant, () if alias is None else (alias,))
         with self._database.read() as connection:
             return [
                 KeyMaterial(
@@ -63,12 +64,12 @@ class LeavingKeys:
                         bound_to=signing_key_binding(tenant, row.key_id),
                     ),
                 )
-                for row in connection.execute(_OF.where(SIGNING_KEY.c.tenant == tenant))
+                for row in connection.execute(_OF.where(*_named(tenant, alias)))
             ]
 
     def take(self, tenant: str, keys: Sequence[KeyMaterial]) -> None:
         """See `KeyStore.import_keys`."""
-        _check_node(tenant)
+        _check_owner(tenant, [key.alias for key in keys])
         private_keys = [_checked(key) for key in keys]
 
         def store(connection: Connection) -> None:
@@ -88,11 +89,14 @@ class LeavingKeys:
 
         self._database.transact(store)
 
-    def erase(self, tenant: str) -> None:
+    def erase(self, tenant: str, alias: str | None) -> None:
         """See `KeyStore.erase`."""
-        _check_node(tenant)
+        _check_owner(tenant, () if alias is None else (alias,))
 
         def work(connection: Connection) -> None:
+            if alias is not None:
+                connection.execute(delete(SIGNING_KEY).where(*_named(tenant, alias)))
+                return
             for table in (SIGNING_KEY, WRAPPING_KEY, HSM, ROTATION, ROTATED):
                 connection.execute(delete(table).where(table.c.tenant == tenant))
 
@@ -127,8 +131,15 @@ class LeavingKeys:
         }
 
 
-def _check_node(tenant: str) -> None:
-    if not _NODE.fullmatch(tenant):
+def _named(tenant: str, alias: str | None) -> Sequence[ColumnElement[bool]]:
+    of_tenant = SIGNING_KEY.c.tenant == tenant
+    return (of_tenant,) if alias is None else (of_tenant, SIGNING_KEY.c.alias == alias)
+
+
+def _check_owner(tenant: str, aliases: Sequence[str]) -> None:
+    """Refuse keys that never leave: of the cluster's, all but those of static groups."""
+    is_of_groups = aliases and all(each.startswith(STATIC_GROUP_ALIAS) for each in aliases)
+    if not _NODE.fullmatch(tenant) and not (tenant == _CLUSTER and is_of_groups):
         raise RequestInvalidError(f"{tenant[:64]!r} is no short hash of a virtual node")
 
 

@@ -202,14 +202,14 @@ class SoftKeyStore:
         private_key = self._retried(tenant, public_key, (KeyCategory.TLS,))
         return private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
-    def export_keys(self, tenant: str) -> Sequence[KeyMaterial]:
-        return self._leaving.export(tenant)
+    def export_keys(self, tenant: str, alias: str | None = None) -> Sequence[KeyMaterial]:
+        return self._leaving.export(tenant, alias)
 
     def import_keys(self, tenant: str, keys: Sequence[KeyMaterial]) -> None:
         self._leaving.take(tenant, keys)
 
-    def erase(self, tenant: str) -> None:
-        self._leaving.erase(tenant)
+    def erase(self, tenant: str, alias: str | None = None) -> None:
+        self._leaving.erase(tenant, alias)
 
     def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:
         _check_tenant(tenant)

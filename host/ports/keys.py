@@ -98,6 +98,8 @@ class KeyQuery:
 
 MASTER_TENANT = "master"
 """Denotes the master key in place of a rotation's tenant."""
+STATIC_GROUP_ALIAS = "static-mgm-"
+"""Begins the aliases of the cluster's keys that sign the parameters of static groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,8 +226,13 @@ class KeyStore(Protocol):
         """
         ...
 
-    def export_keys(self, tenant: str) -> Sequence[KeyMaterial]:
-        """All keys of a virtual node with their private keys, oldest first, for its move.
+    def export_keys(self, tenant: str, alias: str | None = None) -> Sequence[KeyMaterial]:
+        """Keys of a virtual node with their private keys, oldest first, for its move.
+
+        Args:
+            tenant: the node; or the cluster, for the key of a static group.
+            alias: of the only key that is meant: of the cluster's keys, those of static groups
+                alone leave (`STATIC_GROUP_ALIAS`).
 
         Raises:
             RequestInvalidError: there cannot be such a tenant, or it is the cluster's.
@@ -242,8 +249,11 @@ class KeyStore(Protocol):
         """
         ...
 
-    def erase(self, tenant: str) -> None:
-        """Delete all keys of a virtual node, its wrapping keys and its HSM associations."""
+    def erase(self, tenant: str, alias: str | None = None) -> None:
+        """Delete all keys of a virtual node, its wrapping keys and its HSM associations.
+
+        With an alias that key alone, which may be of a static group (`export_keys`).
+        """
         ...
 
     def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:

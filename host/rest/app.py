@@ -32,6 +32,7 @@ from host.rest import (
     flow_glances,
     flow_history,
     group,
+    group_location,
     hello,
     key,
     ledger,
@@ -130,6 +131,7 @@ _GROUPS = (
     _Group(router=node_database.router, first="v5_2"),
     _Group(router=virtual_node.maintenance_router),
     _Group(router=location.router),
+    _Group(router=group_location.router),
 )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from fastapi import Form, Query, Response, UploadFile
 
 from host.domain.errors import RequestInvalidError
+from host.domain.ids import ShortHash
 from host.domain.vnode import AsyncStatus
 from host.network.location.transfers import Transfer
 from host.network.location.uploads import PART_BYTES_MAX
@@ -193,7 +194,7 @@ def post_export_cancel(
     services.moves.leaving.cancel(
         virtualnodeshortid, is_forced=request.unfenced, token=request.pre_auth_token
     )
-    return _location(services, virtualnodeshortid)
+    return node_location(services, virtualnodeshortid)
 
 
 @router.post("/maintenance/virtualnode/{virtualnodeshortid}/moved")
@@ -202,7 +203,7 @@ def post_moved(
 ) -> NodeLocation:
     """Learn that an exported node works elsewhere: what it left here is erased."""
     services.moves.leaving.moved(virtualnodeshortid, _proof(request.proof))
-    return _location(services, virtualnodeshortid)
+    return node_location(services, virtualnodeshortid)
 
 
 @router.post("/maintenance/virtualnode/{virtualnodeshortid}/activate")
@@ -216,7 +217,7 @@ def post_activate(
         tls_alias=request.p2p_tls_certificate_chain_alias,
         token=request.pre_auth_token,
     )
-    return _location(services, virtualnodeshortid)
+    return node_location(services, virtualnodeshortid)
 
 
 @router.delete(
@@ -230,10 +231,11 @@ def delete_import(virtualnodeshortid: NodeHash, services: Services) -> None:
 @router.get("/maintenance/virtualnode/{virtualnodeshortid}/location")
 def get_location(virtualnodeshortid: NodeHash, services: Services) -> NodeLocation:
     """Tell where a virtual node is."""
-    return _location(services, virtualnodeshortid)
+    return node_location(services, virtualnodeshortid)
 
 
-def _location(services: RestServices, node: NodeHash) -> NodeLocation:
+def node_location(services: RestServices, node: ShortHash) -> NodeLocation:
+    """Where a node is, as the answer tells it."""
     found, listed = services.moves.location(node), services.moves.listed(node)
     proof = None if listed is None else base64.b64encode(_proof_encoder.encode(listed.member))
     return NodeLocation(

@@ -92,6 +92,8 @@ def _path(pattern: str) -> params.Path:
 NodeHash = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
 """Short hash of a virtual node."""
 KeyId = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
+GroupId = Annotated[str, _path(_UUID_PATTERN)]
+"""Identifier of a group as its policy spells it."""
 CpiHash = Annotated[str, BeforeValidator(_lenient_hash), _path(_HASH)]
 """Short checksum of a CPI; invalid text is refused later, after the check of the node's state."""
 CpiShortHash = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]

@@ -36,6 +36,7 @@ PLACES: Mapping[str, str] = {
     "tests/network/test_decentralise.py": "network",
     "tests/network/test_dynamic_network.py": "network",
     "tests/network/test_gateway.py": "network",
+    "tests/network/test_group_moves.py": "network",
     "tests/network/test_link_clusters.py": "network",
     "tests/network/test_network_soak.py": "network",
     "tests/network/test_portal.py": "network",

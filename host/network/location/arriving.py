@@ -4,6 +4,7 @@ from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
 from host.network.location.claims import Answer, ClaimInvalidError
 from host.network.location.export import FILE_NAME
+from host.network.location.leaving import refuse_static
 from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
 from host.network.location.runs import TransferRuns
@@ -67,12 +68,12 @@ class ArrivingNodes:
         tls_alias: str | None = None,
         token: str | None = None,
     ) -> Place:
-        """Let an imported node work here; in a dynamic network, once its MGM says so.
+        """Let an imported node of a dynamic network work here, once its MGM says so.
 
         Args:
             short_hash: the node.
-            urls: the endpoints of this cluster's gateway, for a dynamic network.
-            tls_alias: of this cluster's TLS certificate, for a dynamic network.
+            urls: the endpoints of this cluster's gateway.
+            tls_alias: of this cluster's TLS certificate.
             token: a pre-auth token, without which the MGM's operators approve the move.
 
         Raises:
@@ -84,10 +85,7 @@ class ArrivingNodes:
         location = parts.places.location(short_hash)
         if location is None or location.place is not Place.IMPORTED:
             return parts.places.change(short_hash, Happened.GRANTED)
-        if not parts.claims.is_dynamic(short_hash):
-            place = parts.places.change(short_hash, Happened.FORCED)
-            parts.let_work(short_hash)
-            return place
+        refuse_static(parts, short_hash)
         if not urls or tls_alias is None:
             raise ClaimInvalidError(
                 "the network has an MGM: give the endpoints of this cluster's gateway, and the"

@@ -20,7 +20,7 @@ from host.ports.node_contents import NodeContents
 from host.ports.public_keys import PublicKeys
 
 FILE_NAME = "node.cbxnode"
-SECRET = frozenset({"keys"})
+SECRET = frozenset({"keys", "group"})
 """Sections that are kept in memory: they must not be on a disk in clear."""
 
 Report = Callable[[str, int, int], None]
@@ -53,6 +53,7 @@ class Exporter:
         epoch: int,
         sealer: Sealer,
         report: Report,
+        together: str | None = None,
     ) -> int:
         """Write the file into `folder`, which is made anew; returns its size.
 
@@ -75,6 +76,7 @@ class Exporter:
             key=key,
             spec=self._public_keys.default_spec(key),
             versions={each.name: each.version for each in self._contents},
+            together=together,
         )
         signed = signature(self._keys, self._public_keys, holding, facts, sections)
         secrets[SIGNATURE] = signed

@@ -48,7 +48,8 @@ class LeavingNodes:
         node = self._parts.node(short_hash)
         if not parts.claims.is_dynamic(short_hash):
             raise NodeCannotLeaveError(
-                f"virtual node {short_hash} is of a static network, whose members are on one host"
+                f"virtual node {short_hash} is of a static network, whose members are on one host:"
+                f" export its whole group, {node.holding.group_id}, with `--group`"
             )
         signing_key(parts.keys, node.holding)
         if not node.is_paused:
@@ -104,8 +105,7 @@ class LeavingNodes:
 
         Args:
             short_hash: the node.
-            is_forced: the operator says that no copy of the file is used: for static networks, and
-                MGMs.
+            is_forced: the operator says that no copy of the file is used: for MGMs.
             token: a pre-auth token for the MGM.
 
         Raises:
@@ -113,7 +113,7 @@ class LeavingNodes:
             ClaimInvalidError: nobody can decide, and `is_forced` is not set.
         """
         parts = self._parts
-        self._parts.node(short_hash)
+        refuse_static(parts, short_hash)
         if not parts.claims.has_judge(short_hash):
             return self._force_back(short_hash, is_forced=is_forced)
         location = parts.places.location(short_hash)
@@ -160,6 +160,21 @@ class LeavingNodes:
                 f"the proof shows epoch {found.epoch}, which is not a later place"
             )
         return gone(self._parts, short_hash)
+
+
+def refuse_static(parts: MoveParts, short_hash: ShortHash) -> None:
+    """Refuse what is done with whole static groups alone.
+
+    Raises:
+        NotFoundError: no such node.
+        ClaimInvalidError: it is of one.
+    """
+    node = parts.node(short_hash)
+    if not parts.claims.is_dynamic(short_hash):
+        raise ClaimInvalidError(
+            f"virtual node {short_hash} is of a static network: name its whole group,"
+            f" {node.holding.group_id}, with `--group`"
+        )
 
 
 def gone(parts: MoveParts, short_hash: ShortHash) -> Place:

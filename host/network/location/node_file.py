@@ -20,6 +20,7 @@ MAGIC = b"CBXNODE1"
 KIND = "node"
 FORMAT = 1
 SIGNATURE = "signature"
+TOGETHER = "groupExportId"
 _LENGTH = struct.Struct(">I")
 _PREFIX = b" " * 64 + b"cordbox/v1/export\0"
 _SIGNATURE_BYTES_MAX = 64 * 1024
@@ -61,6 +62,7 @@ def facts_of(
     key: str,
     spec: str,
     versions: Mapping[str, int],
+    together: str | None = None,
 ) -> dict[str, str | int]:
     """The facts of a manifest.
 
@@ -72,6 +74,7 @@ def facts_of(
         key: PEM of the key that signs.
         spec: of the signature.
         versions: of the items, by section.
+        together: of a static group, what its members' exports have in common.
     """
     return {
         "kind": KIND,
@@ -84,6 +87,7 @@ def facts_of(
         "shortHash": holding.short_hash,
         "signedBy": key,
         "signatureSpec": spec,
+        **({} if together is None else {TOGETHER: together}),
         **{f"version.{name}": version for name, version in versions.items()},
     }
 

@@ -76,26 +76,46 @@ class NodePlaces:
         """
 
         def work(connection: Connection) -> Place:
-            found = location_of(connection, short_hash)
-            before = Place.HERE if found is None else found.place
-            wanted = step(
-                None if happened is Happened.IMPORT and found is None else before, happened
-            )
-            also(connection)
-            _PUT.run(
+            return self.change_in(
                 connection,
-                {
-                    "short_hash": short_hash,
-                    "place": wanted.value,
-                    "transfer": transfer or ("" if found is None else found.transfer),
-                    "epoch": epoch if epoch is not None else (0 if found is None else found.epoch),
-                    "location_id": location_id or (None if found is None else found.location_id),
-                    "at": self._clock.now_ms(),
-                },
+                short_hash,
+                happened,
+                transfer=transfer,
+                epoch=epoch,
+                location_id=location_id,
+                also=also,
             )
-            return wanted
 
         return self._database.transact(work)
+
+    def change_in(
+        self,
+        connection: Connection,
+        short_hash: ShortHash,
+        happened: Happened,
+        *,
+        transfer: str | None = None,
+        epoch: int | None = None,
+        location_id: str | None = None,
+        also: Callable[[Connection], None] = lambda _connection: None,
+    ) -> Place:
+        """See `change`; in the caller's transaction."""
+        found = location_of(connection, short_hash)
+        before = Place.HERE if found is None else found.place
+        wanted = step(None if happened is Happened.IMPORT and found is None else before, happened)
+        also(connection)
+        _PUT.run(
+            connection,
+            {
+                "short_hash": short_hash,
+                "place": wanted.value,
+                "transfer": transfer or ("" if found is None else found.transfer),
+                "epoch": epoch if epoch is not None else (0 if found is None else found.epoch),
+                "location_id": location_id or (None if found is None else found.location_id),
+                "at": self._clock.now_ms(),
+            },
+        )
+        return wanted
 
     def note_claim(self, short_hash: ShortHash, *, epoch: int, location_id: str) -> None:
         """Record what the copy of a node claims from now on; its place stays."""

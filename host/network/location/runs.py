@@ -2,7 +2,7 @@
 
 import base64
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -11,9 +11,10 @@ from host.adapters.files.container import Manifest, Opener, Sealer
 from host.database.claims import ClaimLostError
 from host.domain.errors import ConflictError, HostError
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
-from host.domain.vnode import AsyncStatus
+from host.domain.vnode import AsyncStatus, VirtualNode
 from host.network.location.export import FILE_NAME
 from host.network.location.machine import Happened
+from host.network.location.node_file import TOGETHER
 from host.network.location.parts import MoveParts
 from host.network.location.signing import NodeCannotLeaveError
 from host.network.location.transfers import EXPORT, Transfer
@@ -79,7 +80,8 @@ class TransferRuns:
         node, location = self._parts.node(short_hash), parts.places.location(short_hash)
         if location is None or location.place is not Place.EXPORTED:
             raise NodeCannotLeaveError(f"the export of {short_hash} was cancelled")
-        self._await_quiet(short_hash)
+        together = None if parts.claims.is_dynamic(short_hash) else location.location_id
+        self._await_quiet(self._leaving_with(node, together))
         sealer = Sealer.to_recipient(found.recipient or "", identity=found.identity)
         parts.transfers.set(found.request_id, status=AsyncStatus.IN_PROGRESS.value)
         size = parts.exporter.write(
@@ -90,6 +92,7 @@ class TransferRuns:
             epoch=location.epoch,
             sealer=sealer,
             report=self._report(found.request_id),
+            together=together,
         )
         parts.transfers.set(
             found.request_id,
@@ -123,7 +126,13 @@ class TransferRuns:
             )
         parts.transfers.set(found.request_id, short_hash=holding.short_hash)
         parts.importer.load(unpacked, report)
-        parts.places.change(holding.short_hash, Happened.LOADED)
+        is_static = not parts.claims.is_dynamic(holding.short_hash)
+        together = unpacked.manifest.facts.get(TOGETHER) if is_static else None
+        parts.places.change(
+            holding.short_hash,
+            Happened.LOADED,
+            location_id=None if together is None else str(together)[:36],
+        )
         parts.transfers.set(
             found.request_id,
             status=AsyncStatus.SUCCEEDED.value,
@@ -146,14 +155,24 @@ class TransferRuns:
                 " was"
             )
 
-    def _await_quiet(self, short_hash: ShortHash) -> None:
+    def _leaving_with(self, node: VirtualNode, together: str | None) -> Sequence[ShortHash]:
+        """A node, and those of its static group: what one of them still does, others may get."""
+        parts, own = self._parts, node.holding.short_hash
+        if together is None:
+            return [own]
+        here = [each.holding.short_hash for each in parts.nodes.all()]
+        found = {each: parts.places.location(each) for each in here}
+        others = [n for n, location in found.items() if location and location.location_id == together]
+        return [own, *(each for each in others if each != own)]
+
+    def _await_quiet(self, nodes: Sequence[ShortHash]) -> None:
         quiet = 0
         for _ in range(QUIET_TRIES):
             self._parts.wait()
-            quiet = quiet + 1 if self._parts.is_quiet(short_hash) else 0
+            quiet = quiet + 1 if all(map(self._parts.is_quiet, nodes)) else 0
             if quiet == _QUIET_AFTER:
                 return
-        raise NodeCannotLeaveError(f"the flows of virtual node {short_hash} do not stand still")
+        raise NodeCannotLeaveError(f"the flows of virtual node {nodes[0]} do not stand still")
 
     def _report(self, request_id: str) -> Callable[[str, int, int], None]:
         """Stores progress, at most once a second for each stage."""

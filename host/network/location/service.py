@@ -2,6 +2,7 @@
 
 from host.domain.ids import ShortHash
 from host.network.location.arriving import ArrivingNodes
+from host.network.location.groups import StaticGroups
 from host.network.location.leaving import LeavingNodes
 from host.network.location.looking import PlaceWatch
 from host.network.location.parts import MoveParts
@@ -17,6 +18,7 @@ class NodeMoves:
     Attributes:
         leaving: what is done at a node's source.
         arriving: what is done at its target.
+        groups: what is done with static groups, at both.
         runs: exports and imports at work.
         watch: sees what the MGMs say.
     """
@@ -27,6 +29,7 @@ class NodeMoves:
         self.watch = PlaceWatch(parts)
         self.leaving = LeavingNodes(parts, self.runs)
         self.arriving = ArrivingNodes(parts, self.runs)
+        self.groups = StaticGroups(parts, self.runs)
 
     def transfer(self, request_id: str) -> Transfer:
         """An export or import.

@@ -21,7 +21,9 @@ LOCATION = Table(
 """Nodes that are not simply here. `transfer` is the export or import that brought it about; it is
 empty once it is over: all was erased that a moved node left, or the node works here.
 
-`epoch` and `location_id` are those that this copy claims, or was granted.
+`epoch` and `location_id` are those that this copy claims, or was granted. Of a member of a static
+group, which nobody grants a place, `location_id` is what its export has in common with those of the
+other members; once it has moved, it names the cluster that the group was given to.
 """
 
 TRANSFER = Table(

@@ -16,6 +16,7 @@ from host.network.membership.registration import (
     static_network,
 )
 from host.ports.directory import Packages, VirtualNodes
+from host.ports.locations import Locations, Place
 
 _log = structlog.get_logger("cordbox.membership")
 
@@ -23,9 +24,27 @@ _log = structlog.get_logger("cordbox.membership")
 class JoinChecks:
     """Reads the stored CPIs and the virtual nodes of this host."""
 
-    def __init__(self, packages: Packages, virtual_nodes: VirtualNodes) -> None:
+    def __init__(
+        self, packages: Packages, virtual_nodes: VirtualNodes, locations: Locations
+    ) -> None:
         self._packages = packages
         self._virtual_nodes = virtual_nodes
+        self._locations = locations
+
+    def check_here(self, node: VirtualNode) -> None:
+        """Check that the group of a joiner is on this cluster: its nodes leave it all together.
+
+        Raises:
+            RegistrationInvalidError: one is elsewhere, or on its way.
+        """
+        group_id = node.holding.group_id
+        for each in self._virtual_nodes.all():
+            place = self._locations.place(each.holding.short_hash)
+            if each.holding.group_id == group_id and place is not Place.HERE:
+                raise RegistrationInvalidError(
+                    f"static-group-elsewhere: {each.holding.x500_name} of group {group_id} is"
+                    f" {place} on this cluster, and the members of a static group move together."
+                )
 
     def check_listed(self, node: VirtualNode, own: CpiRecord) -> None:
         """Check that the policies of the group's members list a joiner.

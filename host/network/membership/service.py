@@ -40,6 +40,7 @@ from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.keys import KeyStore
+from host.ports.locations import ALL_HERE, Locations
 from host.ports.public_keys import PublicKeys
 
 _log = structlog.get_logger("cordbox.membership")
@@ -76,13 +77,14 @@ class MembershipService(ClaimedWork):
         clock: Clock,
         entropy: Entropy,
         claimant: Claimant,
+        locations: Locations = ALL_HERE,
     ) -> None:
         self._database = database
         self._virtual_nodes = virtual_nodes
         self._packages = packages
         self._clock = clock
         self._entropy = entropy
-        self._checks = JoinChecks(packages, virtual_nodes)
+        self._checks = JoinChecks(packages, virtual_nodes, locations)
         self._member_keys = MemberKeyMaker(keys, public_keys)
         self._mgm = StaticMgm(keys=keys, public_keys=public_keys, clock=clock)
         self._claims = Claims(
@@ -207,6 +209,7 @@ class MembershipService(ClaimedWork):
         network = static_network(cpi.group_policy)
         static_member, policy = network.member(node.holding.x500_name), network.policy
         registration = read_static_context(request.context)
+        self._checks.check_here(node)
         self._checks.check_listed(node, cpi)
         with self._database.read() as connection:
             check_new(connection, node, registration.notary)

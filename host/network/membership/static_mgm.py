@@ -16,12 +16,13 @@ from host.domain.membership import GroupParameters, NotaryInfo
 from host.network.membership.member_info import MemberKey
 from host.network.membership.registration import NotaryService
 from host.ports.clock import Clock
-from host.ports.keys import KeyCategory, KeyQuery, KeyStore
+from host.ports.keys import STATIC_GROUP_ALIAS, KeyCategory, KeyQuery, KeyStore
 from host.ports.public_keys import PublicKeys
 
 _MINIMUM_PLATFORM_VERSION = "corda.minimum.platform.version"
 _DEFAULT_MINIMUM_PLATFORM_VERSION = 50000
-_TENANT = "p2p"
+TENANT = "p2p"
+"""Whose key it is: the cluster's."""
 _SCHEME = "CORDA.ECDSA.SECP256R1"
 
 
@@ -83,23 +84,28 @@ class StaticMgm:
         spec = self._public_keys.default_spec(key)
         return SignedGroupParameters(
             content=content,
-            signature=self._keys.sign(_TENANT, key, signed_bytes(content), spec),
+            signature=self._keys.sign(TENANT, key, signed_bytes(content), spec),
             signer_key=self._public_keys.canonical(key),
             spec=spec,
             at=self._clock.now_ms(),
         )
 
     def _key(self, group_id: str) -> str:
-        alias = f"static-mgm-{group_id}"
+        alias = alias_of_group(group_id)
         query = KeyQuery(alias=alias)
-        for key in self._keys.query(_TENANT, query):
+        for key in self._keys.query(TENANT, query):
             return key.public_key
         try:
-            return self._keys.create(_TENANT, KeyCategory.SESSION_INIT, alias, _SCHEME).public_key
+            return self._keys.create(TENANT, KeyCategory.SESSION_INIT, alias, _SCHEME).public_key
         except ConflictError:
             # Another registration has just created it.
-            (key,) = self._keys.query(_TENANT, query)
+            (key,) = self._keys.query(TENANT, query)
             return key.public_key
+
+
+def alias_of_group(group_id: str) -> str:
+    """The alias of a static group's key, among those of the cluster."""
+    return f"{STATIC_GROUP_ALIAS}{group_id}"
 
 
 def _first_parameters(group_id: str, policy: GroupPolicy, now: EpochMs) -> GroupParameters:

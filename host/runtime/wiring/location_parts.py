@@ -22,6 +22,7 @@ from host.network.location.import_ import Importer
 from host.network.location.parts import MoveParts
 from host.network.location.service import NodeMoves
 from host.network.location.transfers import Transfers
+from host.network.membership.group_contents import StaticGroup
 from host.network.membership.member_registrations import MemberRegistrations
 from host.network.membership.network_tables import (
     LOCAL_KEY,
@@ -30,6 +31,7 @@ from host.network.membership.network_tables import (
 )
 from host.network.membership.node_list import NodeList
 from host.network.membership.relocation import names_seen
+from host.network.membership.tables import REGISTRATION
 from host.network.values.messages import MEMBERSHIP_IN_TOPIC
 from host.nodes.audit_log.node_ends import NodeAuditEnds
 from host.nodes.packages.node_cpis import NodeCpis
@@ -37,6 +39,7 @@ from host.nodes.packages.tables import CERTIFICATE
 from host.nodes.quotas.tables import OVERRIDE, USAGE
 from host.nodes.vnode.node_row import NodeRow
 from host.ports.live import Derived
+from host.ports.locations import Place
 from host.ports.node_contents import NodeContents
 from host.runtime.wiring.audit_parts import AuditParts
 from host.runtime.wiring.link_parts import LinkWiring
@@ -105,11 +108,16 @@ class LocationParts(AuditParts, LinkWiring):
             NodeRow(self.database, self.nodes, allowed=allowed, shift_ms=self._shift_ms),
             NodeTables("quota", self.database, {OVERRIDE: "short_hash", USAGE: "short_hash"}),
             NodeKeys(self.keys),
+            StaticGroup(
+                self.database, self.keys, self.public_keys, is_needed=self._has_others_of_group
+            ),
             NodeTables("certificates", self.database, {CERTIFICATE: "tenant"}),
             NodeTables(
                 "network",
                 self.database,
-                dict.fromkeys((HOSTED_IDENTITY, LOCAL_KEY, NETWORK_REGISTRATION), "short_hash"),
+                dict.fromkeys(
+                    (HOSTED_IDENTITY, LOCAL_KEY, NETWORK_REGISTRATION, REGISTRATION), "short_hash"
+                ),
             ),
             NodeTables("mgm", self.database, dict.fromkeys(MGM_TABLES, "short_hash")),
             NodeList(self.network_access),
@@ -117,6 +125,15 @@ class LocationParts(AuditParts, LinkWiring):
             NodeDatabase("uniqueness", self.notary_databases, NOTARY_SCHEMAS),
             NodeAuditEnds(self.audit_logs),
             NodeFlows(self.store, self._ends_of, unsent_of_flow),
+        )
+
+    def _has_others_of_group(self, holding: HoldingIdentity) -> bool:
+        """Whether another node of a group is here, or arrives or may come back."""
+        return any(
+            each.holding.group_id == holding.group_id
+            and each.holding != holding
+            and self.places.place(each.holding.short_hash) is not Place.MOVED
+            for each in self.nodes.all()
         )
 
     def _ends_of(self, holding: HoldingIdentity) -> Sequence[str]:

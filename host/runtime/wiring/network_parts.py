@@ -301,6 +301,7 @@ class NetworkParts(CodeParts):
             clock=self.base.clock,
             entropy=self.base.entropy,
             claimant=self.claimant,
+            locations=self.places,
         )
         return membership.Registrations(
             self.told_access,

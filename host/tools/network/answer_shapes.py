@@ -147,6 +147,22 @@ class TransferStatus(TypedDict):
     errorReason: str | None
 
 
+class NodeExport(TypedDict):
+    requestId: str
+    holdingIdentityShortHash: str
+
+
+class GroupExport(TypedDict):
+    exportId: str
+    exports: list[NodeExport]
+
+
+class GroupLocation(TypedDict):
+    groupId: str
+    exportId: str | None
+    nodes: list["NodeLocation"]
+
+
 class NodeLocation(TypedDict):
     holdingIdentityShortHash: str
     place: str
