@@ -75,6 +75,10 @@ PATHS_BEYOND_CORDA = (
         )
     }
     | {
+        f"/maintenance/group/{{groupid}}/{part}"
+        for part in ("activate", "export", "export/cancel", "location", "moved")
+    }
+    | {
         f"/maintenance/virtualnode/{{virtualnodeshortid}}/{part}"
         for part in ("activate", "export", "export/cancel", "import", "location", "moved")
     }

@@ -120,6 +120,9 @@ REMEDIES: Mapping[str, str] = {
     "location-claim-invalid": "Give what the message names; see docs/how-to/move-a-node.md.",
     "virtual-node-location": "See `cordbox vnode location NODE`, and docs/how-to/move-a-node.md.",
     "virtual-node-cannot-leave": "Mend what the message names, then export the node again.",
+    "static-group-exists": "Import the group where no group of its id is, or delete this import.",
+    "group-files-invalid": "Give the folder of the group's last export; see"
+    " docs/how-to/move-a-node.md.",
     "virtual-node-elsewhere": "Use the node's new host, or take it back with"
     " `cordbox vnode cancel-export`.",
     "node-file-item-invalid": "Export the node again with this release, and import that file.",
