@@ -1,5 +1,6 @@
 """Where a virtual node is, as this cluster knows: here, on its way, or elsewhere."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -37,6 +38,10 @@ class Locations(Protocol):
 
     def place(self, short_hash: ShortHash) -> Place: ...
 
+    def away(self) -> Sequence[ShortHash]:
+        """The nodes with a row here that are not `Place.HERE`."""
+        ...
+
     def claimed_epoch(self, short_hash: ShortHash) -> int:
         """The location epoch that the node says it is at, if the list has no later one; else 0."""
         ...
@@ -49,6 +54,10 @@ class AllHere:
         """Always here."""
         del short_hash
         return Place.HERE
+
+    def away(self) -> Sequence[ShortHash]:
+        """None is."""
+        return ()
 
     def claimed_epoch(self, short_hash: ShortHash) -> int:
         """None is claimed."""

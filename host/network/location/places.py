@@ -1,6 +1,6 @@
 """The register of locations: `host.ports.locations.Locations`, and its transitions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, update
@@ -40,6 +40,17 @@ class NodePlaces:
         self._database = database
         self._clock = clock
         self._found = RevisionCache(database, self._read)
+        self._away = RevisionCache[str, Sequence[ShortHash]](
+            database, lambda _key: self._read_away()
+        )
+
+    def away(self) -> Sequence[ShortHash]:
+        return self._away.get("all")
+
+    def _read_away(self) -> Sequence[ShortHash]:
+        query = select(LOCATION.c.short_hash).where(LOCATION.c.place != Place.HERE.value)
+        with self._database.read() as connection:
+            return [ShortHash(each) for each in connection.execute(query).scalars()]
 
     def place(self, short_hash: ShortHash) -> Place:
         found = self._found.get(short_hash)

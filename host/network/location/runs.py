@@ -162,7 +162,9 @@ class TransferRuns:
             return [own]
         here = [each.holding.short_hash for each in parts.nodes.all()]
         found = {each: parts.places.location(each) for each in here}
-        others = [n for n, location in found.items() if location and location.location_id == together]
+        others = [
+            n for n, location in found.items() if location and location.location_id == together
+        ]
         return [own, *(each for each in others if each != own)]
 
     def _await_quiet(self, nodes: Sequence[ShortHash]) -> None:

@@ -16,7 +16,7 @@ from host.network.membership.registration import (
     static_network,
 )
 from host.ports.directory import Packages, VirtualNodes
-from host.ports.locations import Locations, Place
+from host.ports.locations import Locations
 
 _log = structlog.get_logger("cordbox.membership")
 
@@ -38,12 +38,13 @@ class JoinChecks:
             RegistrationInvalidError: one is elsewhere, or on its way.
         """
         group_id = node.holding.group_id
-        for each in self._virtual_nodes.all():
-            place = self._locations.place(each.holding.short_hash)
-            if each.holding.group_id == group_id and place is not Place.HERE:
+        for short_hash in self._locations.away():
+            other = self._virtual_nodes.get(short_hash)
+            if other is not None and other.holding.group_id == group_id:
                 raise RegistrationInvalidError(
-                    f"static-group-elsewhere: {each.holding.x500_name} of group {group_id} is"
-                    f" {place} on this cluster, and the members of a static group move together."
+                    f"static-group-elsewhere: {other.holding.x500_name} of group {group_id} is"
+                    f" {self._locations.place(short_hash)} on this cluster, and the members of a"
+                    " static group move together."
                 )
 
     def check_listed(self, node: VirtualNode, own: CpiRecord) -> None:

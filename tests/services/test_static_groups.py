@@ -1,0 +1,252 @@
+"""A static group leaves one cluster and arrives at another, as its tables and places tell."""
+
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from cpi.package.group_policy_generation import generate_static_policy
+from host.adapters.sqlite.database import Database
+from host.domain.errors import NotFoundError
+from host.domain.vnode import VirtualNode
+from host.keys import SCHEMA as KEYS
+from host.keys import SchemePublicKeys
+from host.network.location.claims import ClaimInvalidError
+from host.network.location.groups import StaticGroups
+from host.network.location.leaving import refuse_static
+from host.network.location.machine import Happened, LocationConflictError
+from host.network.location.places import NodePlaces
+from host.network.location.signing import NodeCannotLeaveError
+from host.network.location.tables import SCHEMA as LOCATIONS
+from host.network.location.transfers import Transfers
+from host.network.membership import SCHEMA
+from host.network.membership.group_contents import StaticGroup, StaticGroupExistsError
+from host.network.membership.registration import RegistrationStatus
+from host.network.membership.service import MembershipService
+from host.ports.keys import KeyQuery
+from host.ports.locations import Place
+from host.ports.node_contents import NodeItemInvalidError
+from tests.services.support import ALICE, BOB, CLAIMANT, GROUP_ID, NOW, holding
+from tests.services.test_membership import CONTEXT, NOTARY, World
+
+NAMES = (ALICE, BOB)
+HASHES = [holding(name).short_hash for name in NAMES]
+FIRST, SECOND = "age1first", "age1second"
+RECIPIENT = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"
+
+
+class Cluster(World):
+    """A world whose nodes have places; what is loaded of a node is its group."""
+
+    def __init__(self, folder, clock, entropy, policy, *, has_nodes):
+        folder.mkdir()
+        database = Database.open(folder / "cluster.sqlite", [KEYS, SCHEMA, LOCATIONS])
+        super().__init__(database, clock, entropy, policy)
+        self.states = {}
+        if not has_nodes:
+            self.stored.nodes.clear()
+        self.places = NodePlaces(database, clock)
+        self.service = MembershipService(
+            database=database,
+            virtual_nodes=self.stored,
+            packages=self.stored,
+            keys=self.keys,
+            public_keys=SchemePublicKeys(),
+            clock=clock,
+            entropy=entropy,
+            claimant=CLAIMANT,
+            locations=self.places,
+        )
+        self.content = StaticGroup(
+            database, self.keys, SchemePublicKeys(), is_needed=self._has_others
+        )
+        ids = iter(f"{number:036}" for number in range(100))
+        self.is_dynamic = False
+        parts = SimpleNamespace(
+            database=database,
+            places=self.places,
+            transfers=Transfers(database, claimant=CLAIMANT, clock=clock),
+            claims=SimpleNamespace(is_dynamic=lambda _node: self.is_dynamic),
+            nodes=SimpleNamespace(all=lambda: list(self.stored.nodes.values()), set_state=self.set),
+            keys=self.keys,
+            erased=(self.content,),
+            folder=folder / "transfers",
+            node=self.stored.nodes.__getitem__,
+            let_work=self.let_work,
+            new_id=lambda: next(ids),
+        )
+        self.parts = parts
+        self.begun = []
+        self.groups = StaticGroups(parts, SimpleNamespace(begin=self.begun.append))
+
+    def set(self, node, state):
+        self.states[node] = state
+
+    def let_work(self, node):
+        assert self.places.place(node) is Place.HERE
+        self.set(node, "ACTIVE")
+        self.places.note_over(node)
+
+    def _has_others(self, node):
+        others = [each.holding for each in self.stored.nodes.values() if each.holding != node]
+        return any(self.places.place(each.short_hash) is not Place.MOVED for each in others)
+
+    def places_of(self):
+        return [self.places.place(each) for each in HASHES]
+
+    def load(self, items, names=NAMES, export_id="e"):
+        for name in names:
+            node = VirtualNode(
+                holding=holding(name),
+                cpi_checksum=self.record.file_checksum,
+                granted_capabilities=(),
+                created_at=NOW,
+            )
+            self.stored.nodes[node.holding.short_hash] = node
+            self.places.change(node.holding.short_hash, Happened.IMPORT, transfer="t", epoch=0)
+            self.content.load(node.holding, items[name], 1)
+            self.places.change(node.holding.short_hash, Happened.LOADED, location_id=export_id)
+
+
+@pytest.fixture
+def clusters(tmp_path, clock, entropy):
+    """The source, with Alice, and Bob who is a notary; and an empty target."""
+    policy = generate_static_policy(
+        names=list(NAMES),
+        group_id=GROUP_ID,
+        endpoint_url="https://localhost:1080",
+        endpoint_protocol=1,
+    )
+    made = [
+        Cluster(tmp_path / name, clock, entropy, policy, has_nodes=name == "source")
+        for name in ("source", "target")
+    ]
+    source = made[0]
+    for node in list(source.stored.nodes):
+        if node not in HASHES:
+            del source.stored.nodes[node]
+    for name, context in ((ALICE, CONTEXT), (BOB, NOTARY)):
+        assert source.register(name, context).status is RegistrationStatus.APPROVED
+    yield made
+    for each in made:
+        each.database.close()
+
+
+def _items(source):
+    return {name: list(source.content.dump(holding(name))) for name in NAMES}
+
+
+def _exported(source):
+    return source.groups.export(GROUP_ID, recipient=RECIPIENT)
+
+
+def test_a_group_is_the_same_at_its_new_place_and_goes_on(clusters):
+    source, target = clusters
+    before = source.members.parameters(holding(ALICE))
+    export, items = _exported(source), _items(source)
+    assert source.places_of() == [Place.EXPORTED] * 2
+    assert sorted(source.begun) == sorted(export.requests.values())
+    assert source.states == dict.fromkeys(HASHES, "PAUSED")
+    target.load(items, export_id=export.export_id)
+    source.groups.given(GROUP_ID, export_id=export.export_id, recipient=FIRST)
+    target.groups.activate(GROUP_ID, is_forced=True, is_uniqueness_current=True)
+    assert target.states == dict.fromkeys(HASHES, "ACTIVE")
+    assert target.members.parameters(holding(BOB)) == before
+    assert target.members.lookup(holding(ALICE), holding(BOB).x500_name) is not None
+    assert target.service.register(HASHES[0], CONTEXT).reason.startswith("The member")
+    target.groups.activate(GROUP_ID, is_forced=True, is_uniqueness_current=True)  # repeated
+    # Nothing of it is left at its source, but what prevents that it begins anew there.
+    assert not any(_items(source).values())
+    assert source.keys.query("p2p", KeyQuery()) == []
+    source.groups.given(GROUP_ID, export_id=export.export_id, recipient=FIRST)  # repeated
+    assert source.register(ALICE).reason.startswith("static-group-elsewhere")
+
+
+def test_of_two_targets_and_a_cancel_one_wins(clusters):
+    source, _ = clusters
+    export = _exported(source)
+    with pytest.raises(LocationConflictError, match="another export"):
+        source.groups.given(GROUP_ID, export_id="older", recipient=FIRST)
+    with pytest.raises(ClaimInvalidError, match="no MGM"):
+        source.groups.cancel(GROUP_ID)
+    source.groups.given(GROUP_ID, export_id=export.export_id, recipient=FIRST)
+    with pytest.raises(LocationConflictError, match="given to another"):
+        source.groups.given(GROUP_ID, export_id=export.export_id, recipient=SECOND)
+    with pytest.raises(LocationConflictError):
+        source.groups.cancel(GROUP_ID, is_forced=True)
+    assert source.places_of() == [Place.MOVED] * 2
+
+
+def test_a_group_that_came_back_is_given_to_nobody(clusters):
+    source, _ = clusters
+    export = _exported(source)
+    with pytest.raises(LocationConflictError, match="EXPORTED"):
+        _exported(source)
+    source.groups.cancel(GROUP_ID, is_forced=True)
+    assert source.states == dict.fromkeys(HASHES, "ACTIVE")
+    with pytest.raises(LocationConflictError):
+        source.groups.given(GROUP_ID, export_id=export.export_id, recipient=FIRST)
+    assert source.places_of() == [Place.HERE] * 2
+
+
+def test_a_group_works_only_whole_of_one_export_and_on_an_operators_word(clusters):
+    source, target = clusters
+    items = _items(source)
+    target.load(items, (ALICE,))
+    words = {"is_forced": True, "is_uniqueness_current": True}
+    with pytest.raises(LocationConflictError, match="not imported"):
+        target.groups.activate(GROUP_ID, **words)
+    target.load(items, (BOB,), export_id="other")
+    with pytest.raises(LocationConflictError, match="different exports"):
+        target.groups.activate(GROUP_ID, **words)
+    for missing, word in (("is_forced", "unfenced"), ("is_uniqueness_current", "uniqueness")):
+        with pytest.raises(ClaimInvalidError, match=word):
+            target.groups.activate(GROUP_ID, **{**words, missing: False})
+    assert target.places_of() == [Place.IMPORTED] * 2
+
+
+def test_what_is_erased_of_an_import_leaves_the_others_group(clusters):
+    source, target = clusters
+    items = _items(source)
+    target.load(items)
+    target.content.erase(holding(ALICE))
+    assert _items(target) == items
+    del target.stored.nodes[HASHES[0]]
+    target.content.erase(holding(BOB))
+    target.content.erase(holding(BOB))
+    assert not any(_items(target).values())
+
+
+def test_another_group_of_its_id_stays(clusters):
+    source, target = clusters
+    item = _items(source)[ALICE]
+    for node in list(source.stored.nodes.values()):
+        target.stored.nodes[node.holding.short_hash] = node
+    target.register(ALICE)
+    with pytest.raises(StaticGroupExistsError, match="another key"):
+        target.content.load(holding(ALICE), item, 1)
+
+
+@pytest.mark.parametrize("change", [b"x", None, {"parameters": 1}, {"members": ["{}"]}])
+def test_a_malformed_group_is_refused(clusters, change):
+    source, target = clusters
+    (item,) = _items(source)[ALICE]
+    if isinstance(change, dict):
+        change = msgspec.msgpack.encode({**msgspec.msgpack.decode(item), **change})
+    with pytest.raises(NodeItemInvalidError):
+        target.content.load(
+            holding(ALICE if change else "O=Eve, L=London, C=GB"), [change or item], 1
+        )
+    assert not any(_items(target).values())
+
+
+def test_single_nodes_and_groups_with_an_mgm_are_told_apart(clusters):
+    source, _ = clusters
+    with pytest.raises(ClaimInvalidError, match="--group"):
+        refuse_static(source.parts, HASHES[0])
+    with pytest.raises(NotFoundError):
+        source.groups.nodes("none")
+    source.is_dynamic = True
+    with pytest.raises(NodeCannotLeaveError, match="one by one"):
+        _exported(source)
+    refuse_static(source.parts, HASHES[0])
