@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tomllib
@@ -24,6 +23,7 @@ from host.tools.cache import default_cache_dir
 from tests.pages.blocks import Block, PageError
 from tests.pages.output import shows
 from tests.pages.terminal import Ran, Terminal, TerminalError
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "first"
@@ -43,7 +43,7 @@ class Reader:
         (self._begin / "sample_cordapps").symlink_to(ROOT / "sample_cordapps")
         for name in ("home", "scripts", *_FOLDERS):
             (folder / name.strip("/")).mkdir(parents=True, exist_ok=True)
-        self._port = str(_free_port())
+        self._port = str(free_ports(1)[0])
         self._terminals: dict[str, Terminal] = {}
         self._last: Ran | None = None
 
@@ -167,8 +167,3 @@ def missing(need: str) -> str | None:
 def _pip_answers() -> bool:
     words = [sys.executable, "-m", "pip", "index", "versions", "six"]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from tests.support.ports import STARTS_MAX, free_ports
+
 USER = "cordbox"
 LIBS = Path(os.environ.get("CORDBOX_KAFKA_LIBS", "build/kafka/libs"))
 _READY_SECONDS_MAX = 60
@@ -65,22 +67,12 @@ class KafkaServer:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cordbox-kafka-"))
-        self.port, self.secure_port, controller = _free_port(), _free_port(), _free_port()
         self.password = token_hex(8)
         self._make_certificate()
         self._properties = self.folder / "server.properties"
-        self._properties.write_text(
-            _PROPERTIES.format(
-                port=self.port,
-                secure=self.secure_port,
-                controller=controller,
-                folder=self.folder,
-            )
-        )
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._format()
-            self.start()
+            self._start_on_free_ports()
         except BaseException:
             self.close()
             raise
@@ -100,11 +92,36 @@ class KafkaServer:
         self.ca_file = self.folder / "ca.pem"
         authority.cert_pem.write_to_path(self.ca_file)
 
+    def _start_on_free_ports(self) -> None:
+        for left in reversed(range(STARTS_MAX)):
+            self.port, self.secure_port, controller = free_ports(3)
+            self._properties.write_text(
+                _PROPERTIES.format(
+                    port=self.port,
+                    secure=self.secure_port,
+                    controller=controller,
+                    folder=self.folder,
+                )
+            )
+            try:
+                self._format()
+                return self.start()
+            except RuntimeError:
+                if not left:
+                    raise
+                self.kill()
+                shutil.rmtree(self.folder / "logs", ignore_errors=True)
+        raise AssertionError
+
     def start(self) -> None:
-        """Start the broker, and wait until it listens."""
+        """Start the broker, and wait until it listens on both ports."""
         self._process = self._java("kafka.Kafka")
         for _ in range(_READY_SECONDS_MAX * 20):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with (
+                suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1),
+                socket.create_connection(("127.0.0.1", self.secure_port), 1),
+            ):
                 return
             if self._process.poll() is not None:
                 break
@@ -158,9 +175,3 @@ def running_broker() -> Iterator[KafkaServer]:
         yield server
     finally:
         server.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port

@@ -8,7 +8,6 @@ durability.
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,9 +32,9 @@ from plugins.postgres.errors import CONNECTION_ERRORS
 from plugins.postgres.functions import make_functions
 from plugins.postgres.store import SCHEMA, make_tables
 from plugins.postgres.upkeep import PostgresUpkeep
+from tests.support.ports import STARTS_MAX, free_ports
 
 OWNER, HOST = "superuser", "cordbox_host"
-_STARTS_MAX = 3
 MISSING = "PostgreSQL's server programs are not installed here"
 
 
@@ -81,9 +80,8 @@ class PostgresServer:
             raise
 
     def _start_on_a_free_port(self) -> None:
-        """Another process may take a port between its choice and the start."""
-        for left in reversed(range(_STARTS_MAX)):
-            self.port = _free_port()
+        for left in reversed(range(STARTS_MAX)):
+            (self.port,) = free_ports(1)
             try:
                 return self.start()
             except RuntimeError:
@@ -175,12 +173,6 @@ class PostgresServer:
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr!r}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _other_user() -> pwd.struct_passwd:
