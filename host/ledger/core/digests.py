@@ -7,7 +7,7 @@ canonical JSON.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from host.domain.json import JsonObject, canonical_json, digest_of
 from host.ports.requests import check_fields, take_int, take_text
@@ -42,7 +42,7 @@ class Verification:
     verdict: str
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        return {name: getattr(self, name) for name in _FIELDS}
 
 
 def verification_of(cpk: str, receipt: str) -> Verification | None:
