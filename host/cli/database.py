@@ -14,6 +14,7 @@ from host.cli.lines import tell_done, tell_json
 from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.progress import waiting
 
 if TYPE_CHECKING:
     from host.ports.storage import Administrator, DatabaseUpkeep
@@ -77,7 +78,8 @@ def init(
 
     upkeep = _upkeep(settings_file)
     by = _administrator(administrator, password_file)
-    is_closed = upkeep.init(CLUSTER_SCHEMAS, by=by, partitions=partitions)
+    with waiting("making the database", output):
+        is_closed = upkeep.init(CLUSTER_SCHEMAS, by=by, partitions=partitions)
     if output == "json":
         left = None if is_closed else _CLOSE_ROLE_CHANGES
         tell_json({"partitions": partitions, "toRunBySuperuser": left})
@@ -117,8 +119,9 @@ def migrate(
     by = _administrator(administrator, password_file)
     key = None if audit_key is None else audit_key_of(audit_key)
     upkeep = _upkeep(settings_file)
-    upkeep.migrate(CLUSTER_SCHEMAS, by=by)
-    keep_shared_key(upkeep, key)
+    with waiting("migrating the tables", output):
+        upkeep.migrate(CLUSTER_SCHEMAS, by=by)
+        keep_shared_key(upkeep, key)
     tell_done(output, "the tables are those of this release", migrated=True)
 
 
@@ -146,18 +149,20 @@ def import_(
 
     settings = offline_settings(settings_file)
     passphrase = None if passphrase_file is None else read_secret(passphrase_file)
-    report = check_directory(
-        directory,
-        passphrase=passphrase,
-        cluster_schemas=CLUSTER_SCHEMAS,
-        node_schemas=NODE_SCHEMAS,
-    )
+    with waiting("checking the directory", output):
+        report = check_directory(
+            directory,
+            passphrase=passphrase,
+            cluster_schemas=CLUSTER_SCHEMAS,
+            node_schemas=NODE_SCHEMAS,
+        )
     if report.findings:
         raise ImportRefusedError(
             f"data directory {directory} has {len(report.findings)} findings, the first of them:"
             f" {report.findings[0].message} (`cordbox host check`)"
         )
-    done = import_data_directory(directory, settings, passphrase=passphrase)
+    with waiting("importing the directory", output):
+        done = import_data_directory(directory, settings, passphrase=passphrase)
     text = f"imported: {done.nodes} virtual nodes, {done.packages} packages"
     tell_done(output, text, virtualNodes=done.nodes, packages=done.packages)
 
@@ -175,12 +180,13 @@ def check(settings_file: Path | None, output: str) -> None:
     from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
     from host.tools.data_check import check_shared
 
-    report = check_shared(
-        _upkeep(settings_file),
-        cluster_schemas=CLUSTER_SCHEMAS,
-        vault_schemas=VAULT_SCHEMAS,
-        notary_schemas=NOTARY_SCHEMAS,
-    )
+    with waiting("checking the database", output):
+        report = check_shared(
+            _upkeep(settings_file),
+            cluster_schemas=CLUSTER_SCHEMAS,
+            vault_schemas=VAULT_SCHEMAS,
+            notary_schemas=NOTARY_SCHEMAS,
+        )
     found = report.findings
     if output == "json":
         tables = [dataclasses.asdict(state) for state in report.tables]

@@ -18,6 +18,7 @@ from host.cli.findings import findings_json, tell_findings, verdict
 from host.cli.lines import tell_json_line
 from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.pretty import PrettyCommand
+from host.cli.progress import waiting
 from host.cli.values import Seconds
 
 if TYPE_CHECKING:
@@ -197,21 +198,23 @@ def check(
     if upkeep is not None:
         if master_passphrase_file is not None:
             raise click.UsageError("the settings of a cluster name its passphrase's file")
-        shared = check_shared(
-            upkeep,
-            cluster_schemas=CLUSTER_SCHEMAS,
-            vault_schemas=VAULT_SCHEMAS,
-            notary_schemas=NOTARY_SCHEMAS,
-        )
+        with waiting("checking the database", output):
+            shared = check_shared(
+                upkeep,
+                cluster_schemas=CLUSTER_SCHEMAS,
+                vault_schemas=VAULT_SCHEMAS,
+                notary_schemas=NOTARY_SCHEMAS,
+            )
         found, nodes = [*check_own_files(directory), *shared.findings], shared.nodes
     else:
         passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
-        report = check_directory(
-            directory,
-            passphrase=passphrase,
-            cluster_schemas=CLUSTER_SCHEMAS,
-            node_schemas=NODE_SCHEMAS,
-        )
+        with waiting("checking the directory", output):
+            report = check_directory(
+                directory,
+                passphrase=passphrase,
+                cluster_schemas=CLUSTER_SCHEMAS,
+                node_schemas=NODE_SCHEMAS,
+            )
         found, nodes = [*report.findings], report.nodes
     if output == "json":
         facts = {"directory": str(directory), "nodes": nodes, "findings": findings_json(found)}
