@@ -93,9 +93,11 @@ class NetworkHost:
 
     def start(self):
         options = [*self.options, "--gateway-listen", self.gateway]
-        self.host = KillableHost(self.folder, options, environment=self.environment)
-        self.host.nodes = self.nodes
-        self.host.start()
+        started = KillableHost(self.folder, options, environment=self.environment)
+        started.nodes = self.nodes
+        started.start()
+        # Not before: another thread asks it meanwhile, and is refused as long as it is dead.
+        self.host = started
         self.gateway = self.host.facts["gatewayListen"]
 
     def kill(self):
