@@ -39,6 +39,8 @@ SESSION: dict[str, str] = {
     # A process that is stopped within a transaction must not keep its locks.
     "idle_in_transaction_session_timeout": "5000",
     "lock_timeout": "10000",
+    # The same while it has not read an answer that the network holds.
+    "tcp_user_timeout": "11000",
     "TimeZone": "UTC",
     "client_min_messages": "error",
 }

@@ -29,8 +29,8 @@ from host.domain.errors import StorageError
 from host.ports.database import Schema
 from plugins.postgres.connections import Access, Session, Sessions
 from plugins.postgres.dialect import NAME
-from plugins.postgres.engine import EngineSessions
-from plugins.postgres.errors import RETRIED, sqlstate, translated
+from plugins.postgres.engine import LOCK_SECONDS, EngineSessions
+from plugins.postgres.errors import RETRIED, lock_held, sqlstate, translated
 from plugins.postgres.tables import FUNCTIONS, make_namespace
 
 T = TypeVar("T")
@@ -110,13 +110,15 @@ class PostgresDatabase:
         """
         if self._writer == threading.get_ident():
             raise RuntimeError(f"a second transaction on {self.place} inside the first")
-        with self._write_lock:
-            self._writer = threading.get_ident()
-            try:
-                return run_again(lambda: self._once(work), self.place)
-            finally:
-                self._writer = None
-                end_view()
+        if not self._write_lock.acquire(timeout=LOCK_SECONDS):
+            raise lock_held(self.place)
+        self._writer = threading.get_ident()
+        try:
+            return run_again(lambda: self._once(work), self.place)
+        finally:
+            self._writer = None
+            self._write_lock.release()
+            end_view()
 
     def _once(self, work: Callable[[Connection], T]) -> T:
         with self._engine.writing(self._lock_key) as connection:

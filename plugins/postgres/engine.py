@@ -20,8 +20,15 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN"
 _BEGINS = "cordbox_begins"
 POOL_SIZE = 4
-SESSION = {"idle_in_transaction_session_timeout": "30000"}
-"""A transaction of a feature computes between its statements, unlike those of the flow store."""
+LOCK_SECONDS = 3.0
+"""How long a transaction of a feature waits for a lock: a part of the time that a guest's run has,
+which is charged with the wait."""
+SESSION = {
+    # A transaction of a feature computes between its statements, unlike those of the flow store.
+    # What a stopped process has locked is free before its host counts as dead and is taken over.
+    "idle_in_transaction_session_timeout": "15000",
+    "lock_timeout": str(round(1000 * LOCK_SECONDS)),
+}
 RECYCLE_SECONDS = 1800
 """Age at which a connection is replaced: a server's process keeps memory for each table that it has
 used."""

@@ -18,6 +18,8 @@ RETRIED = frozenset({"40001", "40P01"})
 """A transaction that PostgreSQL chose to abort; the same one may succeed at once."""
 _BUSY = frozenset({"55P03"})
 _FULL = frozenset({"53100"})
+_LOST = ("08", "25P03", "57P")
+"""What the server says before it ends a connection, by the beginning of its SQLSTATE."""
 _NO_DATABASE, _NO_RIGHT = "3D000", "42501"
 _REASONS: Mapping[str, str] = {
     "08": "the connection failed",
@@ -26,6 +28,7 @@ _REASONS: Mapping[str, str] = {
     _NO_DATABASE: "there is no such database",
     _NO_RIGHT: "a right is missing",
     "53": "the server lacks resources",
+    "25P03": "the server ended the connection, whose transaction had stood still",
     "57P01": "the server ended the connection",
     "57P02": "the server ended the connection",
     "57P03": "the server does not accept connections at present",
@@ -52,7 +55,7 @@ def is_lost(error: BaseException | None) -> bool:
     """Whether the connection is of no more use."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or is_lost(error.orig)
-    return not isinstance(error, DatabaseError) or sqlstate(error).startswith(("08", "57P"))
+    return not isinstance(error, DatabaseError) or sqlstate(error).startswith(_LOST)
 
 
 CONNECTION_ERRORS = (DatabaseError, InterfaceError, OSError, EOFError)
@@ -70,9 +73,7 @@ def storage_error(place: str, error: BaseException) -> Exception:
     if state == UNIQUE:
         return StateConflictError(f"another step has written the same row: {message}")
     if state in _BUSY:
-        return StorageBusyError(
-            f"database {place}: another connection holds a lock", database=place
-        )
+        return lock_held(place)
     if state in _FULL:
         return DiskFullError(f"database {place} cannot be used: the disk is full", database=place)
     reason = _REASONS.get(state, _REASONS.get(state[:2], message))
@@ -82,6 +83,11 @@ def storage_error(place: str, error: BaseException) -> Exception:
         reason = f"the connection failed: {message}"
     kind = DatabaseAwayError if is_lost(error) else StorageError
     return kind(f"database {place} cannot be used: {reason}", database=place)
+
+
+def lock_held(place: str) -> StorageBusyError:
+    """The error of a call that has waited for a lock in vain."""
+    return StorageBusyError(f"database {place}: another connection holds a lock", database=place)
 
 
 def _message(error: BaseException | None) -> str:

@@ -187,7 +187,7 @@ class NodeSchemas:
         with (
             translated(self._place),
             # Without the schema's name in the search path: see `make_namespace`.
-            self._engine.writing(f"cordbox {name}", is_patient=True) as connection,
+            self._engine.writing(f"cordbox {name}") as connection,
         ):
             if was_made and connection.exec_driver_sql(_FIND, (name,)).first() is None:
                 raise SchemaMissingError(

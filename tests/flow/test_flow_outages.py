@@ -7,7 +7,7 @@ import pytest
 
 from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
-from host.domain.errors import DiskFullError, OutageError, UnavailableError
+from host.domain.errors import DiskFullError, OutageError, StorageBusyError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, ShortHash
 from host.domain.quotas import RunCharge
@@ -15,6 +15,7 @@ from host.flow.core.aside import ASIDE_GROUP, key_of
 from host.flow.core.events import RecordDeadLettered, RecordRetried
 from host.flow.core.messages import GROUP
 from host.flow.engine import outage_time
+from host.flow.engine.host_calls import SLOW_COMMIT_MS
 from host.flow.records.aside_sums import aside_sums
 from host.observe.overview import AsideLine
 from host.ports.groups import Membership
@@ -38,6 +39,7 @@ def write(guest: Guest, number: int = 1) -> Any:
     [
         OutageError("no worker persistence-* answers"),
         DiskFullError("database vault.sqlite cannot be used: the disk is full"),
+        StorageBusyError("database vault.sqlite: another connection holds a lock"),
     ],
 )
 def test_an_outage_that_lasts_fails_no_flow(store: FlowStore, failure: Exception) -> None:
@@ -187,6 +189,30 @@ def test_a_call_that_ends_in_an_outage_is_not_charged() -> None:
     network.run()
     assert charged.host_call_ms == 0
     assert network.engine.asides.next_due() is not None
+
+
+def test_a_commit_that_waits_for_a_lock_of_a_stopped_process_is_not_charged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends when the database ends the stopped one's session: no run's limit counts that."""
+    charged = Charged()
+    network = timed(writes, 0, SimClock(), quotas=charged)
+    commit = network.store.commit
+    waits = iter((9_000, 9_000, StorageBusyError("another connection holds a lock")))
+
+    def slow(unit: Unit) -> None:
+        found = next(waits, 0) if unit.journal else 0
+        if isinstance(found, Exception):
+            raise found
+        network.clock.advance(found)
+        commit(unit)
+
+    monkeypatch.setattr(network.store, "commit", slow)
+    network.run()
+    network.later(1_000)
+    assert network.alice().status is FlowStatusName.COMPLETED
+    assert next(waits, None) is None
+    assert charged.host_call_ms == 2 * SLOW_COMMIT_MS
 
 
 def test_a_guest_that_takes_too_long_itself_fails_whatever_the_platform_took() -> None:

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, text
 
-from host.domain.errors import StorageBusyError
+from host.domain.errors import DatabaseAwayError, StorageBusyError
 from plugins.postgres import connections
 from plugins.postgres.address import parse_address
 from plugins.postgres.connections import Access, Session, Sessions, tls_context
+from plugins.postgres.database import PostgresDatabase
 from plugins.postgres.engine import EngineSessions
 from plugins.postgres.errors import CONNECTION_ERRORS, translated
 from plugins.postgres.storage import access_of
@@ -199,3 +200,45 @@ def test_a_lost_connection_leaves_no_socket(postgres_server: PostgresServer) -> 
     lost.shutdown(socket.SHUT_RDWR)
     sessions.close()
     assert lost.fileno() == -1
+
+
+def test_a_transaction_that_stands_still_loses_its_locks_and_its_connection(
+    postgres_server: PostgresServer,
+) -> None:
+    """As that of a process that is stopped, within less than the time until it counts as dead."""
+    session = {"idle_in_transaction_session_timeout": "50"}
+    access = postgres_server.new_database()
+    still = EngineSessions(replace(access, session=session), search_path="public")
+    other = EngineSessions(access, search_path="public")
+    shown = ("idle_in_transaction_session_timeout", "lock_timeout", "tcp_user_timeout")
+    try:
+        with ExitStack() as stack:
+            held = stack.enter_context(still.writing("a lock"))
+            with other.writing("a lock") as free:
+                found = [free.exec_driver_sql(f"SHOW {name}").scalar_one() for name in shown]
+                assert found == ["15s", "3s", "11000"]
+            with pytest.raises(DatabaseAwayError), translated("here"):
+                held.exec_driver_sql("SELECT 1")
+        with still.writing("a lock") as again:
+            assert again.exec_driver_sql("SELECT 1").scalar_one() == 1
+    finally:
+        still.close()
+        other.close()
+
+
+def test_writers_of_one_process_wait_as_long_for_each_other(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugins.postgres.database.LOCK_SECONDS", 0.01)
+    with (
+        PostgresDatabase(postgres_server.new_database()) as database,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        database.make_tables([])
+
+        def within(_: Connection) -> None:
+            with pytest.raises(StorageBusyError, match="another connection holds a lock"):
+                pool.submit(database.transact, lambda _: None).result()
+
+        database.transact(within)
+        pool.submit(database.transact, lambda _: None).result()

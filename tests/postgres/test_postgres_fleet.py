@@ -37,7 +37,7 @@ from tests.postgres.fleet import (
 )
 from tests.support.hosts import AdjustableClock, running_host
 from tests.support.killable_host import ALICE, BOB, KillableHost
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import Cluster, PostgresServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(14400)]
 
@@ -335,6 +335,33 @@ def test_many_nodes_are_made_by_all_hosts(fleet: Fleet, record_property: Record)
         assert sum(after) <= 1.2 * sum(before)
 
 
+@contextmanager
+def stopped_within(server: PostgresServer, cluster: Cluster, lock: str) -> Iterator[Session]:
+    """A connection that stands still in a transaction with a lock, as one of a stopped process."""
+    session = Session(server.access(cluster.name))
+    try:
+        session.simple("BEGIN")
+        session.run("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=lock)
+        yield session
+    finally:
+        session.close()
+
+
+def test_a_lock_that_a_stopped_process_holds_fails_no_flow(
+    fleet: Fleet, session: Session, postgres_server: PostgresServer
+) -> None:
+    (host,) = fleet.first(1)
+    start(host, "unlocked", "Steps", name="unlocked", count=1)
+    assert ended(host, "unlocked") == 1
+    vault = f"cordbox vault_{host.nodes[ALICE].lower()}"
+    with stopped_within(postgres_server, fleet.cluster, vault):
+        start(host, "locked", "Steps", name="locked", count=1)
+        # Its run has waited, and was set aside until the lock is free.
+        until(session, "SELECT count(*) > 0 FROM states WHERE key LIKE 'aside/%'")
+    assert ended(host, "locked") == 1
+    nothing_is_left(session)
+
+
 @pytest.mark.acceptance(2)
 def test_a_stopped_process_that_goes_on_is_fenced(
     fleet: Fleet, session: Session, postgres_server: PostgresServer, record_property: Record
@@ -364,7 +391,7 @@ def test_a_stopped_process_that_goes_on_is_fenced(
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGCONT)
         for number, name in enumerate(names):
-            assert end_beside_stopped(hosts[number % 2], name) in (10, None), f"seed {SEED}"
+            assert ended(hosts[number % 2], name) == 10, f"seed {SEED}"
         until(session, "SELECT count(*) > 0 FROM members WHERE member LIKE :m", m=member)
     fenced = refusals(postgres_server) - before
     record_property("seed", SEED)
@@ -372,16 +399,3 @@ def test_a_stopped_process_that_goes_on_is_fenced(
     record_property("commits refused", fenced)
     assert fenced >= 1
     nothing_is_left(session)
-
-
-def end_beside_stopped(host: KillableHost, request: str) -> object:
-    """The result of a flow of Alice's; None if its run waited too long for the stopped process.
-
-    A process that is stopped within a transaction keeps its locks in the database, and a run of
-    another process that waits for one is charged with that time.
-    """
-    found = host.result(ALICE, request)
-    if found["flowStatus"] == "FAILED":
-        assert found["flowError"]["code"] == "deadline-exceeded", found
-        return None
-    return json.loads(found["flowResult"])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from host.domain.errors import OutageError, StorageError
+from host.domain.errors import OutageError, StorageBusyError, StorageError
 from host.domain.ids import EpochMs
 from host.domain.shortages import is_shortage
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
@@ -52,6 +52,8 @@ KINDS: Sequence[_Row] = (
     _Row(StateConflictError, FailureKind.CONFLICT),
     _Row(StorageError, FailureKind.OUTAGE),
     _Row(OutageError, FailureKind.OUTAGE),
+    # Whoever holds the lock commits, or loses it: also a process that is stopped.
+    _Row(StorageBusyError, FailureKind.OUTAGE),
     _Row(BaseException, FailureKind.OUTAGE, is_shortage),
     _Row(FlowRecordDamagedError, FailureKind.FATAL),
     _Row(BaseException, FailureKind.TRANSIENT),

@@ -7,6 +7,7 @@ from host.domain.errors import (
     DiskFullError,
     HostError,
     OutageError,
+    StorageBusyError,
     StorageError,
     UnavailableError,
 )
@@ -14,6 +15,9 @@ from host.domain.json import JsonObject, JsonValue
 from host.flow.core.calls import Answer, Refused
 from host.ports.capability import CallContext, Capability
 from host.ports.requests import refusing_misfits
+
+_OUTAGES = (OutageError, DiskFullError, StorageBusyError)
+"""Failures of a service that no request has caused."""
 
 
 def translated(
@@ -25,8 +29,7 @@ def translated(
             return capability.call(context, function, request)
     except (StorageError, UnavailableError) as exc:
         reason = f"{capability.name}.{function}: {exc.message}"
-        is_outage = isinstance(exc, (OutageError, DiskFullError))
-        kind = OutageError if is_outage else UnavailableError
+        kind = OutageError if isinstance(exc, _OUTAGES) else UnavailableError
         raise kind(reason, **exc.details) from exc
     except HostError as exc:
         account = exc.details.get("account")

@@ -47,6 +47,9 @@ from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
 from sandbox.errors import CapabilityNotGrantedError
 from sandbox.host_api import PRIVILEGED, sub_capability
 
+SLOW_COMMIT_MS = 1_000
+"""What a commit takes beyond this is time for which the store was away."""
+
 
 class HostCalls:
     """The `HostCallHandler` of one run of one flow.
@@ -242,8 +245,13 @@ class HostCalls:
             )
 
     def _write(self) -> None:
-        """Commit the changes of the step so far."""
+        """Commit the changes of the step so far.
+
+        A commit may wait for a row that a process of another host has locked, and was stopped.
+        """
+        begun = self._services.clock.now_ms()
         self._persist()
+        outage_time.note_wait(self._services.clock.now_ms() - begun - SLOW_COMMIT_MS)
         self._room.forget()
 
     def _keep(self, entry: Entry) -> None:
