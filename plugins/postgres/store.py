@@ -148,6 +148,8 @@ class PostgresStore(StoreReads):
         return self._change(group, lambda r, now: r.joined(member, ttl_ms, now)).membership(member)
 
     def heartbeat(self, group: str, member: str) -> Membership:
+        # In a suspended machine its monotonic clock stands still, and the database's goes on.
+        self._sessions.read(self._measure)
         return self._change(group, lambda r, now: r.beaten(member, now)).membership(member)
 
     def leave(self, group: str, member: str) -> None:

@@ -1,5 +1,7 @@
 """No conversation fails because a clock jumped, or because time stood still for its host."""
 
+from contextlib import suppress
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,89 @@ def test_the_owner_of_partition_0_keeps_the_shift_and_others_take_it_up(store: A
     assert late.now_ms() == other.now_ms() == owner.now_ms()
     late.share(store, {})
     assert late.now_ms() == owner.now_ms()
+
+
+class Member:
+    """A process of a cluster: flow time by the database's clock, and its part of the group."""
+
+    def __init__(self, store: Any, clock: SimClock, name: str) -> None:
+        self.store, self.name = store, name
+        self.time = FlowTime(clock, stall_ms=10_000, has_others=True)
+        self.owned = store.join(GROUP, name, ttl_ms=15_000).epochs
+        self.beat()
+
+    def beat(self) -> None:
+        """As the thread of due times does it."""
+        self.time.now_ms()
+        try:
+            self.owned = self.store.heartbeat(GROUP, self.name).epochs
+        except FencedError:
+            self.owned = self.store.join(GROUP, self.name, ttl_ms=15_000).epochs
+        with suppress(FencedError):
+            self.time.share(self.store, self.owned)
+
+
+def passed(clock: SimClock, millis: int, *running: Member) -> None:
+    """Time that passes for all but those that are stopped."""
+    for _ in range(millis // 5_000):
+        clock.advance(5_000)
+        for member in running:
+            member.beat()
+
+
+def cluster_of(clock: SimClock) -> list[Member]:
+    store = MemoryStore(clock=clock)
+    found = [Member(store, clock, name) for name in ("one", "two", "three")]
+    passed(clock, 10_000, *found)
+    return found
+
+
+@pytest.mark.parametrize("stopped", [0, 1], ids=["keeper", "another"])
+@pytest.mark.parametrize("millis", [15_000, 60_000])
+def test_who_was_stopped_alone_goes_by_the_time_of_the_others_again(
+    stopped: int, millis: int
+) -> None:
+    clock = SimClock()
+    members = cluster_of(clock)
+    before = members[0].time.now_ms()
+    assert [0 in member.owned for member in members] == [True, False, False]
+    others = [member for n, member in enumerate(members) if n != stopped]
+    passed(clock, millis, *others)
+    for _ in range(2):
+        # Of its own it is late, never early.
+        assert members[stopped].time.now_ms() <= others[0].time.now_ms()
+        passed(clock, 5_000, members[stopped], *others)
+    assert {m.time.now_ms() - before for m in members} == {millis + 10_000}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("gap_ms", [0, 1_000])
+def test_when_all_were_stopped_time_stood_still_for_all(
+    order: tuple[int, ...], gap_ms: int
+) -> None:
+    """A suspended machine beside a database that goes on, whichever process wakes first."""
+    clock = SimClock()
+    members = cluster_of(clock)
+    before = members[0].time.now_ms()
+    clock.advance(60_000)
+    for number in order:
+        members[number].beat()
+        clock.advance(gap_ms)
+        # No timeout is early, in any of them, at any time.
+        assert all(m.time.now_ms() - before <= 3 * gap_ms for m in members)
+    passed(clock, 10_000, *(members[number] for number in order))
+    assert {m.time.now_ms() - before for m in members} == {3 * gap_ms + 10_000}
+
+
+def test_a_machine_that_was_suspended_follows_the_others() -> None:
+    clock = SimClock()
+    members = cluster_of(clock)
+    before = members[0].time.now_ms()
+    passed(clock, 60_000, members[2])
+    for member in (members[1], members[0]):
+        member.beat()
+    passed(clock, 10_000, *members)
+    assert {m.time.now_ms() - before for m in members} == {70_000}
 
 
 def test_a_shift_survives_the_host_and_the_machine(store: Any) -> None:

@@ -211,14 +211,17 @@ def test_a_transaction_that_stands_still_loses_its_locks_and_its_connection(
     still = EngineSessions(replace(access, session=session), search_path="public")
     other = EngineSessions(access, search_path="public")
     shown = ("idle_in_transaction_session_timeout", "lock_timeout", "tcp_user_timeout")
-    try:
-        with ExitStack() as stack:
-            held = stack.enter_context(still.writing("a lock"))
+
+    def stand_still() -> None:
+        with translated("here"), still.writing("a lock") as held:
             with other.writing("a lock") as free:
                 found = [free.exec_driver_sql(f"SHOW {name}").scalar_one() for name in shown]
                 assert found == ["15s", "3s", "11000"]
-            with pytest.raises(DatabaseAwayError), translated("here"):
-                held.exec_driver_sql("SELECT 1")
+            held.exec_driver_sql("SELECT 1")
+
+    try:
+        with pytest.raises(DatabaseAwayError):
+            stand_still()
         with still.writing("a lock") as again:
             assert again.exec_driver_sql("SELECT 1").scalar_one() == 1
     finally:

@@ -366,10 +366,7 @@ def test_a_lock_that_a_stopped_process_holds_fails_no_flow(
 def test_a_stopped_process_that_goes_on_is_fenced(
     fleet: Fleet, session: Session, postgres_server: PostgresServer, record_property: Record
 ) -> None:
-    """A flow process, and every second time all processes of a host with its supervisor.
-
-    The last test of these hosts: the flow time of a process goes on from where it was stopped.
-    """
+    """A flow process, and every second time all processes of a host with its supervisor."""
     hosts = fleet.first(2)
     chance = random.Random(SEED)
     stopped = 0

@@ -72,15 +72,36 @@ def decode_shift(record: StateRecord) -> SharedShift:
     return read_stored(_decoder, record.value, "the shift of the clock")
 
 
-def is_news(shared: SharedShift, *, found_at: int | None, boot: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A time in which a process has read no clock: it, or its machine, was stopped."""
+
+    begun: int
+    """The last reading before it, by the steady clock."""
+    unread_ms: int
+    """The process had stopped at the latest so long after that reading."""
+
+
+def is_news(
+    shared: SharedShift, *, found_at: int | None, boot: str, stall: Stall | None = None
+) -> bool:
     """Whether a process must adopt the store's shift.
+
+    Whoever writes it has read the clocks at that time: its shift contains every jump until then. If
+    it was written while the process was stopped, others were not, and flow time went on.
 
     Args:
         shared: what the store holds.
         found_at: when the process measured its own shift, by the steady clock; None if it has none.
-        boot: identifies this boot of the machine: steady times of other boots are not comparable.
+        boot: identifies the steady clock: those of other boots of the machine are not comparable.
+        stall: what the process has measured last, if it was a stop of its own.
     """
-    return found_at is None or (shared.boot == boot and shared.steady > found_at)
+    if found_at is None:
+        return True
+    if shared.boot != boot:
+        return False
+    is_later = shared.steady > found_at
+    return is_later or (stall is not None and shared.steady > stall.begun + stall.unread_ms)
 
 
 def flow_time(wall: int, shift_ms: int) -> EpochMs:

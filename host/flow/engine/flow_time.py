@@ -13,6 +13,7 @@ from host.flow.core.shift import (
     SHIFT_KEY,
     ClockReading,
     SharedShift,
+    Stall,
     decode_shift,
     encode_shift,
     flow_time,
@@ -39,17 +40,30 @@ class FlowTime:
     Args:
         clock: the host's.
         stall_ms: maximum time between two readings of this clock while the process runs.
-        boot: identifies this boot of the machine.
+        boot: identifies the steady clock, by the boot of its machine; empty for the time of the
+            database, which all hosts share.
+        has_others: whether other processes run flows of the same store. Then the owner of partition
+            0 writes the shift at each call of `share`: it tells those that were stopped whether
+            only they were.
     """
 
-    def __init__(self, clock: TwoClocks, *, stall_ms: int | None = None, boot: str = "") -> None:
+    def __init__(
+        self,
+        clock: TwoClocks,
+        *,
+        stall_ms: int | None = None,
+        boot: str = "",
+        has_others: bool = False,
+    ) -> None:
         self._clock = clock
+        self._has_others = has_others
         self._stall_ms = stall_ms
         self._boot = boot
         self._lock = threading.Lock()
         self._last = self._read()
         self._shift_ms = 0
         self._found_at: int | None = None
+        self._stall: Stall | None = None
 
     @property
     def shift_ms(self) -> int:
@@ -59,10 +73,11 @@ class FlowTime:
         with self._lock:
             now = self._read()
             missing = missing_ms(self._last, now, stall_ms=self._stall_ms)
-            self._last = now
             if missing:
                 self._shift_ms += missing
                 self._found_at = now.steady
+                self._stall = self._stall_until(now, missing)
+            self._last = now
             shift = self._shift_ms
         if missing:
             _log.warning("clock-jumped", missing_ms=missing, shift_ms=shift)
@@ -86,13 +101,16 @@ class FlowTime:
         except FlowRecordDamagedError:
             shared = None
         with self._lock:
-            if shared is not None and is_news(shared, found_at=self._found_at, boot=self._boot):
-                self._shift_ms, self._found_at = shared.shift_ms, shared.steady
+            if shared is not None and is_news(
+                shared, found_at=self._found_at, boot=self._boot, stall=self._stall
+            ):
+                self._shift_ms, self._found_at, self._stall = shared.shift_ms, shared.steady, None
             if self._found_at is None or (shared is not None and shared.boot != self._boot):
                 # From now on only later measurements count as new.
                 self._found_at = self._last.steady
             own, last = self._shift_ms, self._last
-        if _KEEPER not in owned or own == (0 if shared is None else shared.shift_ms):
+        is_known = own == (0 if shared is None else shared.shift_ms)
+        if _KEEPER not in owned or (is_known and not self._has_others):
             return
         shift = SharedShift(shift_ms=own, steady=last.steady, boot=self._boot)
         epoch = owned[_KEEPER]
@@ -106,6 +124,13 @@ class FlowTime:
             store.commit(Unit(states=(write,), fences=() if fence is None else (fence,)))
         except StateConflictError:
             return  # another process was first: the next call adopts its shift
+
+    def _stall_until(self, now: ClockReading, missing: int) -> Stall | None:
+        """The stop that is all of what is missing, if it is one."""
+        passed = now.steady - self._last.steady
+        if self._stall_ms is None or passed <= self._stall_ms or missing != passed:
+            return None
+        return Stall(begun=self._last.steady, unread_ms=self._stall_ms)
 
     def _read(self) -> ClockReading:
         return ClockReading(wall=self._clock.now_ms(), steady=self._clock.steady_ms())

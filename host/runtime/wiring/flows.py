@@ -68,7 +68,15 @@ def start_flows(parts: Wiring, *, member: str | None = None) -> None:
     base = parts.base
     observer = FlowObserver(base.registry)
     sticky = parts.sticky
-    flow_time = FlowTime(parts.store.time, stall_ms=STALL_MS, boot=boot_id())
+    is_cluster = base.settings.database_url is not None
+    has_others = member is not None or is_cluster
+    flow_time = FlowTime(
+        parts.store.time,
+        stall_ms=STALL_MS,
+        # The steady clock of a cluster is its database's.
+        boot="" if is_cluster else boot_id(),
+        has_others=has_others,
+    )
     engine = make_engine(parts, clock=flow_time, events=observer)
     threads = parts.config.section(FLOW).get().workers
     processes = base.settings.worker_plan.counts.get(WorkerKind.FLOW, 1)
@@ -81,7 +89,7 @@ def start_flows(parts: Wiring, *, member: str | None = None) -> None:
         rest=rest_factor(threads * processes, processors()),
         member=member or _only_member(parts),
         # Without other processes, nothing is missed.
-        rescan_ms=None if member is None and base.settings.database_url is None else RESCAN_MS,
+        rescan_ms=RESCAN_MS if has_others else None,
         upkeep=_upkeep(parts, observer),
     )
     base.stack.callback(sticky.close)
