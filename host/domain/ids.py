@@ -18,6 +18,8 @@ ClientRequestId = NewType("ClientRequestId", str)
 Checksum = NewType("Checksum", str)
 """`SHA-256:<64 upper-case hexadecimal digits>`."""
 CHECKSUM_CHARACTERS = 72
+HOST_NAME_CHARACTERS = 64
+"""Of a machine, or of a host in its cluster."""
 EpochMs = NewType("EpochMs", int)
 """Milliseconds since 1970-01-01T00:00:00Z."""
 

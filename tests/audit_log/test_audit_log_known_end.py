@@ -1,10 +1,13 @@
 """Log and head that are lost, or set back, together are missed by the registers, which tell once."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from host.nodes.audit_log.verification import read_entries, verify_log
+from host.nodes.vnode import MadeVaults
 from tests.support.data_directories import ALICE, make_directory, parts_of
 
 
@@ -36,6 +39,33 @@ def test_the_registers_know_the_newest_entry_on_the_disk(folder):
         ends = parts.logs.take_ends()
         assert ends[ALICE.short_hash][0] == 4
         assert parts.logs.take_ends() == {}
+
+
+def test_hosts_of_a_cluster_have_ends_of_their_own(folder):
+    with parts_of(folder) as parts:
+        one, two = (MadeVaults(database=parts.database, clock=parts.clock, host=h) for h in "ab")
+        one.note_audit_ends({ALICE.short_hash: (7, "7" * 64)})
+        assert (two.audit_end(ALICE.short_hash), two.audited()) == (None, [])
+        two.note_audit_ends({ALICE.short_hash: (2, "2" * 64)})
+        assert one.audit_end(ALICE.short_hash) == (7, "7" * 64)
+        assert (one.audited(), two.audited()) == ([ALICE.short_hash], [ALICE.short_hash])
+
+
+def test_an_end_that_an_older_version_noted_is_kept(folder):
+    with parts_of(folder) as parts:
+        known = parts.register.audit_end(ALICE.short_hash)
+    with closing(sqlite3.connect(folder / "cluster.sqlite")) as connection, connection:
+        for column in ("audit_seq BIGINT", "audit_hash VARCHAR(64)"):
+            connection.execute(f"ALTER TABLE vault_note ADD COLUMN {column}")
+        connection.execute(
+            "UPDATE vault_note SET audit_seq = ?, audit_hash = ? WHERE short_hash = ?",
+            (*known, ALICE.short_hash),
+        )
+        connection.execute("DROP TABLE audit_end")
+        connection.execute("UPDATE schema_version SET version = 3 WHERE name = 'vnode'")
+    with parts_of(folder) as parts:
+        assert parts.register.audit_end(ALICE.short_hash) == known
+        assert parts.register.audited() == [ALICE.short_hash]
 
 
 def test_a_lost_log_is_told_of_once_and_for_ever(folder):

@@ -115,7 +115,7 @@ def test_what_was_backed_up_is_restored(folder, tmp_path, keys):
     assert restored.store_id == anew.store_id != known.store_id
     assert restored.at == written.at
     new = tmp_path / "new"
-    for table in ("virtual_node", "key_signing", "cpi", "vault_note"):
+    for table in ("virtual_node", "key_signing", "cpi", "vault_note", "audit_end"):
         assert rows(new / "cluster.sqlite", table) == rows(folder / "cluster.sqlite", table)
     assert [p.read_bytes() for p in new.glob("packages/*.cpi")] == [PACKAGE]
     assert (generation(new, ALICE), generation(new, BOB)) == (3, 3)

@@ -8,7 +8,7 @@ from cpi.package.member_names import NAME_CHARACTERS_MAX
 from host.adapters.sqlite.database import Database
 from host.database.claims import Claimant
 from host.domain.accounts import Account, hit_of
-from host.domain.ids import CHECKSUM_CHARACTERS
+from host.domain.ids import CHECKSUM_CHARACTERS, HOST_NAME_CHARACTERS
 from host.domain.membership import MemberStatus
 from host.domain.quotas import QUOTA_CODES, Quota
 from host.domain.vnode import AsyncStatus, OperationalStatus
@@ -103,7 +103,7 @@ LONGEST = {
     "rebuild": UUID,
     "group_parameters.hash": CHECKSUM,
     "spec": longest(SPECS),
-    "audit_hash": DIGEST,
+    "audit_end.host": "h" * HOST_NAME_CHARACTERS,
     "flow_p2p_status": longest(OperationalStatus),
     "flow_start_status": longest(OperationalStatus),
     "flow_status": longest(OperationalStatus),

@@ -9,7 +9,7 @@ from host.domain.errors import NotFoundError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity
 from host.domain.vnode import Pauses, VirtualNode
 from host.nodes.vnode.registry import NodeRegistry, values_of
-from host.nodes.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
+from host.nodes.vnode.tables import AUDIT_END, VAULT_NOTE, VIRTUAL_NODE
 from host.ports.database import SqlDatabase
 from host.ports.live import Live
 from host.ports.node_contents import NodeItemInvalidError
@@ -103,7 +103,7 @@ class NodeRow:
         self._database.transact(
             lambda c: [
                 c.execute(delete(table).where(table.c.short_hash == node))
-                for table in (VAULT_NOTE, VIRTUAL_NODE)
+                for table in (AUDIT_END, VAULT_NOTE, VIRTUAL_NODE)
             ]
         )
 

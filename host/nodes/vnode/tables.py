@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 
 from host.database.claims import claim_columns
-from host.domain.ids import CHECKSUM_CHARACTERS
+from host.domain.ids import CHECKSUM_CHARACTERS, HOST_NAME_CHARACTERS
 from host.ports.database import EVERY, REMEMBERED, Schema
 
 _METADATA = MetaData()
@@ -86,11 +86,20 @@ VAULT_NOTE = Table(
     Column("generation", BigInteger, nullable=False),
     Column("problem_code", Text),
     Column("problem", Text),
-    Column("audit_seq", BigInteger),
-    Column("audit_hash", String(64)),
 )
-"""The newest state that a node's vault is known to have reached, why it cannot be used, if so, and
-the newest entry that its audit log is known to have.
+"""The newest state that a vault is known to have reached, and why it cannot be used, if so."""
+
+AUDIT_END = Table(
+    "audit_end",
+    _METADATA,
+    Column("short_hash", String(12), primary_key=True),
+    Column("host", String(HOST_NAME_CHARACTERS), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+"""The newest entry that a node's audit log at a host is known to have.
+
+`host` is its name in the cluster; empty where the host has registers of its own.
 """
 
 _PAUSES = (
@@ -116,9 +125,24 @@ _UPGRADES = (
     )""",
 )
 
+# Of a cluster, the host of an older note is not known: it is kept under no host's name.
+_AUDIT_ENDS = (
+    f"""CREATE TABLE audit_end (
+        short_hash VARCHAR(12) NOT NULL,
+        host VARCHAR({HOST_NAME_CHARACTERS}) NOT NULL,
+        seq BIGINT NOT NULL,
+        hash VARCHAR(64) NOT NULL,
+        PRIMARY KEY (short_hash, host)
+    )""",
+    """INSERT INTO audit_end SELECT short_hash, '', audit_seq, audit_hash FROM vault_note
+        WHERE audit_seq IS NOT NULL""",
+    "ALTER TABLE vault_note DROP COLUMN audit_seq",
+    "ALTER TABLE vault_note DROP COLUMN audit_hash",
+)
+
 SCHEMA = Schema(
     name="vnode",
     metadata=_METADATA,
-    version=3,
-    migrations={1: {EVERY: _PAUSES}, 2: {EVERY: _UPGRADES}},
+    version=4,
+    migrations={1: {EVERY: _PAUSES}, 2: {EVERY: _UPGRADES}, 3: {EVERY: _AUDIT_ENDS}},
 )

@@ -8,7 +8,7 @@ from host.database.database_notes import DatabaseNotes
 from host.database.sql import Upsert
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
-from host.nodes.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
+from host.nodes.vnode.tables import AUDIT_END, VAULT_NOTE, VIRTUAL_NODE
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
 
@@ -16,18 +16,24 @@ _MADE = VIRTUAL_NODE.c.vault_made_at
 _SELECT = select(_MADE)
 _UPDATE = update(VIRTUAL_NODE).where(_MADE.is_(None))
 # Not the greatest: a log that was reset has been reported, and continues from there.
-_NOTE_END = Upsert(table=VAULT_NOTE, replace=("audit_seq", "audit_hash"))
+_NOTE_END = Upsert(table=AUDIT_END, replace=("seq", "hash"))
 
 
 class MadeVaults(DatabaseNotes):
     """A `VaultRegister`: records which vaults were created, so that none is created twice.
 
     Thread-safe; the processes of a host share it.
+
+    Args:
+        database: the cluster's.
+        clock: of the host.
+        host: its name in the cluster, whose hosts have logs of their own; empty if it is alone.
     """
 
-    def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
+    def __init__(self, *, database: SqlDatabase, clock: Clock, host: str = "") -> None:
         super().__init__(database, VAULT_NOTE)
         self._clock = clock
+        self._host = host
 
     def is_made(self, short_hash: ShortHash) -> bool:
         with self._database.read() as connection:
@@ -46,27 +52,27 @@ class MadeVaults(DatabaseNotes):
         self._database.transact(lambda connection: connection.execute(note))
 
     def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
-        """Number and hash of the newest entry that the node's audit log is known to have."""
-        statement = select(VAULT_NOTE.c.audit_seq, VAULT_NOTE.c.audit_hash).where(
-            VAULT_NOTE.c.short_hash == short_hash
+        """Number and hash of the newest entry that the node's log here is known to have."""
+        statement = select(AUDIT_END.c.seq, AUDIT_END.c.hash).where(
+            AUDIT_END.c.short_hash == short_hash, AUDIT_END.c.host == self._host
         )
         with self._database.read() as connection:
             row = connection.execute(statement).one_or_none()
-        return None if row is None or row.audit_seq is None else (row.audit_seq, row.audit_hash)
+        return None if row is None else (row.seq, row.hash)
 
     def note_audit_ends(self, ends: Mapping[ShortHash, tuple[int, str]]) -> None:
         """Store which entries are synced to disk."""
         if not ends:
             return
         rows = [
-            {"short_hash": node, "generation": 0, "audit_seq": seq, "audit_hash": digest}
+            {"short_hash": node, "host": self._host, "seq": seq, "hash": digest}
             for node, (seq, digest) in ends.items()
         ]
         self._database.transact(lambda connection: _NOTE_END.run(connection, rows))
 
     def audited(self) -> Sequence[ShortHash]:
-        """The nodes whose audit log is known to have entries."""
-        statement = select(VAULT_NOTE.c.short_hash).where(VAULT_NOTE.c.audit_seq.is_not(None))
+        """The nodes whose audit log here is known to have entries."""
+        statement = select(AUDIT_END.c.short_hash).where(AUDIT_END.c.host == self._host)
         with self._database.read() as connection:
             return [ShortHash(row.short_hash) for row in connection.execute(statement)]
 

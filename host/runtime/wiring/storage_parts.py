@@ -11,7 +11,7 @@ from host.ports.database import SqlDatabase
 from host.ports.storage import Storage
 from host.ports.units import FlowStore
 from host.ports.vaults import VaultAccess
-from host.runtime.wiring.base import PluginMissingError
+from host.runtime.wiring.base import PluginMissingError, own_host_name
 from host.runtime.wiring.process_parts import ProcessParts
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.runtime.wiring.sections import open_sections
@@ -93,7 +93,10 @@ class StorageParts(ProcessParts):
     @cached_property
     def made_vaults(self) -> vnode.MadeVaults:
         """Which nodes have a vault, each vault's newest known state, and which cannot be used."""
-        return vnode.MadeVaults(database=self.database, clock=self.base.clock)
+        settings = self.base.settings
+        # Registers that are in the data directory stay with it, also on a machine of another name.
+        host = "" if settings.database_url is None else own_host_name(settings)
+        return vnode.MadeVaults(database=self.database, clock=self.base.clock, host=host)
 
     @cached_property
     def notary_databases(self) -> VaultAccess:

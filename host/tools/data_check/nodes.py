@@ -27,9 +27,7 @@ _SELECT_NOTED = "SELECT short_hash, generation FROM vault_note"
 _SELECT_NOTARIES = (
     "SELECT short_hash, made_at IS NOT NULL, generation FROM notary_database ORDER BY 1"
 )
-_SELECT_ENDS = (
-    "SELECT short_hash, audit_seq, audit_hash FROM vault_note WHERE audit_seq IS NOT NULL"
-)
+_SELECT_ENDS = "SELECT short_hash, seq, hash FROM audit_end WHERE host = ''"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
