@@ -1,10 +1,11 @@
 """`cordbox kafka`: the topics that a host's relay sends to."""
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +18,6 @@ from host.cli.pretty import PrettyGroup
 if TYPE_CHECKING:
     from host.ports.outward import BrokerTopics, WantedTopic
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _PARTITIONS, _REPLICAS = 10, 3
 """Corda's defaults (`bootstrap.kafka.partitions`, `replicas`)."""
 _WORK_PARTITIONS = 128
@@ -42,7 +42,18 @@ def topics() -> None:
     """
 
 
-def _options(command: _Command) -> _Command:
+def _topics_options(
+    function: "Callable[[BrokerTopics, Sequence[WantedTopic], str], None]",
+) -> Callable[..., None]:
+    """Gives a command the broker, the topics as they should be, and the form of its output."""
+
+    @functools.wraps(function)
+    def command(
+        *, settings_file: Path | None, external: tuple[str, ...], output: str, **numbers: int
+    ) -> None:
+        broker = _topics(settings_file)
+        function(broker, broker.wanted(external, **numbers), output)
+
     for option in (
         click.option(
             "--external", multiple=True, metavar="TOPIC", help="A topic of external messages, too."
@@ -70,26 +81,17 @@ def _options(command: _Command) -> _Command:
         ),
     ):
         command = option(command)
-    return command
+    return settings_option(command)
 
 
 @topics.command("list")
-@settings_option
-@_options
+@_topics_options
 @output_option
-def list_(  # noqa: PLR0917  # click gives them by name
-    settings_file: Path | None,
-    external: tuple[str, ...],
-    partitions: int,
-    work_partitions: int,
-    replicas: int,
-    output: str,
-) -> None:
+def list_(_: "BrokerTopics", wanted: "Sequence[WantedTopic]", output: str) -> None:
     """Show the topics as they should be, without asking a broker.
 
     Give the list to whoever makes the topics where this host may not.
     """
-    wanted = _wanted(_topics(settings_file), external, partitions, replicas, work_partitions)
     if output == "json":
         tell_json([dataclasses.asdict(each) for each in wanted])
         return
@@ -103,21 +105,10 @@ def list_(  # noqa: PLR0917  # click gives them by name
 
 
 @topics.command("create")
-@settings_option
-@_options
+@_topics_options
 @output_option
-def create(
-    *,
-    settings_file: Path | None,
-    external: tuple[str, ...],
-    partitions: int,
-    work_partitions: int,
-    replicas: int,
-    output: str,
-) -> None:
+def create(broker: "BrokerTopics", wanted: "Sequence[WantedTopic]", output: str) -> None:
     """Make the topics that do not exist; existing ones stay as they are."""
-    broker = _topics(settings_file)
-    wanted = _wanted(broker, external, partitions, replicas, work_partitions)
     made = set(broker.create(wanted))
     if output == "json":
         tell_json({"topics": [{"name": e.name, "isNew": e.name in made} for e in wanted]})
@@ -127,41 +118,20 @@ def create(
 
 
 @topics.command("check")
-@settings_option
-@_options
+@_topics_options
 @output_option
-def check(  # noqa: PLR0917  # as above
-    settings_file: Path | None,
-    external: tuple[str, ...],
-    partitions: int,
-    work_partitions: int,
-    replicas: int,
-    output: str,
-) -> None:
+def check(broker: "BrokerTopics", wanted: "Sequence[WantedTopic]", output: str) -> None:
     """Compare the topics with what records need.
 
     Fails if one is missing, or would lose, refuse or disorder records.
     """
-    broker = _topics(settings_file)
-    found = broker.check(_wanted(broker, external, partitions, replicas, work_partitions))
+    found = broker.check(wanted)
     if output == "json":
         tell_json([dataclasses.asdict(each) for each in found])
     for each in found if output == "text" else ():
         click.echo(f"{each.name}: {'; '.join(each.faults) or ('ok' if each.exists else 'missing')}")
     if not all(each.exists and not each.faults for each in found):
         sys.exit(1)
-
-
-def _wanted(
-    broker: "BrokerTopics",
-    external: Sequence[str],
-    partitions: int,
-    replicas: int,
-    work_partitions: int,
-) -> "Sequence[WantedTopic]":
-    return broker.wanted(
-        external, partitions=partitions, replicas=replicas, work_partitions=work_partitions
-    )
 
 
 def _topics(settings_file: Path | None) -> "BrokerTopics":
