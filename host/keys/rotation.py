@@ -73,7 +73,8 @@ class Rotations:
         if tenant == MASTER_TENANT:
             # The file is written first: an unused key does no harm.
             with self._database.read() as connection:
-                self._masters.make(self._wrapping.master_generation(connection) + 1)
+                generation = self._wrapping.master_generation(connection) + 1
+            self._masters.make(generation)
         return self._database.transact(lambda connection: self._begin(connection, tenant))
 
     def advance(self, tenant: str) -> KeyRotation | None:

@@ -111,6 +111,7 @@ class SoftKeyStore:
             keys_at_once=keys_at_once,
         )
         self._leaving = LeavingKeys(database, self._wrapping, entropy)
+        self._wrapping.derive_master(database)
         database.transact(self._wrapping.check_master)
         self._rotations.resume()
 

@@ -9,6 +9,7 @@ from host.keys.master import MasterKeys
 from host.keys.tables import MASTER_KEY, WRAPPING_KEY
 from host.keys.wrapping import KEY_BYTES, NONCE_BYTES, unwrap, wrap
 from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
 
 _CHECK = b"cordbox master key"
 MASTER_CHECK_BINDING = "master-check"
@@ -33,6 +34,22 @@ class WrappingKeys:
         self._masters = masters
         self._clock = clock
         self._entropy = entropy
+
+    def derive_master(self, database: SqlDatabase) -> None:
+        """Have the current master key ready, or the first one, before a transaction needs it.
+
+        Deriving it from a passphrase takes a busy host seconds, and a database ends transactions
+        that stand still.
+
+        Raises:
+            MasterKeyError: it is not there.
+        """
+        with database.read() as connection:
+            newest = connection.execute(_SELECT_MASTER_GENERATION).scalar_one()
+        if newest is None:
+            self._masters.make(1)
+        else:
+            self._masters.get(newest)
 
     def check_master(self, connection: Connection) -> None:
         """Check the current master key, or create the first one.

@@ -41,7 +41,7 @@ from host.keys.errors import (
 from host.keys.schemes import SPECS
 from host.keys.tables import SIGNING_KEY
 from host.keys.wrapping import unwrap
-from host.ports.keys import KeyCategory, KeyOrder, KeyQuery
+from host.ports.keys import MASTER_TENANT, KeyCategory, KeyOrder, KeyQuery
 from tests.services.support import (
     ALICE,
     BOB,
@@ -132,6 +132,44 @@ def test_keys_survive_reopening_and_a_wrong_master_key_is_refused(tmp_path):
         assert list(reopened.list(TENANT)) == [key]
         signature = reopened.sign(TENANT, key.public_key, b"x", "SHA256withECDSA")
     assert PUBLIC.verify(key.public_key, b"x", signature, "SHA256withECDSA")
+
+
+class SlowlyDerived(MemoryMasterKeys):
+    """Derives a key at its first use: a transaction that waited for it would meet itself."""
+
+    def __init__(self, database):
+        super().__init__()
+        self.database = database
+        self.derived = set()
+
+    def make(self, generation):
+        self._derive(generation)
+        return super().make(generation)
+
+    def get(self, generation):
+        self._derive(generation)
+        return super().get(generation)
+
+    def _derive(self, generation):
+        if generation not in self.derived:
+            self.database.transact(lambda _: None)
+            self.derived.add(generation)
+
+
+def test_no_transaction_waits_until_a_master_key_is_derived(tmp_path):
+    with Database.open(tmp_path / "k.sqlite", [SCHEMA]) as database:
+        masters = SlowlyDerived(database)
+
+        def opened():
+            return SoftKeyStore(
+                database, masters=masters, clock=SimClock(), entropy=CountingEntropy()
+            )
+
+        opened().start_rotation(MASTER_TENANT)
+        assert masters.derived == {1, 2}
+        masters.derived.clear()
+        opened()
+        assert masters.derived == {2}
 
 
 def test_wrapped_material_moved_to_another_key_or_changed_does_not_open(keys):
