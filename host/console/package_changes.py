@@ -15,7 +15,7 @@ _KINDS = {
     "cpk": "CPK",
     "code": "Code",
     "limit": "Limit",
-    "door": "Door",
+    "interface": "Interface",
     "capability": "Capability",
     "flow": "Flow",
     "contract": "Contract",

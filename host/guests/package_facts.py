@@ -32,7 +32,7 @@ class FactKind(StrEnum):
     SIGNERS = "signers"
     CPK = "cpk"
     CODE = "code"
-    DOOR = "door"
+    INTERFACE = "interface"
     CAPABILITY = "capability"
     LIMIT = "limit"
     FLOW = "flow"
@@ -44,6 +44,7 @@ class FactKind(StrEnum):
     LIBRARY = "library"
 
 
+_ORDER = {kind: place for place, kind in enumerate(FactKind)}
 _WIDENS = frozenset(
     {FactKind.CPK, FactKind.CAPABILITY, FactKind.FLOW, FactKind.CHANNEL, FactKind.LIBRARY}
 )
@@ -99,7 +100,7 @@ def cpk_facts(cpk: CpkRecord, allowed: Limits) -> CpkFacts:
 def compared(before: CpiRecord, after: CpiRecord, allowed: Limits) -> Comparison:
     """What differs between two versions of a package."""
     old, new = _facts(before, allowed), _facts(after, allowed)
-    keys = sorted(old.keys() | new.keys())
+    keys = sorted(old.keys() | new.keys(), key=lambda key: (key[0], _ORDER[key[1]], key[2]))
     changes = [
         FactChange(
             cpk=cpk or None,
@@ -136,7 +137,7 @@ def _cpk(cpk: CpkRecord, allowed: Limits) -> Iterator[tuple[FactKind, str, _Valu
     known = cpk_facts(cpk, allowed)
     yield FactKind.CODE, cpk.identity.name, cpk.code_digest
     for fact in known.imports:
-        yield FactKind.DOOR, fact.interface, _DOORS[fact.door]
+        yield FactKind.INTERFACE, fact.interface, _DOORS[fact.door]
     for limit in known.limits:
         yield FactKind.LIMIT, limit.name, limit.effective
     for flow in cpk.flows:
@@ -185,6 +186,6 @@ def _widens(kind: FactKind, old: _Value | None, new: _Value | None) -> bool:
         return True
     if kind is FactKind.LIMIT:
         return isinstance(new, int) and (not isinstance(old, int) or new > old)
-    if kind is FactKind.DOOR:
+    if kind is FactKind.INTERFACE:
         return new != _DOORS[Door.REFUSED] and new is not None
     return kind in _WIDENS and old is None

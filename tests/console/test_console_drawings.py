@@ -111,7 +111,7 @@ def test_times_names_and_digests_in_words():
         ("limit", "wallMsMax", "1500", "Limit: ", "1,500 ms"),
         ("limit", "fuelMax", "2000000", "Limit: ", "2,000,000"),
         ("limit", "unknown", None, "Limit unknown", words.NOTHING),
-        ("door", "ledger", "closed", "Door ledger", "closed"),
+        ("interface", "ledger", "closed", "Interface ledger", "closed"),
         ("code", "demo", "SHA-256:F2F1" + "0" * 58 + "1E", "Code", "F2F1…1E"),
         ("moon", "x", "y", "moon x", "y"),
     ],

@@ -16,9 +16,9 @@ from tests.docs.raised_codes import ATTACKS, ROOT, Source, made, raised, sources
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 ABSTRACT = {"cpi-error", "data-file", "guest-stopped", "host-error", "sandbox-error"}
 """Codes of base classes, of which only subclasses are raised."""
-NO_CODES = {"FLOW_FAILED", "error", "unknown", "failed", "ok", "process", "shared"}
+NO_CODES = {"FLOW_FAILED", "error", "unknown", "failed", "ok", "process", "shared", "Code"}
 """Corda's type of failures in flow code, fallbacks for errors without a code, outcomes of acts in the
-administrative log, and isolation modes."""
+administrative log, isolation modes, and a label of the console."""
 
 
 # Reading all sources takes seconds: only for these tests, not whenever tests are collected.

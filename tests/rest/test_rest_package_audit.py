@@ -52,8 +52,8 @@ def test_what_changed_is_told_with_what_lets_code_do_more(api, hashes):
         (c["kind"], c["name"]): (c["before"], c["after"], c["widens"]) for c in asked["changes"]
     }
     assert found == {
-        ("door", "external-messaging"): ("closed", "open if granted", True),
-        ("door", "sessions"): ("closed", "open if granted", True),
+        ("interface", "external-messaging"): ("closed", "open if granted", True),
+        ("interface", "sessions"): ("closed", "open if granted", True),
         ("flow", "demo.Send"): (None, "client-startable", True),
         ("flow", "demo.Answer"): ("responder", None, False),
         ("code", "demo.workflows"): (f"SHA-256:{'EF' * 32}", WIDER["code_digest"], False),
@@ -115,7 +115,7 @@ def test_a_contract_has_no_door_and_its_states_and_entities_are_compared(version
     assert found[FactKind.ENTITY, "Bare"] == "version 1"
     assert found[FactKind.STATE, "IouState"] == "governed by Iou"
     assert found[FactKind.QUERY, "all"] == found[FactKind.CONTRACT, "Iou"] == "declared"
-    assert found[FactKind.DOOR, "log"] is None
+    assert found[FactKind.INTERFACE, "log"] is None
 
 
 def test_the_page_draws_the_sandbox_and_says_what_changed(api, hashes):
@@ -127,5 +127,5 @@ def test_the_page_draws_the_sandbox_and_says_what_changed(api, hashes):
     assert "3 changes let the code do more" in page
     assert "8 of " in page
     first = re.search(r'<div class="risk"><span>.*?<b>(.*?)</b>.*?<ins>(.*?)</ins></div>', page)
-    assert first.groups() == ("Door external-messaging", "open if granted")
+    assert first.groups() == ("Interface external-messaging", "open if granted")
     assert "<ins>1,000,000</ins>" in page
