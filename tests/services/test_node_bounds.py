@@ -47,7 +47,9 @@ class Statements:
             for statement, parameters in self.executed:
                 if statement.startswith("BEGIN"):
                     continue
-                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                # Statements that were prepared give their values to the driver as a list.
+                values = tuple(parameters) if isinstance(parameters, list) else parameters
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
                 if any(row.detail.startswith("SCAN") for row in plan):
                     found.append(statement)
         return found
