@@ -38,16 +38,6 @@ def hosts(tmp_path):
     made.stop()
 
 
-@pytest.fixture
-def on_postgres(tmp_path, postgres_server):
-    """The second host has its database on a server."""
-    (tmp_path / "database").mkdir()
-    environment = postgres_server.new_cluster(tmp_path / "database").environment
-    made = TwoHosts.started(tmp_path, of_second={**environment, "CORDBOX_HOST_NAME": "second"})
-    yield made
-    made.stop()
-
-
 def client(host):
     """A client of the process that a host is now."""
     ca = Path(host.host.facts["certificate"])
@@ -156,30 +146,6 @@ def test_an_mgm_moves_while_members_talk_and_join(hosts, tmp_path):
     alice = first.nodes[ALICE]
     move(first, second, alice, tmp_path / "alice.cbxnode", token(node, ALICE, second))
     until_place(first, alice, "MOVED")
-
-
-def test_nodes_move_to_a_database_server_and_from_one(on_postgres, tmp_path):
-    first, second = on_postgres.first, on_postgres.second
-    second.onboard_member(on_postgres.checksum, CAROL)
-    for host, name in ((first, ALICE), (second, BOB), (second, CAROL)):
-        host.sees(name, ALICE, BOB, CAROL)
-    for number in range(3):
-        first.talk(ALICE, f"there-{number}", BOB, ROUNDS)
-        second.talk(BOB, f"back-{number}", ALICE, ROUNDS)
-        second.talk(CAROL, f"across-{number}", ALICE, ROUNDS)
-    mgm = first.nodes[MGM]
-    for source, target, name in ((first, second, ALICE), (second, first, CAROL)):
-        node = source.nodes[name]
-        file = tmp_path / f"{node}.cbxnode"
-        move(source, target, node, file, token(mgm, name, first))
-        target.nodes[name] = node
-        until_place(source, node, "MOVED")
-    talks = ((second, ALICE, "there"), (second, BOB, "back"), (first, CAROL, "across"))
-    for host, name, request in talks:
-        for number in range(3):
-            ended = host.host.result(name, f"{request}-{number}", PATIENCE_S)
-            assert ended["flowStatus"] == "COMPLETED", ended
-            assert ended["flowResult"] == str(ROUNDS * (ROUNDS + 1))
 
 
 def _carried(source, targets, node, tmp_path):
