@@ -16,7 +16,7 @@ from tests.network.handshakes import FIRST_SEED
 from tests.network.sim import Simulation
 
 _ACTS = 12
-SCHEDULES = int(os.environ.get("CORDBOX_SCHEDULES", "400"))
+SCHEDULES = int(os.environ.get("CORDBOX_SCHEDULES", "2000"))
 """One takes about a sixth of a second of processor time: databases and signatures are real."""
 _AT_ONCE = 10
 _MEMORY = Path("/dev/shm")  # its files end with the test
