@@ -9,7 +9,7 @@ import click
 
 from host.adapters.partitions import PARTITIONS_MAX
 from host.cli.audit_keys import audit_key_of
-from host.cli.findings import findings_json, tell_findings, verdict
+from host.cli.findings import checked_directory, findings_json, tell_findings, verdict
 from host.cli.lines import tell_done, tell_json
 from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
@@ -144,18 +144,10 @@ def import_(
     """
     from host.adapters.files.secret_files import read_secret
     from host.runtime.wiring.importing import ImportRefusedError, import_data_directory
-    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
-    from host.tools.data_check import check_directory
 
     settings = offline_settings(settings_file)
     passphrase = None if passphrase_file is None else read_secret(passphrase_file)
-    with waiting("checking the directory", output):
-        report = check_directory(
-            directory,
-            passphrase=passphrase,
-            cluster_schemas=CLUSTER_SCHEMAS,
-            node_schemas=NODE_SCHEMAS,
-        )
+    report = checked_directory(directory, passphrase, output)
     if report.findings:
         raise ImportRefusedError(
             f"data directory {directory} has {len(report.findings)} findings, the first of them:"

@@ -1,12 +1,16 @@
-"""Findings of checks, as commands show them."""
+"""Checks of commands, and their findings as commands show them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from host.cli.progress import waiting
+
 if TYPE_CHECKING:
     from host.adapters.files.identity import Finding
+    from host.tools.data_check import Report
 
 _FIELDS = ("code", "file", "message", "expected", "found")
 
@@ -25,3 +29,17 @@ def tell_findings(found: "Sequence[Finding]") -> None:
 def verdict(found: "Sequence[Finding]", nodes: int) -> str:
     """What a check comes to, in some words."""
     return f"{f'{len(found)} findings' if found else 'good'}, {nodes} virtual nodes"
+
+
+def checked_directory(directory: Path, passphrase: str | None, output: str) -> "Report":
+    """What is found in the data directory of a stopped host with registers of its own."""
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
+    from host.tools.data_check import check_directory
+
+    with waiting("checking the directory", output):
+        return check_directory(
+            directory,
+            passphrase=passphrase,
+            cluster_schemas=CLUSTER_SCHEMAS,
+            node_schemas=NODE_SCHEMAS,
+        )

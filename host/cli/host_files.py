@@ -14,7 +14,7 @@ from host.cli.backup_keys import (
     passphrase_file_option,
     sealer_of,
 )
-from host.cli.findings import findings_json, tell_findings, verdict
+from host.cli.findings import checked_directory, findings_json, tell_findings, verdict
 from host.cli.lines import tell_json_line
 from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.pretty import PrettyCommand
@@ -186,13 +186,8 @@ def check(
     Of a host of a cluster, its own files and the database that the settings name.
     """
     from host.adapters.files.secret_files import read_secret
-    from host.runtime.wiring.schemas import (
-        CLUSTER_SCHEMAS,
-        NODE_SCHEMAS,
-        NOTARY_SCHEMAS,
-        VAULT_SCHEMAS,
-    )
-    from host.tools.data_check import check_directory, check_own_files, check_shared
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
+    from host.tools.data_check import check_own_files, check_shared
 
     upkeep = _shared(directory, settings_file)
     if upkeep is not None:
@@ -208,13 +203,7 @@ def check(
         found, nodes = [*check_own_files(directory), *shared.findings], shared.nodes
     else:
         passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
-        with waiting("checking the directory", output):
-            report = check_directory(
-                directory,
-                passphrase=passphrase,
-                cluster_schemas=CLUSTER_SCHEMAS,
-                node_schemas=NODE_SCHEMAS,
-            )
+        report = checked_directory(directory, passphrase, output)
         found, nodes = [*report.findings], report.nodes
     if output == "json":
         facts = {"directory": str(directory), "nodes": nodes, "findings": findings_json(found)}

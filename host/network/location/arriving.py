@@ -25,7 +25,7 @@ class ArrivingNodes:
         request_id = self._parts.new_id()
         parts = self._parts
         parts.database.transact(
-            lambda connection: parts.transfers.add(connection, request_id, IMPORT, stage=WAITING)
+            lambda connection: parts.transfers.add_import(connection, request_id)
         )
         (parts.folder / request_id).mkdir(mode=0o700, parents=True, exist_ok=True)
         return request_id

@@ -23,7 +23,6 @@ from host.network.location.parts import MoveParts
 from host.network.location.places import Location, location_of
 from host.network.location.runs import TransferRuns
 from host.network.location.signing import NodeCannotLeaveError, signing_key
-from host.network.location.transfers import EXPORT
 from host.network.membership.group_contents import members_of_group, notaries_of_group
 from host.ports.locations import Place
 
@@ -102,14 +101,8 @@ class StaticGroups:
             if {each.name for each in members_of_group(connection, group_id)} != expected:
                 raise LocationConflictError(f"group {group_id} has got a member meanwhile: again")
             for short_hash, request_id in requests.items():
-                parts.transfers.add(
-                    connection,
-                    request_id,
-                    EXPORT,
-                    short_hash=short_hash,
-                    stage="pausing",
-                    recipient=recipient,
-                    identity=identity,
+                parts.transfers.add_export(
+                    connection, request_id, short_hash, recipient=recipient, identity=identity
                 )
                 parts.places.change_in(
                     connection,

@@ -58,14 +58,8 @@ class LeavingNodes:
         request_id = self._parts.new_id()
 
         def add(connection: Connection) -> None:
-            parts.transfers.add(
-                connection,
-                request_id,
-                EXPORT,
-                short_hash=short_hash,
-                stage="pausing",
-                recipient=recipient,
-                identity=identity,
+            parts.transfers.add_export(
+                connection, request_id, short_hash, recipient=recipient, identity=identity
             )
 
         parts.places.change(

@@ -56,18 +56,41 @@ class Transfers:
             clock=clock,
         )
 
-    def add(
+    def add_export(
+        self,
+        connection: Connection,
+        request_id: str,
+        short_hash: ShortHash,
+        *,
+        recipient: str | None,
+        identity: str | None,
+    ) -> None:
+        """Store a new export, in the caller's transaction."""
+        self._add(
+            connection,
+            request_id,
+            EXPORT,
+            stage="pausing",
+            short_hash=short_hash,
+            recipient=recipient,
+            identity=identity,
+        )
+
+    def add_import(self, connection: Connection, request_id: str) -> None:
+        """Store a new import, whose file says later of which node; in the caller's transaction."""
+        self._add(connection, request_id, IMPORT, stage=WAITING)
+
+    def _add(
         self,
         connection: Connection,
         request_id: str,
         kind: str,
         *,
-        short_hash: str = "",
         stage: str,
+        short_hash: str = "",
         recipient: str | None = None,
         identity: str | None = None,
     ) -> None:
-        """Store a new one, in the caller's transaction."""
         now = self._clock.now_ms()
         connection.execute(
             insert(TRANSFER),
