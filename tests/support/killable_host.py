@@ -140,7 +140,7 @@ class KillableHost:
         return self._client.request(method, path, **more)
 
     def look(self, path, seconds_max=DRAIN_SECONDS_MAX):
-        """What a path answers; asked again when a kill cut the answer off."""
+        """What a path answers; asked again when a kill cut the answer off, or storage is away."""
         deadline = time.monotonic() + seconds_max
         while True:
             try:
@@ -148,9 +148,12 @@ class KillableHost:
             except httpx2.HTTPError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-            else:
-                assert reply.status_code == 200, reply.text
-                return reply.json()
+                continue
+            if reply.status_code == 503 and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            assert reply.status_code == 200, reply.text
+            return reply.json()
 
     def until(self, path, holds, seconds_max=DRAIN_SECONDS_MAX):
         deadline = time.monotonic() + seconds_max
