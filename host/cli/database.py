@@ -9,7 +9,13 @@ import click
 
 from host.adapters.partitions import PARTITIONS_MAX
 from host.cli.audit_keys import audit_key_of
-from host.cli.findings import checked_directory, findings_json, tell_findings, verdict
+from host.cli.findings import (
+    checked_database,
+    checked_directory,
+    findings_json,
+    tell_findings,
+    verdict,
+)
 from host.cli.lines import tell_done, tell_json
 from host.cli.offline_settings import database_upkeep, offline_settings, settings_option
 from host.cli.package_options import EXISTING_FILE, output_option
@@ -169,16 +175,7 @@ def check(settings_file: Path | None, output: str) -> None:
     each finding: accounts, packages, keys under the master key, the administrative log, databases
     of nodes, ledgers of nodes against each other. Hosts may run.
     """
-    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
-    from host.tools.data_check import check_shared
-
-    with waiting("checking the database", output):
-        report = check_shared(
-            _upkeep(settings_file),
-            cluster_schemas=CLUSTER_SCHEMAS,
-            vault_schemas=VAULT_SCHEMAS,
-            notary_schemas=NOTARY_SCHEMAS,
-        )
+    report = checked_database(_upkeep(settings_file), output)
     found = report.findings
     if output == "json":
         tables = [dataclasses.asdict(state) for state in report.tables]

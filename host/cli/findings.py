@@ -10,7 +10,8 @@ from host.cli.progress import waiting
 
 if TYPE_CHECKING:
     from host.adapters.files.identity import Finding
-    from host.tools.data_check import Report
+    from host.ports.storage import DatabaseUpkeep
+    from host.tools.data_check import Report, SharedReport
 
 _FIELDS = ("code", "file", "message", "expected", "found")
 
@@ -42,4 +43,18 @@ def checked_directory(directory: Path, passphrase: str | None, output: str) -> "
             passphrase=passphrase,
             cluster_schemas=CLUSTER_SCHEMAS,
             node_schemas=NODE_SCHEMAS,
+        )
+
+
+def checked_database(upkeep: "DatabaseUpkeep", output: str) -> "SharedReport":
+    """What is found in the database that the hosts of a cluster share."""
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
+    from host.tools.data_check import check_shared
+
+    with waiting("checking the database", output):
+        return check_shared(
+            upkeep,
+            cluster_schemas=CLUSTER_SCHEMAS,
+            vault_schemas=VAULT_SCHEMAS,
+            notary_schemas=NOTARY_SCHEMAS,
         )

@@ -14,11 +14,16 @@ from host.cli.backup_keys import (
     passphrase_file_option,
     sealer_of,
 )
-from host.cli.findings import checked_directory, findings_json, tell_findings, verdict
+from host.cli.findings import (
+    checked_database,
+    checked_directory,
+    findings_json,
+    tell_findings,
+    verdict,
+)
 from host.cli.lines import tell_json_line
 from host.cli.offline_settings import database_upkeep, settings_option
 from host.cli.pretty import PrettyCommand
-from host.cli.progress import waiting
 from host.cli.values import Seconds
 
 if TYPE_CHECKING:
@@ -186,20 +191,13 @@ def check(
     Of a host of a cluster, its own files and the database that the settings name.
     """
     from host.adapters.files.secret_files import read_secret
-    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
-    from host.tools.data_check import check_own_files, check_shared
+    from host.tools.data_check import check_own_files
 
     upkeep = _shared(directory, settings_file)
     if upkeep is not None:
         if master_passphrase_file is not None:
             raise click.UsageError("the settings of a cluster name its passphrase's file")
-        with waiting("checking the database", output):
-            shared = check_shared(
-                upkeep,
-                cluster_schemas=CLUSTER_SCHEMAS,
-                vault_schemas=VAULT_SCHEMAS,
-                notary_schemas=NOTARY_SCHEMAS,
-            )
+        shared = checked_database(upkeep, output)
         found, nodes = [*check_own_files(directory), *shared.findings], shared.nodes
     else:
         passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)

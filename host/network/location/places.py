@@ -87,15 +87,16 @@ class NodePlaces:
         """
 
         def work(connection: Connection) -> Place:
-            return self.change_in(
+            place = self.change_in(
                 connection,
                 short_hash,
                 happened,
                 transfer=transfer,
                 epoch=epoch,
                 location_id=location_id,
-                also=also,
             )
+            also(connection)
+            return place
 
         return self._database.transact(work)
 
@@ -108,13 +109,11 @@ class NodePlaces:
         transfer: str | None = None,
         epoch: int | None = None,
         location_id: str | None = None,
-        also: Callable[[Connection], None] = lambda _connection: None,
     ) -> Place:
         """See `change`; in the caller's transaction."""
         found = location_of(connection, short_hash)
         before = Place.HERE if found is None else found.place
         wanted = step(None if happened is Happened.IMPORT and found is None else before, happened)
-        also(connection)
         _PUT.run(
             connection,
             {
