@@ -63,7 +63,7 @@ class _Kept(io.BytesIO):
         super().close()
 
 
-def unpacked(data, opener=None, magic=MAGIC, accept=lambda _: None):
+def unpacked(data, opener=None, magic=MAGIC, accept=lambda _: None, **limits):
     targets = {}
 
     def target(section):
@@ -78,6 +78,7 @@ def unpacked(data, opener=None, magic=MAGIC, accept=lambda _: None):
         accept=accept,
         open_target=target,
         progress=counted.append,
+        **limits,
     )
     return manifest, {name: kept.kept for name, kept in targets.items()}, sum(counted)
 
@@ -246,6 +247,19 @@ A = sections_of({"a": b"aaaa"})
 def test_records_that_are_not_the_manifests_are_refused(records):
     with pytest.raises(ContainerDamagedError):
         unpacked(forged(records))
+
+
+def test_a_manifest_has_the_length_that_its_kind_needs_and_no_empty_records():
+    manifest, record = manifest_record(A), form.record("a", 0, b"aaaa")
+    assert unpacked(forged([manifest, record]), manifest_bytes_max=len(manifest))[1] == {
+        "a": b"aaaa"
+    }
+    for records, limit in (
+        ([manifest, record], 100),
+        ([form.record(form.MANIFEST, 0, b""), manifest, record], len(manifest)),
+    ):
+        with pytest.raises(ContainerDamagedError, match="too long, or out of order"):
+            unpacked(forged(records), manifest_bytes_max=limit)
 
 
 def test_a_container_that_adds_to_another_is_refused_by_this_release():

@@ -115,6 +115,7 @@ REMEDIES: Mapping[str, str] = {
     "quota-invalid": "Use a name and range that `GET /virtualnode/<node>/quota` shows.",
     "upload-interrupted": "Upload the package again.",
     "upload-unknown": "Upload the package again, and ask with the id of the answer.",
+    "node-imports-waiting": "Send the files of the imports that were begun; after a day they end.",
     "transfer-part-misplaced": "Send the part that begins at the size that the message names.",
     "transfer-part-too-large": "Send the file in parts of at most 8 MiB.",
     "location-claim-invalid": "Give what the message names; see docs/how-to/move-a-node.md.",

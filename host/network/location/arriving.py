@@ -1,5 +1,7 @@
 """Nodes that arrive: their files are received, loaded, and the nodes let work here."""
 
+import shutil
+
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
 from host.network.location.claims import Answer, ClaimInvalidError
@@ -7,6 +9,7 @@ from host.network.location.export import FILE_NAME
 from host.network.location.leaving import refuse_static
 from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
+from host.network.location.room import check_room
 from host.network.location.runs import TransferRuns
 from host.network.location.transfers import IMPORT, WAITING
 from host.network.location.uploads import PartialFile
@@ -21,9 +24,15 @@ class ArrivingNodes:
         self._runs = runs
 
     def begin_import(self) -> str:
-        """Make room for a file; returns the request's id. Parts follow, then `start`."""
-        request_id = self._parts.new_id()
+        """Make room for a file; returns the request's id. Parts follow, then `start`.
+
+        Raises:
+            ImportsWaitingError: as many imports as possible wait for their files.
+        """
         parts = self._parts
+        for forgotten in parts.transfers.end_forgotten():
+            shutil.rmtree(parts.folder / forgotten, ignore_errors=True)
+        request_id = parts.new_id()
         parts.database.transact(
             lambda connection: parts.transfers.add_import(connection, request_id)
         )
@@ -38,7 +47,11 @@ class ArrivingNodes:
             PartMisplacedError: the file has another size; the error names it.
             DiskFullError: there is no room.
         """
-        return self._awaited(request_id).add(offset, data)
+        parts, file = self._parts, self._awaited(request_id)
+        check_room(parts.folder, len(data))
+        size = file.add(offset, data)
+        parts.transfers.set(request_id, bytes_done=size)
+        return size
 
     def start(self, request_id: str, *, identity: str | None = None) -> None:
         """Begin to read a file that has come whole.
@@ -84,7 +97,11 @@ class ArrivingNodes:
         self._parts.node(short_hash)
         location = parts.places.location(short_hash)
         if location is None or location.place is not Place.IMPORTED:
-            return parts.places.change(short_hash, Happened.GRANTED)
+            # Also of a node that is being taken back here: its MGM alone lets it work again.
+            where = Place.HERE if location is None else location.place
+            raise LocationConflictError(
+                f"an imported virtual node alone is activated: {short_hash} is {where}"
+            )
         refuse_static(parts, short_hash)
         if not urls or tls_alias is None:
             raise ClaimInvalidError(
@@ -108,15 +125,21 @@ class ArrivingNodes:
         """Delete an imported node that has not begun to work here.
 
         Raises:
-            LocationConflictError: it is not being imported.
+            LocationConflictError: it is not being imported, or is being loaded just now.
         """
-        location = self._parts.places.location(short_hash)
+        parts, location = self._parts, self._parts.places.location(short_hash)
         if location is None or location.place not in {Place.IMPORTING, Place.IMPORTED}:
-            self._parts.places.change(short_hash, Happened.LOADED)  # refuses
+            parts.places.change(short_hash, Happened.LOADED)  # refuses
             return
-        node = self._parts.node(short_hash)
-        self._parts.importer.erase(node.holding)
-        self._parts.places.forget(short_hash)
+        if not parts.transfers.get(location.transfer).is_over:
+            raise LocationConflictError(
+                f"virtual node {short_hash} is being loaded: wait until import {location.transfer}"
+                " has ended"
+            )
+        node = parts.nodes.get(short_hash)
+        if node is not None:  # its row is the first of it that is stored
+            parts.importer.erase(node.holding)
+        parts.places.forget(short_hash)
 
     def _awaited(self, request_id: str) -> PartialFile:
         found = self._parts.transfers.get(request_id)

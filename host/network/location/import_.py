@@ -12,10 +12,24 @@ from typing import BinaryIO
 
 import msgspec
 
-from host.adapters.files.container import Manifest, Opener, Section, Target, read_container
+from host.adapters.files.container import (
+    ContainerInvalidError,
+    Manifest,
+    Opener,
+    Section,
+    Target,
+    read_container,
+)
 from host.domain.ids import HoldingIdentity
 from host.network.location.export import SECRET, Report
-from host.network.location.node_file import MAGIC, SIGNATURE, holding_of, read_items
+from host.network.location.node_file import (
+    MAGIC,
+    MANIFEST_BYTES_MAX,
+    SIGNATURE,
+    holding_of,
+    read_items,
+)
+from host.network.location.room import check_room
 from host.network.location.signing import check_signature
 from host.ports.node_contents import NodeContents
 from host.ports.public_keys import PublicKeys
@@ -43,6 +57,7 @@ class Importer:
 
         Raises:
             ContainerInvalidError, ContainerDamagedError, ContainerKeyError: it cannot be read.
+            DiskFullError: what it says that it holds does not fit on the disk.
             HostError: `admit` refuses its node.
         """
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,6 +70,8 @@ class Importer:
             nonlocal total
             total = sum(section.bytes for section in manifest.sections)
             admit(holding_of(manifest, known), manifest)
+            _check_kept(manifest)
+            check_room(folder, _COPIES * total)
 
         def target(section: Section) -> Target:
             if section.name in SECRET or section.name == SIGNATURE:
@@ -76,6 +93,7 @@ class Importer:
                 accept=accept,
                 open_target=target,
                 progress=progress,
+                manifest_bytes_max=MANIFEST_BYTES_MAX,
             )
         kept = {name: each.content for name, each in memory.items()}
         owned = [_public_key(item) for item in read_items(io.BytesIO(kept.get("keys", b"")))]
@@ -125,7 +143,7 @@ class Unpacked:
 
 
 class _Kept:
-    """A target in memory, of at most `_KEPT_MAX` bytes."""
+    """A target in memory."""
 
     def __init__(self) -> None:
         self._stream = io.BytesIO()
@@ -135,8 +153,6 @@ class _Kept:
         return self._stream.getvalue()
 
     def write(self, data: bytes) -> int:
-        if self._stream.tell() + len(data) > _KEPT_MAX:
-            raise OSError(f"the keys of the file have more than {_KEPT_MAX} bytes")
         return self._stream.write(data)
 
     def close(self) -> None:
@@ -144,6 +160,17 @@ class _Kept:
 
 
 _KEPT_MAX = 64 * 1024 * 1024
+_COPIES = 2
+"""Of what a file holds: unpacked, and as stored."""
+
+
+def _check_kept(manifest: Manifest) -> None:
+    """Refuse what would take too much memory, before any of it is unpacked."""
+    for section in manifest.sections:
+        if section.name in SECRET and section.bytes > _KEPT_MAX:
+            raise ContainerInvalidError(
+                f"section {section.name} has {section.bytes} bytes, at most {_KEPT_MAX}"
+            )
 
 
 def _public_key(item: bytes) -> str:

@@ -24,6 +24,11 @@ TOGETHER = "groupExportId"
 _LENGTH = struct.Struct(">I")
 _PREFIX = b" " * 64 + b"cordbox/v1/export\0"
 _SIGNATURE_BYTES_MAX = 64 * 1024
+MANIFEST_BYTES_MAX = 256 * 1024
+_CHARACTERS_MAX = {"x500Name": 4096, "groupId": 64, "exportId": 36, "signedBy": 16 * 1024}
+_EPOCH_MAX = 2**31 - 2
+"""What the registers hold: the next one is claimed."""
+_AT_MAX = 2**53
 
 
 def write_items(stream: BinaryIO, items: Iterable[bytes]) -> Section:
@@ -116,12 +121,14 @@ def holding_of(manifest: Manifest, known: Mapping[str, int]) -> HoldingIdentity:
             f"expected a node of format {FORMAT}, found {str(facts.get('kind'))[:64]!r} of format"
             f" {str(facts.get('format'))[:64]!r}"
         )
-    texts = {n: str(facts.get(n, "")) for n in ("x500Name", "groupId", "exportId", "signedBy")}
+    texts = {name: str(facts.get(name, "")) for name in _CHARACTERS_MAX}
     numbers_are_right = all(
-        isinstance(n := facts.get(name), int) and n >= 0 for name in ("epoch", "at")
+        isinstance(n := facts.get(name), int) and 0 <= n <= most
+        for name, most in (("epoch", _EPOCH_MAX), ("at", _AT_MAX))
     )
-    if not numbers_are_right or not all(texts.values()):
-        raise ContainerInvalidError("the manifest lacks a fact of its node")
+    texts_are_right = all(0 < len(text) <= _CHARACTERS_MAX[name] for name, text in texts.items())
+    if not numbers_are_right or not texts_are_right or "\0" in "".join(texts.values()):
+        raise ContainerInvalidError("the manifest lacks a fact of its node, or one is too long")
     _check_sections(manifest, known)
     try:
         name = MemberX500Name.parse(texts["x500Name"])

@@ -1,5 +1,6 @@
 """What moves of nodes work with."""
 
+import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ class MoveParts:
         if self.claims.is_dynamic(short_hash):
             self.claims.ask_for_list(short_hash)
         self.nodes.set_state(short_hash, "ACTIVE")
+        for request_id in self.transfers.of_node(short_hash):
+            shutil.rmtree(self.folder / request_id, ignore_errors=True)
         self.places.note_over(short_hash)
 
     def new_id(self) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 from host.database.revision_cache import RevisionCache
 from host.database.sql import Upsert
 from host.domain.ids import EpochMs, ShortHash
-from host.network.location.machine import Happened, step
+from host.network.location.machine import Happened, LocationConflictError, step
 from host.network.location.tables import LOCATION
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
@@ -126,6 +126,21 @@ class NodePlaces:
             },
         )
         return wanted
+
+    def note_import(self, short_hash: ShortHash, transfer: str, *, epoch: int) -> None:
+        """Record that another import brings a node, whose earlier one has failed.
+
+        Raises:
+            LocationConflictError: it was loaded, or deleted, meanwhile.
+        """
+
+        def note(connection: Connection) -> None:
+            where = LOCATION.c.short_hash == short_hash, LOCATION.c.place == Place.IMPORTING.value
+            change = update(LOCATION).where(*where).values(transfer=transfer, epoch=epoch)
+            if connection.execute(change).rowcount != 1:
+                raise LocationConflictError(f"virtual node {short_hash} is not being imported")
+
+        self._database.transact(note)
 
     def note_claim(self, short_hash: ShortHash, *, epoch: int, location_id: str) -> None:
         """Record what the copy of a node claims from now on; its place stays."""

@@ -16,6 +16,7 @@ from host.network.location.export import FILE_NAME
 from host.network.location.machine import Happened
 from host.network.location.node_file import TOGETHER
 from host.network.location.parts import MoveParts
+from host.network.location.places import Location
 from host.network.location.signing import NodeCannotLeaveError
 from host.network.location.transfers import EXPORT, Transfer
 from host.ports.locations import Place
@@ -70,6 +71,8 @@ class TransferRuns:
             transfers.claims.let_go(request_id)
 
     def _failed(self, request_id: str, reason: str) -> None:
+        # What was unpacked, or not encrypted yet, does not stay; the file is sent or made again.
+        shutil.rmtree(self._parts.folder / request_id, ignore_errors=True)
         try:
             self._parts.transfers.fail(request_id, reason)
         except HostError:
@@ -77,9 +80,7 @@ class TransferRuns:
 
     def _export(self, found: Transfer) -> None:
         parts, short_hash = self._parts, ShortHash(found.short_hash)
-        node, location = self._parts.node(short_hash), parts.places.location(short_hash)
-        if location is None or location.place is not Place.EXPORTED:
-            raise NodeCannotLeaveError(f"the export of {short_hash} was cancelled")
+        node, location = self._parts.node(short_hash), self._leaving(found)
         together = None if parts.claims.is_dynamic(short_hash) else location.location_id
         self._await_quiet(self._leaving_with(node, together))
         sealer = Sealer.to_recipient(found.recipient or "", identity=found.identity)
@@ -94,6 +95,7 @@ class TransferRuns:
             report=self._report(found.request_id),
             together=together,
         )
+        self._leaving(found)  # else the node works again, and the file is of no moment of it
         parts.transfers.set(
             found.request_id,
             status=AsyncStatus.SUCCEEDED.value,
@@ -101,6 +103,18 @@ class TransferRuns:
             bytes_done=size,
             bytes_total=size,
         )
+
+    def _leaving(self, found: Transfer) -> Location:
+        """The place of a node that stands still for this export.
+
+        Raises:
+            NodeCannotLeaveError: it was cancelled.
+        """
+        location = self._parts.places.location(ShortHash(found.short_hash))
+        is_exported = location is not None and location.place is Place.EXPORTED
+        if location is None or not is_exported or location.transfer != found.request_id:
+            raise NodeCannotLeaveError(f"the export of {found.short_hash} was cancelled")
+        return location
 
     def _import(self, found: Transfer) -> None:
         parts, folder = self._parts, self._parts.folder / found.request_id
@@ -116,7 +130,12 @@ class TransferRuns:
         holding = unpacked.holding
         location = parts.places.location(holding.short_hash)
         if location is not None:
-            parts.importer.erase(holding)  # what an interrupted import has left
+            parts.importer.erase(holding)  # what an interrupted or failed import has left
+            parts.places.note_import(
+                holding.short_hash,
+                found.request_id,
+                epoch=int(unpacked.manifest.facts["epoch"]),
+            )
         else:
             parts.places.change(
                 holding.short_hash,
@@ -147,7 +166,10 @@ class TransferRuns:
         is_mine = (
             location is not None
             and location.place is Place.IMPORTING
-            and location.transfer == request_id
+            and (
+                location.transfer == request_id
+                or self._parts.transfers.get(location.transfer).is_over
+            )
         )
         if not is_mine and (location or self._parts.nodes.get(holding.short_hash)):
             raise ConflictError(

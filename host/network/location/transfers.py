@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from host.database.claims import RELEASED, Claimant, Claims
-from host.domain.errors import NotFoundError
+from host.domain.errors import ConflictError, NotFoundError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.vnode import AsyncStatus
 from host.network.location.tables import TRANSFER
@@ -16,7 +16,17 @@ from host.ports.database import SqlDatabase
 EXPORT, IMPORT = "export", "import"
 WAITING = "waiting"
 """Stage of an import whose file has not come yet."""
+WAITING_MAX = 64
+_FORGOTTEN_MS = 86_400_000
+"""After this time without a part an import that waits for its file has ended."""
 _UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
+_IS_WAITING = TRANSFER.c.status.in_(_UNFINISHED) & (TRANSFER.c.stage == WAITING)
+
+
+class ImportsWaitingError(ConflictError):
+    """As many imports as possible wait for their files."""
+
+    code = "node-imports-waiting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,10 @@ class Transfer:
     updated_at: EpochMs
     recipient: str | None
     identity: str | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status.value not in _UNFINISHED
 
 
 class Transfers:
@@ -77,7 +91,16 @@ class Transfers:
         )
 
     def add_import(self, connection: Connection, request_id: str) -> None:
-        """Store a new import, whose file says later of which node; in the caller's transaction."""
+        """Store a new import, whose file says later of which node; in the caller's transaction.
+
+        Raises:
+            ImportsWaitingError: there are too many that wait.
+        """
+        count = select(func.count()).select_from(TRANSFER).where(_IS_WAITING)
+        if connection.execute(count).scalar_one() >= WAITING_MAX:
+            raise ImportsWaitingError(
+                f"{WAITING_MAX} imports wait for their files: send one, or wait a day"
+            )
         self._add(connection, request_id, IMPORT, stage=WAITING)
 
     def _add(
@@ -158,7 +181,18 @@ class Transfers:
 
     def fail(self, request_id: str, reason: str) -> None:
         """End one without success."""
-        self.set(request_id, status=AsyncStatus.FAILED.value, error=reason[:1024])
+        failed = AsyncStatus.FAILED.value
+        self.set(request_id, status=failed, error=reason[:1024], identity=None)
+
+    def end_forgotten(self) -> Sequence[str]:
+        """End imports whose files have not come for a day; returns their ids."""
+        before = self._clock.now_ms() - _FORGOTTEN_MS
+        query = select(TRANSFER.c.request_id).where(_IS_WAITING, TRANSFER.c.updated_at < before)
+        with self._database.read() as connection:
+            found = list(connection.execute(query).scalars())
+        for request_id in found:
+            self.fail(request_id, "its file has not come for a day")
+        return found
 
     def of_node(self, short_hash: ShortHash) -> Sequence[str]:
         """The ids of a node's transfers, the latest first."""

@@ -63,10 +63,12 @@ def read_container(
     open_target: OpenTarget,
     progress: Progress,
     may_add: bool = False,
+    manifest_bytes_max: int = MANIFEST_BYTES_MAX,
 ) -> Manifest:
     """Unpack a container; returns its manifest after everything was verified.
 
-    With `may_add` it may be one that adds to another; `accept` judges what it adds to.
+    With `may_add` it may be one that adds to another; `accept` judges what it adds to. A manifest
+    is kept in memory: `manifest_bytes_max` is for kinds that have few sections.
 
     Raises:
         ContainerInvalidError: another file.
@@ -75,7 +77,14 @@ def read_container(
     """
     header, digest = take_header(stream, magic)
     identities = opener.identities(header)
-    unpacking = _Unpacking(digest, accept, open_target, progress, may_add=may_add)
+    unpacking = _Unpacking(
+        digest,
+        accept,
+        open_target,
+        progress,
+        may_add=may_add,
+        manifest_bytes_max=manifest_bytes_max,
+    )
     unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
     # Its pieces are always small, so excess content is detected early.
     pipe = unpacker.stream_writer(cast("BinaryIO", unpacking), closefd=False)
@@ -109,7 +118,9 @@ class _Unpacking:
         progress: Progress,
         *,
         may_add: bool,
+        manifest_bytes_max: int,
     ) -> None:
+        self._manifest_bytes_max = manifest_bytes_max
         self._header_digest = header_digest
         self._accept = accept
         self._open_target = open_target
@@ -162,7 +173,8 @@ class _Unpacking:
 
     def _take(self, section: str, number: int, content: bytes) -> None:
         if section == MANIFEST and self._manifest is None:
-            if number != self._number or len(self._manifest_bytes) > MANIFEST_BYTES_MAX:
+            is_long = len(self._manifest_bytes) + len(content) > self._manifest_bytes_max
+            if number != self._number or is_long or not content:
                 raise ContainerDamagedError("the manifest is too long, or out of order")
             self._manifest_bytes += content
             self._number += 1
