@@ -88,17 +88,21 @@ _RESULT_JSON = as_json(FlowResultResponse)
 _WITH_ERROR = (FlowStatusName.FAILED, FlowStatusName.KILLED)
 
 
-@router.post("/flow/{holdingidentityshorthash}", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/flow/{holdingidentityshorthash}",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=FlowStatusResponse,
+)
 def post_flow(
     holdingidentityshorthash: NodeHash,
     start: Annotated[StartFlowParameters, Body(alias="startFlow")],
     services: Services,
     caller: Caller,
     request: Request,
-) -> FlowStatusResponse:
+) -> Response:
     """Start a flow; poll it under the client request id."""
     body = start.request_body
-    return started(
+    flow = started(
         holdingidentityshorthash,
         start.client_request_id,
         start.flow_class_name,
@@ -107,6 +111,10 @@ def post_flow(
         caller=caller,
         trace=requester_of(request.scope).trace,
     )
+    # Rendered here: FastAPI would render it on another thread, which waits for the interpreter.
+    answer = streamed((_STATUS_JSON(flow),))
+    answer.status_code = HTTPStatus.ACCEPTED
+    return answer
 
 
 @router.get(
