@@ -10,7 +10,7 @@ from host.domain.ids import HoldingIdentity
 from host.domain.membership import MemberStatus
 from host.domain.x500 import MemberX500Name
 from host.network.membership.errors import GroupParametersUnknownError
-from host.network.membership.group_directory import ViewDirectory
+from host.network.membership.group_directory import GroupDirectory
 from host.network.membership.sequencer import SetParameters, SetStatus
 from host.ports.directory import Members
 from tests.network.dynamic_networks import MGM, Network, identity, member_name
@@ -42,7 +42,7 @@ def test_members_see_active_ones_and_the_mgm_by_name_and_by_ledger_key(network: 
     assert [str(each.name) for each in members.active(viewer)] == sorted((MGM, ALICE, BOB))
     assert members.lookup(viewer, MemberX500Name.parse(CAROL)) is None
     assert members.lookup_key(viewer, _ledger_key(network, CAROL)) is None
-    assert members.active(identity("O=Nobody, L=London, C=GB")) == ()
+    assert list(members.active(identity("O=Nobody, L=London, C=GB"))) == []
 
 
 def test_names_are_paged_and_the_newest_information_counts(network: Network) -> None:
@@ -116,7 +116,7 @@ def test_parameters_from_elsewhere_count_only_with_the_signature_of_the_mgm(
 
 def _directory(network: Network, name: str) -> Members:
     place = network.places[name]
-    return ViewDirectory(place.database, place.viewers, public_keys=place.access.public_keys)
+    return GroupDirectory(place.database, place.viewers, public_keys=place.access.public_keys)
 
 
 def _ledger_key(network: Network, name: str) -> str:

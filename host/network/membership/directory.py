@@ -107,10 +107,7 @@ class MemberDirectory:
         else:
             found = self._parameters_of(group_id, hash)
         if found is None:
-            which = "no parameters" if hash is None else f"no parameters {hash[:80]}"
-            raise GroupParametersUnknownError(
-                f"group {group_id} has {which} here", kind="group parameters", named=group_id
-            )
+            raise unknown_parameters(group_id, hash)
         return found
 
     def _parameters_of(self, group_id: str, wanted: str) -> SignedGroupParameters | None:
@@ -134,13 +131,9 @@ class MemberDirectory:
             return parameters_before(connection, viewer.group_id, before, limit)
 
     def keep_parameters(self, viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
-        group_id = signed.parameters.group_id
-        if group_id != viewer.group_id:
-            raise GroupParametersInvalidError(
-                f"group parameters are of group {group_id[:64]}, expected {viewer.group_id}"
-            )
+        check_group(viewer, signed)
         with self._database.read() as connection:
-            expected = realm_key(connection, group_id)
+            expected = realm_key(connection, viewer.group_id)
         checked = checked_parameters(signed, expected, self._public_keys)
         self._database.transact(lambda connection: keep_signed(connection, checked))
 
@@ -148,6 +141,27 @@ class MemberDirectory:
         query = _SELECT_MEMBERS.where(*conditions).limit(limit)
         with self._database.read() as connection:
             return [_decoded(row.info) for row in connection.execute(query)]
+
+
+def unknown_parameters(group_id: str, hash: str | None) -> GroupParametersUnknownError:  # noqa: A002
+    """No parameters of a group are here, or none of a hash."""
+    which = "no parameters" if hash is None else f"no parameters {hash[:80]}"
+    return GroupParametersUnknownError(
+        f"group {group_id} has {which} here", kind="group parameters", named=group_id
+    )
+
+
+def check_group(viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
+    """Refuse parameters of another group than a node's.
+
+    Raises:
+        GroupParametersInvalidError: they are.
+    """
+    group_id = signed.parameters.group_id
+    if group_id != viewer.group_id:
+        raise GroupParametersInvalidError(
+            f"group parameters are of group {group_id[:64]}, expected {viewer.group_id}"
+        )
 
 
 def checked_parameters(

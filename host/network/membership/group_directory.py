@@ -4,77 +4,34 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, func, or_, select
 
-from host.domain.group_parameters import GroupParametersInvalidError, SignedGroupParameters
+from host.domain.group_parameters import SignedGroupParameters
 from host.domain.ids import HoldingIdentity
 from host.domain.membership import MemberInfo, MemberStatus
 from host.domain.paging import LIMIT_DEFAULT
 from host.domain.x500 import MemberX500Name
 from host.network.membership import group_store
-from host.network.membership.directory import MemberDirectory, checked_parameters
-from host.network.membership.errors import GroupParametersUnknownError
+from host.network.membership.directory import (
+    MemberDirectory,
+    check_group,
+    checked_parameters,
+    unknown_parameters,
+)
 from host.network.membership.network_tables import GROUP_LOG
 from host.network.membership.parameters import keep_in_realm, parameters_in_realm
 from host.network.membership.viewers import Viewer, Viewers
 from host.ports.database import SqlDatabase
-from host.ports.directory import Members
 from host.ports.public_keys import PublicKeys
 
 
 class GroupDirectory:
-    """The `Members` port: each viewer is answered by the directory of its kind of network."""
+    """The `Members` port, for nodes of dynamic networks and, by `MemberDirectory`, of static ones.
 
-    def __init__(self, static: MemberDirectory, viewers: Viewers, dynamic: "ViewDirectory") -> None:
-        self._static = static
-        self._viewers = viewers
-        self._dynamic = dynamic
-
-    def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None:
-        return self._of(viewer).lookup(viewer, name)
-
-    def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None:
-        return self._of(viewer).lookup_key(viewer, ledger_key)
-
-    def active(
-        self, viewer: HoldingIdentity, *, after: str = "", limit: int = LIMIT_DEFAULT
-    ) -> Sequence[MemberInfo]:
-        return self._of(viewer).active(viewer, after=after, limit=limit)
-
-    def listed(
-        self,
-        viewer: HoldingIdentity,
-        statuses: Collection[MemberStatus],
-        *,
-        after: str = "",
-        limit: int = LIMIT_DEFAULT,
-    ) -> Sequence[MemberInfo]:
-        return self._of(viewer).listed(viewer, statuses, after=after, limit=limit)
-
-    def parameters(
-        self,
-        viewer: HoldingIdentity,
-        hash: str | None = None,  # noqa: A002  # the field's word
-    ) -> SignedGroupParameters:
-        return self._of(viewer).parameters(viewer, hash)
-
-    def parameters_history(
-        self, viewer: HoldingIdentity, *, before: int | None = None, limit: int = LIMIT_DEFAULT
-    ) -> Sequence[SignedGroupParameters]:
-        return self._of(viewer).parameters_history(viewer, before=before, limit=limit)
-
-    def keep_parameters(self, viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
-        self._of(viewer).keep_parameters(viewer, signed)
-
-    def _of(self, viewer: HoldingIdentity) -> Members:
-        return self._static if self._viewers.of(viewer) is None else self._dynamic
-
-
-class ViewDirectory:
-    """`Members` for nodes of dynamic networks: the version of the list that each of them sees.
-
-    A member sees active ones, and itself whatever its status; the MGM sees all.
+    In a dynamic network each node has a version of the list: a member sees active ones, and itself
+    whatever its status; the MGM sees all.
     """
 
     def __init__(self, database: SqlDatabase, viewers: Viewers, *, public_keys: PublicKeys) -> None:
+        self._static = MemberDirectory(database, public_keys=public_keys)
         self._database = database
         self._viewers = viewers
         self._public_keys = public_keys
@@ -82,15 +39,16 @@ class ViewDirectory:
     def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None:
         found = self._viewers.of(viewer)
         if found is None:
-            return None
+            return self._static.lookup(viewer, name)
         with self._database.read() as connection:
             return _visible(connection, found, str(name))
 
     def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None:
-        canonical = self._public_keys.canonical(ledger_key)
-        found, digest = self._viewers.of(viewer), self._public_keys.digest(canonical)
+        found = self._viewers.of(viewer)
         if found is None:
-            return None
+            return self._static.lookup_key(viewer, ledger_key)
+        canonical = self._public_keys.canonical(ledger_key)
+        digest = self._public_keys.digest(canonical)
         realm = found.group.signer.realm
         with self._database.read() as connection:
             for name in group_store.names_of_key(connection, realm, "ledger", digest):
@@ -114,7 +72,7 @@ class ViewDirectory:
     ) -> Sequence[MemberInfo]:
         found = self._viewers.of(viewer)
         if found is None:
-            return ()
+            return self._static.listed(viewer, statuses, after=after, limit=limit)
         with self._database.read() as connection:
             names = (
                 sorted({found.name, str(found.group.mgm.x500_name)})
@@ -131,29 +89,25 @@ class ViewDirectory:
         hash: str | None = None,  # noqa: A002  # the field's word
     ) -> SignedGroupParameters:
         found = self._viewers.of(viewer)
-        if found is not None:
-            realm = found.group.signer.realm
-            with self._database.read() as connection:
-                signed = (
-                    group_store.parameters_at(connection, realm, found.version)
-                    if hash is None
-                    else group_store.parameters_of(connection, realm, hash)
-                )
-            if signed is not None:
-                return signed
-        which = "no parameters" if hash is None else f"no parameters {hash[:80]}"
-        raise GroupParametersUnknownError(
-            f"group {viewer.group_id} has {which} here",
-            kind="group parameters",
-            named=viewer.group_id,
-        )
+        if found is None:
+            return self._static.parameters(viewer, hash)
+        realm = found.group.signer.realm
+        with self._database.read() as connection:
+            signed = (
+                group_store.parameters_at(connection, realm, found.version)
+                if hash is None
+                else group_store.parameters_of(connection, realm, hash)
+            )
+        if signed is None:
+            raise unknown_parameters(viewer.group_id, hash)
+        return signed
 
     def parameters_history(
         self, viewer: HoldingIdentity, *, before: int | None = None, limit: int = LIMIT_DEFAULT
     ) -> Sequence[SignedGroupParameters]:
         found = self._viewers.of(viewer)
         if found is None:
-            return ()
+            return self._static.parameters_history(viewer, before=before, limit=limit)
         realm = found.group.signer.realm
         with self._database.read() as connection:
             newest = group_store.parameters_at(connection, realm, found.version)
@@ -165,12 +119,11 @@ class ViewDirectory:
             return parameters_in_realm(connection, realm, before, limit)
 
     def keep_parameters(self, viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
-        group_id = signed.parameters.group_id
         found = self._viewers.of(viewer)
-        if found is None or group_id != viewer.group_id:
-            raise GroupParametersInvalidError(
-                f"group parameters are of group {group_id[:64]}, expected {viewer.group_id}"
-            )
+        if found is None:
+            self._static.keep_parameters(viewer, signed)
+            return
+        check_group(viewer, signed)
         signer = found.group.signer
         checked = checked_parameters(signed, signer.mgm_key, self._public_keys)
         self._database.transact(lambda c: keep_in_realm(c, signer.realm, checked))

@@ -23,7 +23,7 @@ from host.network.hosted import HostedIdentityRegister
 from host.network.link.members import LinkMembers
 from host.network.location.places import NodePlaces
 from host.network.membership.changes import Changes, ToldDatabase
-from host.network.membership.group_directory import GroupDirectory, ViewDirectory
+from host.network.membership.group_directory import GroupDirectory
 from host.network.membership.member_registrations import MemberRegistrations, note_upgraded
 from host.network.membership.mgm_operations import OperationsOfMgm
 from host.network.membership.network_access import NetworkAccess, group_of_mgm
@@ -287,9 +287,7 @@ class NetworkParts(CodeParts):
         return key_store
 
     def _open_members(self) -> Members:
-        static = membership.MemberDirectory(self.database, public_keys=self.public_keys)
-        dynamic = ViewDirectory(self.database, self.viewers, public_keys=self.public_keys)
-        return GroupDirectory(static, self.viewers, dynamic)
+        return GroupDirectory(self.database, self.viewers, public_keys=self.public_keys)
 
     def _open_registrations(self) -> membership.Registrations:
         static = membership.MembershipService(
