@@ -148,6 +148,7 @@ def composed(
         )
         name_what_is_missing(parts)
         parts.go_on_with_nodes()
+        parts.go_on_with_moves()
         parts.go_on_with_registrations()
         start_flows(parts)
         start_links(parts)

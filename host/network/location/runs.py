@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from host.adapters.files.container import Manifest, Opener, Sealer
-from host.database.claims import ClaimLostError
+from host.database.claims import ClaimedWork, ClaimLostError
 from host.domain.errors import ConflictError, HostError
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.vnode import AsyncStatus, VirtualNode
@@ -31,27 +31,20 @@ _REPORT_MS = 1000
 _TENANT = "p2p"
 
 
-class TransferRuns:
+class TransferRuns(ClaimedWork):
     """Thread-safe."""
 
     def __init__(self, parts: MoveParts) -> None:
         self._parts = parts
+        self._claims = parts.transfers.claims
 
     def begin(self, request_id: str) -> None:
-        self._parts.transfers.claims.hold(request_id)
+        self._claims.hold(request_id)
         self._parts.background(partial(self._run, request_id))
 
-    def resume_interrupted(self, *, of_earlier_runs: bool = True) -> int:
-        """Go on with exports and imports that no process works on; returns their number."""
-        found = self._parts.transfers.claims.take(of_earlier_runs=of_earlier_runs)
-        for request_id in found:
+    def _go_on(self, keys: Sequence[str]) -> None:
+        for request_id in keys:
             self.begin(request_id)
-        return len(found)
-
-    def renew(self) -> int:
-        """Renew this process's claims, and take over what others left."""
-        self._parts.transfers.claims.renew()
-        return self.resume_interrupted(of_earlier_runs=False)
 
     def _run(self, request_id: str) -> None:
         transfers = self._parts.transfers
@@ -68,7 +61,7 @@ class TransferRuns:
             _log.exception("node-transfer-failed", request_id=request_id)
             self._failed(request_id, f"internal error: {type(exc).__name__}")
         finally:
-            transfers.claims.let_go(request_id)
+            self._claims.let_go(request_id)
 
     def _failed(self, request_id: str, reason: str) -> None:
         # What was unpacked, or not encrypted yet, does not stay; the file is sent or made again.

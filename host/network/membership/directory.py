@@ -71,12 +71,7 @@ class MemberDirectory:
     def active(
         self, viewer: HoldingIdentity, *, after: str = "", limit: int = LIMIT_DEFAULT
     ) -> Sequence[MemberInfo]:
-        return self._select(
-            MEMBER.c.group_id == viewer.group_id,
-            MEMBER.c.status == MemberStatus.ACTIVE.value,
-            MEMBER.c.name > after,
-            limit=limit,
-        )
+        return self.listed(viewer, (MemberStatus.ACTIVE,), after=after, limit=limit)
 
     def listed(
         self,

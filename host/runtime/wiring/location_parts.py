@@ -86,9 +86,13 @@ class LocationParts(AuditParts, LinkWiring):
                 background=self._background.submit,
             )
         )
-        self._flush(moves.runs.renew, RENEW_SECONDS)
         self._flush(moves.watch.look, _LOOK_SECONDS)
         return moves
+
+    def go_on_with_moves(self) -> None:
+        """Resume unfinished exports and imports, now and periodically."""
+        self.moves.runs.resume_interrupted()
+        self._flush(self.moves.runs.renew, RENEW_SECONDS)
 
     def transfer_identity(self) -> str:
         """The private key that opens files of nodes for this cluster."""

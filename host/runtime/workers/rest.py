@@ -62,6 +62,7 @@ def run_rest(job: Employment) -> None:
         log_engine()
         name_what_is_missing(parts)
         parts.go_on_with_nodes()
+        parts.go_on_with_moves()
         if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
             run_registrations(parts)
         if job.gateway_sockets:  # the host has no gateway worker
