@@ -161,9 +161,11 @@ format: setup-dev
 docs: setup-dev
 	$(BIN)/python docs/make_reference.py
 
-# A host that settles IOUs, in a minute. Needs node, Chromium, and npm's playwright-core on the PATH (as .ci/run has it).
+# A host that settles IOUs, in a minute: what tests compare the console with, and the pictures of the documentation.
+# ARGS=--recorded takes them of what that host answered the last time, as after a change of the style. Needs node,
+# Chromium, and npm's packages of .ci/run on the PATH.
 console-pictures: setup-dev
-	$(BIN)/python -m tests.console.pictures docs/pictures
+	$(BIN)/python -m tests.console.pictures docs/pictures $(ARGS)
 
 # A Kafka broker for tests/kafka, from Maven Central (43 MB): nothing of it is shipped.
 kafka-jars: build/kafka/libs/.done

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from host.console.forms import Field, Form, Question
 from host.console.questions import Done, Result, answered, asked, kept
 from host.console.view import View, one, text
+from host.console.words import open_flows
 from host.domain.json import JsonObject
 from host.domain.wording import size
 from host.rest.gate import Answer
@@ -105,12 +106,11 @@ async def move_question(view: View) -> Question:
     place = text(found, "place")
     ask = _ASKS.get(place, _Ask(title="The move of", says=_STAYS, button="Look again"))
     usage = one(await view.get("virtualnode", node, "usage"))
-    open_flows = (usage or {}).get("flowsOpen", 0)
     reason = text(found, "errorReason")
     return Question(
         title=f"{ask.title} {node}",
         says=[
-            f"It is {place or 'unknown'}. {open_flows} flows are open, and go with it.",
+            f"It is {place or 'unknown'}. {open_flows(usage)}; what is open goes with it.",
             *([f"A claim was refused: {reason}"] if reason else ()),
             *ask.says,
             *await _transfer(view),

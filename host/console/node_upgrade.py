@@ -7,6 +7,7 @@ from urllib.parse import quote
 from host.console.forms import Field, Form, Question
 from host.console.questions import Done, Result, answered, asked, kept
 from host.console.view import View, items, one, text
+from host.console.words import open_flows
 from host.domain.json import JsonObject
 from host.tools.network.upgrades import report_lines
 
@@ -29,8 +30,7 @@ async def upgrade_question(view: View) -> Question:
         (("virtualnode", node, "usage"), {}),
     )
     options = versions_beside(one(found), items(cpis, "cpis"))
-    count = (one(usage) or {}).get("flowsOpen", 0)
-    says = [f"{count} flows are open. A refused upgrade changes nothing."]
+    says = [f"{open_flows(one(usage))}. A refused upgrade changes nothing."]
     if not options:
         says.append("No other version of its package is stored: upload one first.")
     return Question(

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from host.domain.ids import EpochMs
-from host.domain.wording import span
+from host.domain.json import JsonObject
+from host.domain.wording import some, span
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -83,6 +84,14 @@ def lasted(begun: str | None, ended: str | None, now: EpochMs) -> str:
     """The time between two instants, or from one to now."""
     first, last = millis(begun), millis(ended)
     return NOTHING if first is None else span(max((now if last is None else last) - first, 0))
+
+
+def open_flows(usage: JsonObject | None) -> str:
+    """How many flows a node has open: `1 flow is open`, `3 flows are open`."""
+    found = None if usage is None else usage.get("flowsOpen")
+    if not isinstance(found, int):
+        return "How many flows are open is not known"
+    return f"{some(found, 'flow')} {'is' if found == 1 else 'are'} open"
 
 
 def name_head(x500_name: str) -> str:

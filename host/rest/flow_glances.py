@@ -1,6 +1,6 @@
 """Flows of all virtual nodes in one list, and where one of them stands. Corda has neither."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from heapq import merge
@@ -10,14 +10,17 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from host.domain.flow import FlowStatus, FlowStatusName
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.paging import Cursor
+from host.domain.vnode import NodeState
+from host.domain.x500 import MemberX500Name
 from host.flow.core.checkpoint import Checkpoint
 from host.observe.judgement.standing import (
     Standing,
     standing_of,
     standing_of_ended,
     standing_of_start,
+    with_stopped,
 )
 from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
 from host.rest.operation import resource
@@ -27,6 +30,9 @@ from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
 router = resource("Flow Management")
+
+_PEERS_MAX = 20
+"""Counterparties of a flow whose state is looked up."""
 
 OPEN = "OPEN"
 """Stands for the statuses of flows that have not ended."""
@@ -162,6 +168,7 @@ def get_flow_standing(
     now = services.clock.now_ms()
     status, checkpoint = services.flows.stands(holding.short_hash, clientrequestid)
     found = _found(status, checkpoint, now)
+    found = with_stopped(found, stopped_here(services, found.peers, holding.group_id))
     return StandingInfo(
         holding_identity_short_hash=holding.short_hash,
         x500_name=str(holding.x500_name),
@@ -180,6 +187,17 @@ def get_flow_standing(
         step=found.step,
         as_of=instant(now),
     )
+
+
+def stopped_here(services: RestServices, names: Sequence[str], group_id: str) -> Mapping[str, str]:
+    """States of those members of a group that are nodes of this cluster and do not run, by name."""
+    found = {}
+    for name in names[:_PEERS_MAX]:
+        holding = HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
+        node = services.virtual_nodes.get(holding.short_hash)
+        if node is not None and node.holding == holding and node.state is not NodeState.ACTIVE:
+            found[name] = node.state.value
+    return found
 
 
 def _found(status: FlowStatus, checkpoint: Checkpoint | None, now: EpochMs) -> Standing:

@@ -202,26 +202,16 @@ const STORIES = {
   },
 };
 
-if (given.pictures) {
-  shared = await signedIn({ viewport: { width: 1280, height: 860 } });
-  for (const { name, path, width, scheme } of given.shots) {
-    await shared.setViewportSize({ width, height: 860 });
-    await shared.emulateMedia({ colorScheme: scheme });
-    await shared.goto(`/console${path}`);
-    await shared.screenshot({ path: `${given.pictures}/console-${name}.png`, fullPage: given.whole });
+for (const [name, story] of Object.entries(STORIES)) {
+  if (given.only && !name.includes(given.only)) continue;
+  const begun = Date.now();
+  let problem = "";
+  try {
+    shared ??= name.startsWith("sign-in") ? undefined : await signedIn();
+    await story();
+  } catch (error) {
+    problem = String(error.stack ?? error).slice(0, 3000);
   }
-} else {
-  for (const [name, story] of Object.entries(STORIES)) {
-    if (given.only && !name.includes(given.only)) continue;
-    const begun = Date.now();
-    let problem = "";
-    try {
-      shared ??= name.startsWith("sign-in") ? undefined : await signedIn();
-      await story();
-    } catch (error) {
-      problem = String(error.stack ?? error).slice(0, 3000);
-    }
-    console.log(JSON.stringify({ name, problem, seconds: (Date.now() - begun) / 1000 }));
-  }
+  console.log(JSON.stringify({ name, problem, seconds: (Date.now() - begun) / 1000 }));
 }
 await browser.close();

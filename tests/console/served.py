@@ -63,7 +63,7 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
                 _flow(client, nodes[0], request)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        with _serving(host.asgi, listener, folder / "tls"):
+        with serving(host.asgi, listener, folder / "tls"):
             yield {
                 "base": f"https://localhost:{listener.getsockname()[1]}",
                 "login": "admin",
@@ -77,10 +77,10 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
             }
 
 
-def run(given: dict[str, object]) -> list[dict[str, object]]:
-    """The stories' outcomes."""
+def run(given: dict[str, object], script: Path = _SCRIPT) -> list[dict[str, object]]:
+    """The outcomes of a script's stories."""
     done = subprocess.run(
-        ["node", str(_SCRIPT), json.dumps(given)],
+        ["node", str(script), json.dumps(given)],
         capture_output=True,
         text=True,
         timeout=_SECONDS_MAX,
@@ -90,13 +90,9 @@ def run(given: dict[str, object]) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def shot(name: str, path: str = "", *, width: int = 1280, scheme: str = "light") -> object:
-    """A picture to take, `console-NAME.png`, of a page below `/console`."""
-    return {"name": name, "path": path, "width": width, "scheme": scheme}
-
-
 @contextmanager
-def _serving(app, listener, folder) -> Iterator[None]:
+def serving(app, listener, folder) -> Iterator[None]:
+    """A server of HTTPS on a socket, with a certificate of its own."""
     folder.mkdir()
     clock = SystemClock()
     files = own_certificate(folder, listen_host="127.0.0.1", clock=clock)

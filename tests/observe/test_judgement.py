@@ -41,6 +41,7 @@ from host.observe.judgement.standing import (
     standing_of,
     standing_of_ended,
     standing_of_start,
+    with_stopped,
 )
 from host.ports.glances import Ended
 
@@ -258,6 +259,14 @@ def test_the_first_timeout_counts_whichever_session_or_the_flow_has_it():
     assert (found.deadline, found.fails_with, found.peers) == (None, "", ())
 
 
+def test_a_counterparty_that_is_stopped_here_is_named_as_the_cause():
+    waits = standing_of(checkpoint(AwaitMessages(sessions=("s1",)), sessions=(session(),)), NOW)
+    found = with_stopped(waits, {BOB: "PAUSED", ALICE: "MAINTENANCE"})
+    assert found.consequence.startswith(f"{BOB} is paused on this cluster, and takes nothing. If ")
+    assert with_stopped(waits, {ALICE: "PAUSED"}) == waits
+    assert with_stopped(waits, {}) == waits
+
+
 def test_a_flow_sleeps_runs_closes_and_works_on_the_ledger():
     asleep = standing_of(checkpoint(Asleep(until=EpochMs(NOW + 90 * SECOND))), NOW)
     assert (asleep.kind, asleep.title) == (StandingKind.SLEEPING, "It sleeps for 1 min 30 s more")
@@ -273,7 +282,7 @@ def test_a_flow_sleeps_runs_closes_and_works_on_the_ledger():
     )
     waits = checkpoint(AwaitProgram(), sessions=(session(),), program=program)
     assert standing_of(waits, NOW).title == (
-        f"It waits for an answer in its ledger operation of {BOB}"
+        f"It waits for an answer to its ledger operation from {BOB}"
     )
     busy = checkpoint(AwaitProgram(), program=RunningProgram(call=4, rows=1, depth=1))
     assert standing_of(busy, NOW).kind is StandingKind.WAITS_FOR_LEDGER

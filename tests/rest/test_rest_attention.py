@@ -4,7 +4,8 @@ from functools import partial
 
 import pytest
 
-from tests.rest.conftest import ALICE, BOB
+from host.rest.flow_glances import stopped_here
+from tests.rest.conftest import ALICE, BOB, GROUP_ID
 
 API = "/api/v5_3"
 
@@ -79,3 +80,12 @@ def test_nodes_that_hurt_come_first(api, alice, node_of, host, started):
     after = get(params={"limit": 1, "after": page.headers["Cordbox-Next"]}).json()
     assert [n["shortHash"] for n in after["virtualNodes"]] == [bob]
     assert api.put(f"{API}/virtualnode/{alice}/state/ACTIVE").status_code == 200
+
+
+def test_members_of_this_cluster_that_do_not_run_are_known(api, services, alice):
+    names = (ALICE, BOB)
+    assert stopped_here(services, names, GROUP_ID) == {}
+    assert api.put(f"/api/v5_3/virtualnode/{alice}/state/PAUSED").status_code == 200
+    assert stopped_here(services, names, GROUP_ID) == {ALICE: "PAUSED"}
+    assert stopped_here(services, names, "another group") == {}
+    assert api.put(f"/api/v5_3/virtualnode/{alice}/state/ACTIVE").status_code == 200

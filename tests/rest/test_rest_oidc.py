@@ -1,17 +1,12 @@
 """Sign-in by a real provider, npm's oidc-provider: bearer tokens of REST, and the console."""
 
 import json
-import os
 import re
-import shutil
 import ssl
-import subprocess
-from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx2
 import pytest
-import trustme
 from starlette.testclient import TestClient
 
 from host.access.permissions import Effect, Permission
@@ -21,69 +16,34 @@ from host.console.app import COOKIE
 from host.console.external_sign_in import COOKIE as ON_THE_WAY
 from host.settings.secret_box import SecretBox
 from tests.support.hosts import listening, running_host
+from tests.support.identity_provider import AUDIENCE, CODE, identity_provider
 
-AUDIENCE = "https://cordbox.example/api"
 HOST = "https://testserver"
 SECRET = "a client's secret: &=%+"
 CALLBACK = "https://cli.example/callback"
-_MODULES = Path(__file__).parents[2] / "build" / "toolchains" / "node_modules"
-
-
-def modules():
-    """The folder with oidc-provider; skips where it is not installed."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    places = [Path(p).parent for p in os.environ.get("PATH", "").split(os.pathsep)]
-    for folder in (_MODULES, *places):
-        if folder.name == "node_modules" and (folder / "oidc-provider").is_dir():
-            return folder
-    pytest.skip("npm's oidc-provider is not installed")
 
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory):
     """Its URL, its certificate authority's file."""
-    folder, found = tmp_path_factory.mktemp("issuer"), modules()
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(folder / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    code = {"grant_types": ["authorization_code"], "response_types": ["code"]}
-    given = {
-        "modules": str(found),
-        "key": str(folder / "key.pem"),
-        "certificate": str(folder / "certificate.pem"),
-        "audience": AUDIENCE,
-        "groups": {"olga": ["ops"], "zoe": ["other"]},
-        "clients": [
-            {
-                "client_id": "cordbox",
-                "client_secret": SECRET,
-                "redirect_uris": [f"{HOST}/console/sign-in/callback"],
-                **code,
-            },
-            {
-                "client_id": "cli",
-                "token_endpoint_auth_method": "none",
-                "redirect_uris": [CALLBACK],
-                **code,
-            },
-        ],
-    }
-    script = Path(__file__).parent / "oidc_provider.mjs"
-    with subprocess.Popen(
-        ["node", str(script), json.dumps(given)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            yield json.loads(process.stdout.readline())["issuer"], folder / "ca.pem"
-        finally:
-            process.stdin.close()
-            process.wait(30)
+    clients = [
+        {
+            "client_id": "cordbox",
+            "client_secret": SECRET,
+            "redirect_uris": [f"{HOST}/console/sign-in/callback"],
+            **CODE,
+        },
+        {
+            "client_id": "cli",
+            "token_endpoint_auth_method": "none",
+            "redirect_uris": [CALLBACK],
+            **CODE,
+        },
+    ]
+    groups = {"olga": ["ops"], "zoe": ["other"]}
+    folder = tmp_path_factory.mktemp("issuer")
+    with identity_provider(folder, clients=clients, groups=groups) as provider:
+        yield provider.issuer, provider.ca_file
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -22,12 +23,14 @@ DRAIN_SECONDS_MAX = 300
 ENDED = {"COMPLETED", "FAILED", "KILLED"}
 
 
+def cordbox_in(folder, *words):
+    """Run a command in a folder."""
+    subprocess.run([CORDBOX, *words], cwd=folder, check=True, capture_output=True)
+
+
 def make_packages(folder):
     """The sample's CPI, and its signer's certificate, in `folder`."""
-
-    def cordbox(*words):
-        subprocess.run([CORDBOX, *words], cwd=folder, check=True, capture_output=True)
-
+    cordbox = partial(cordbox_in, folder)
     name = "CN=Signer, O=Acme, L=London, C=GB"
     store = ("--file", "k.p12", "--storepass", "password", "--alias", "a")
     cordbox("keystore", "create", *store, "--dname", name)

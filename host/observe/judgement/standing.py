@@ -3,8 +3,8 @@
 Read from its checkpoint alone: what another cluster does is not known here, and is never guessed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from host.domain.flow import FlowStatus, FlowStatusName
@@ -63,6 +63,22 @@ class Standing:
     fails_with: str = ""
     peers: Sequence[str] = ()
     step: int | None = None
+
+
+def with_stopped(standing: Standing, stopped: Mapping[str, str]) -> Standing:
+    """With the cause, if a counterparty for which the flow waits is stopped on this cluster.
+
+    Args:
+        standing: of the flow.
+        stopped: states of the nodes that do not run, by name, such as `PAUSED`.
+    """
+    causes = [
+        f"{name} is {stopped[name].lower()} on this cluster, and takes nothing."
+        for name in standing.peers
+        if name in stopped
+    ]
+    words = (*causes[:_NAMED_MAX], standing.consequence) if causes else (standing.consequence,)
+    return replace(standing, consequence=" ".join(filter(None, words)))
 
 
 def standing_of_ended(status: FlowStatus) -> Standing:
@@ -126,11 +142,11 @@ def _waiting(checkpoint: Checkpoint, waiting: Waiting, now: EpochMs) -> Standing
                 step=step,
             )
         case AwaitMessages(sessions=ids) | AwaitSessions(sessions=ids):
-            return _peers(checkpoint, ids, since, step, "a message")
+            return _peers(checkpoint, ids, since, step, "a message from")
         case AwaitInfo(session=one):
-            return _peers(checkpoint, (one,), since, step, "the answer to its first message")
+            return _peers(checkpoint, (one,), since, step, "the answer to its first message from")
         case AwaitClose(sessions=ids):
-            return _peers(checkpoint, ids, since, step, "the end of the session")
+            return _peers(checkpoint, ids, since, step, "the end of the session with")
         case AwaitProgram():
             return _program(checkpoint, since, step)
 
@@ -140,7 +156,9 @@ def _program(checkpoint: Checkpoint, since: EpochMs | None, step: int) -> Standi
     program = checkpoint.program
     inner = None if program is None else program.condition
     if isinstance(inner, AwaitSessions):
-        return _peers(checkpoint, inner.sessions, since, step, "an answer in its ledger operation")
+        return _peers(
+            checkpoint, inner.sessions, since, step, "an answer to its ledger operation from"
+        )
     return Standing(
         kind=StandingKind.WAITS_FOR_LEDGER,
         title="Its ledger operation runs",
@@ -170,7 +188,7 @@ def _peers(
     deadline, code = _first_timeout(checkpoint)
     return Standing(
         kind=StandingKind.WAITS_FOR_PEER,
-        title=f"It waits for {what} of {_names(silent) or 'its counterparty'}",
+        title=f"It waits for {what} {_names(silent) or 'its counterparty'}",
         consequence=""
         if deadline is None
         else f"If nothing comes until then, the flow fails with {code}.",
