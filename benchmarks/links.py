@@ -310,8 +310,7 @@ def _send_all(
     sender: LinkHost, count: int, sources: Sequence[HoldingIdentity] | None = None
 ) -> None:
     """Write messages of members, of all by default, and wait until all were acknowledged."""
-    sources = sources or list(sender.members.identities)
-    _write(sender, count, sources, _RECEIVER)
+    _write(sender, count, sources or list(sender.members.identities), _RECEIVER)
     end = time.monotonic() + _SECONDS_MAX
     while _unsettled(sender, sources):
         if time.monotonic() > end:
@@ -321,8 +320,9 @@ def _send_all(
 
 def _unsettled(sender: LinkHost, sources: Sequence[HoldingIdentity] | None = None) -> int:
     """Records and messages that a link has not settled, of members, of all by default."""
-    nodes = (each.short_hash for each in sources or sender.members.identities)
-    return sum(sender.store.balance(node, Account.BUS).rows for node in nodes)
+    if sources is None:
+        return sender.store.total(Account.BUS).rows
+    return sum(sender.store.balance(node.short_hash, Account.BUS).rows for node in sources)
 
 
 def _processor(pid: int) -> float:

@@ -97,7 +97,7 @@ class NetworkMembers:
         self._peers = RevisionCache(database, self._read_peer)
         self._keys = RevisionCache(database, self._read_key)
         self._clients = RevisionCache(database, self._read_client)
-        self._told = dict[ShortHash, int]()
+        self._told = dict[ShortHash, tuple[int, int]]()
         self._lock = threading.Lock()
 
     def is_dynamic(self, holding: HoldingIdentity) -> bool:
@@ -153,11 +153,13 @@ class NetworkMembers:
     def behind(self, viewer: HoldingIdentity, version: int, head_hash: bytes) -> None:
         del head_hash  # of the same version it proves nothing: only a signed head is a fork
         found = self._viewers.of(viewer)
+        own = found.version if found else 0
         with self._lock:
-            known = max(self._told.get(viewer.short_hash, 0), found.version if found else 0)
-            if version <= known:
+            told, at = self._told.get(viewer.short_hash, (0, own))
+            # A claim counts until the list has moved on: one too high would hide all later ones.
+            if version <= max(own, told if at == own else 0):
                 return
-            self._told[viewer.short_hash] = version
+            self._told[viewer.short_hash] = (version, own)
         try:
             self._views.behind(viewer, version)
         except HostError as exc:

@@ -188,6 +188,24 @@ def test_peer_that_tells_a_newer_version_brings_the_next_synchronisation_on(
     assert network.places[ALICE].worker.tick() == 1
 
 
+def test_a_peer_that_claims_too_high_a_version_hides_no_later_one(network: Network) -> None:
+    network.join(ALICE, 1)
+    network.settle()
+    members, viewer = _members(network, ALICE), identity(ALICE)
+
+    def asks(version: int) -> bool:
+        members.behind(viewer, version, b"")
+        network.clock.advance(11_000)
+        return network.places[ALICE].worker.tick() == 1
+
+    assert asks(2**53 - 1)
+    network.settle()
+    assert not asks(2**53 - 2)  # one ask for each version of the list
+    network.join(BOB, 2)
+    network.settle()
+    assert asks(members.list_version(viewer)[0] + 1)
+
+
 def test_network_with_mutual_tls_admits_allowed_subjects_of_its_own_roots(tmp_path: Path) -> None:
     ca, other = DevelopmentCa("network"), DevelopmentCa("another network")
     extra = {"corda.group.tls.type": "Mutual", "corda.group.trustroot.tls.0": ca.root_pem}

@@ -28,7 +28,7 @@ from host.flow.core.hops import (
 from host.flow.core.mapper import init_of
 from host.flow.core.messages import Init, SessionFailure, SessionMessage, StartFlow
 from host.flow.core.session import Session
-from host.flow.core.trace_context import TRACE_PARENT, of_flow
+from host.flow.core.trace_context import OF_TRACE, TRACE_PARENT, of_flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,8 @@ def responder_of(
     own = {k: v for k, v in init.context.items() if not is_reserved(k)}
     limits = {HOPS: str(hops), DESCENDANTS: str(following)}
     trace = of_flow(init.platform.get(TRACE_PARENT), flow_id)
-    context = {**own, **init.platform, **limits, **_cpi_context(cpi), **trace}
+    platform = {k: v for k, v in init.platform.items() if k not in OF_TRACE}
+    context = {**own, **platform, **limits, **_cpi_context(cpi), **trace}
     return Checkpoint(
         flow_id=flow_id,
         holding=message.target,

@@ -15,6 +15,7 @@ TRACE_PARENT = "corda.traceParent"
 """Context property: the flow's own span, in the form of the header `traceparent`."""
 TRACE_ABOVE = "corda.traceAbove"
 """Context property: the span above it, of the request or of the flow that opened the session."""
+OF_TRACE = frozenset({TRACE_PARENT, TRACE_ABOVE})
 _FORM = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 

@@ -20,6 +20,9 @@ class FairQueue:
         self._debts: dict[ShortHash, int] = {}
         self._queued: set[str] = set()
 
+    def __contains__(self, pair: str) -> bool:
+        return pair in self._queued
+
     def offer(self, node: ShortHash, pair: str) -> None:
         """Add a pair of a node; does nothing if it is in the queue."""
         if pair in self._queued:

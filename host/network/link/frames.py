@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from host.network.values.numbers import Number
 from host.ports.link import HEADER_BYTES
 
 VERSION = 1
@@ -178,13 +179,13 @@ class Data(Body, frozen=True, kw_only=True):
         base: every smaller number is settled, or was given up.
         ttl_ms: remaining lifetime.
         subsystem, filter: `host.network.values.p2p_out`.
-        trace: reserved, empty.
+        trace: reserved: empty, and not read. A flow's trace is within its messages' properties.
     """
 
     channel: bytes
-    n: int
-    base: int
-    ttl_ms: int
+    n: Number
+    base: Number
+    ttl_ms: Number
     subsystem: str
     filter: str
     message_id: str
@@ -207,13 +208,13 @@ class Ack(Body, frozen=True, kw_only=True):
     """
 
     channel: bytes
-    upto: int
-    ranges: tuple[tuple[int, int], ...]
-    refused: tuple[tuple[int, str], ...]
-    credit_messages: int
-    credit_bytes: int
-    hold_until_ms: int
-    list_version: int
+    upto: Number
+    ranges: tuple[tuple[Number, Number], ...]
+    refused: tuple[tuple[Number, str], ...]
+    credit_messages: Number
+    credit_bytes: Number
+    hold_until_ms: Number
+    list_version: Number
     head_hash: bytes
 
 

@@ -21,6 +21,7 @@ from host.network.link.frames import Body, Frame, RefusalHint
 from host.network.link.key_schedule import SessionKeys
 from host.network.link.limits import VALID_MS_MAX
 from host.network.link.protection import Mode
+from host.network.values.numbers import Number
 
 SIGNED_BY_INITIATOR = b" " * 64 + b"cordbox/v1/link/initiator\x00"
 SIGNED_BY_RESPONDER = b" " * 64 + b"cordbox/v1/link/responder\x00"
@@ -138,10 +139,10 @@ class InitiatorStatement(Body, frozen=True, kw_only=True):
     peer_key: bytes
     realm: bytes
     modes: tuple[str, ...]
-    max_message: int
-    list_version: int
+    max_message: Number
+    list_version: Number
     head_hash: bytes
-    location_epoch: int
+    location_epoch: Number
     software: str
     certificates: tuple[bytes, ...] | None
 
@@ -153,13 +154,13 @@ class ResponderStatement(Body, frozen=True, kw_only=True):
     peer_key: bytes
     realm: bytes
     mode: str
-    max_message: int
-    list_version: int
+    max_message: Number
+    list_version: Number
     head_hash: bytes
-    location_epoch: int
+    location_epoch: Number
     software: str
     certificates: tuple[bytes, ...] | None
-    valid_ms: int
+    valid_ms: Number
 
 
 class Proof(Body, frozen=True, kw_only=True):
@@ -301,7 +302,6 @@ def check_statement(statement: InitiatorStatement | ResponderStatement) -> None:
     digests = (statement.key, statement.peer_key, statement.realm)
     require(all(len(digest) == DIGEST_BYTES for digest in digests), Failure.FORM)
     require(len(statement.head_hash) in {0, DIGEST_BYTES}, Failure.FORM)
-    require(statement.list_version >= 0 and statement.location_epoch >= 0, Failure.FORM)
     require(len(statement.software) <= SOFTWARE_CHARACTERS_MAX, Failure.FORM)
     require(len(statement.certificates or ()) <= CERTIFICATES_MAX, Failure.FORM)
 

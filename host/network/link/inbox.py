@@ -14,6 +14,7 @@ from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.x500 import InvalidX500NameError
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.messages import IN_TOPIC, decode_message
+from host.flow.core.peer_messages import is_sound
 from host.flow.core.versioned_codec import read_stored
 from host.network.link import channel_in, told
 from host.network.link.channel_in import KEPT_MS, RxState, Verdict
@@ -241,13 +242,16 @@ class Inbox:
 def flow_record(
     source: HoldingIdentity, target: HoldingIdentity, payload: bytes
 ) -> NewRecord | None:
-    """The record by which a session message reaches its flow; None if it is not these members'."""
+    """The record by which a session message reaches its flow.
+
+    None if it is not these members', or beyond what a flow engine would have made.
+    """
     try:
         message = decode_message(payload)
         named = (message.source.holding(), message.target.holding())
     except (FlowRecordDamagedError, InvalidX500NameError):
         return None
-    if named != (source, target):
+    if named != (source, target) or not is_sound(message):
         return None
     return NewRecord(
         topic=IN_TOPIC,

@@ -82,8 +82,9 @@ class Sender:
                 self._lost(pair, "no answer in time")
             if pair.pings:
                 _forget_pings(pair, now)
-            may = pair.is_wanted and pair.flight is None and self._may_at(pair) <= now
-            if may and not self._waits(pair):
+            # A pair in the queue is judged once: a crowd of pairs would be judged for each request.
+            may = pair.is_wanted and pair.flight is None and pair.name not in self.queue
+            if may and self._may_at(pair) <= now and not self._waits(pair):
                 self.queue.offer(pair.node, pair.name)
 
     def next_at(self) -> int | None:

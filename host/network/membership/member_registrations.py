@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from host.database.sql import Upsert
 from host.domain.errors import InvalidInputError, NotFoundError
+from host.domain.guest_text import cut_line
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.vnode import VirtualNode
 from host.network.membership import group_store, member_side
@@ -148,7 +149,7 @@ class MemberRegistrations:
                 return
             wanted = member_side.updated(request.status, told.status)
             if wanted is not None:
-                reason = None if told.reason is None else told.reason[:1024]
+                reason = None if told.reason is None else cut_line(told.reason, 1024)
                 self._set(connection, request, wanted, now, reason)
 
         self._access.database.transact(update)

@@ -180,6 +180,8 @@ def _check(context: Context, size: int) -> None:
         raise ContextInvalidError(f"a context has {size} bytes, at most {BYTES_MAX}")
     if len(context) > ENTRIES_MAX:
         raise ContextInvalidError(f"a context has {len(context)} entries, at most {ENTRIES_MAX}")
+    if any("\0" in text for entry in context.items() for text in entry):
+        raise ContextInvalidError("a context has the character U+0000, which cannot be stored")
     custom = [key for key in context if key.startswith(CUSTOM)]
     if len(custom) > CUSTOM_MAX:
         raise ContextInvalidError(

@@ -8,14 +8,17 @@ from msgspec import Meta, Struct
 from host.network.values.errors import MembershipMessageInvalidError
 from host.network.values.head import SignedHead
 from host.network.values.member import SignedMember
+from host.network.values.numbers import Number, Serial
 from host.network.values.signed import Purpose, hash_of_parts, signed_text
 
 MEMBERSHIP_IN_TOPIC = "membership.in"
 """Work topic, key: the target's short hash, node: the target's. Consumer group `membership`."""
 PART_BYTES_MAX = 512 * 1024
 PACKAGE_ID_CHARACTERS_MAX = 64
-PackageId: TypeAlias = Annotated[str, Meta(max_length=PACKAGE_ID_CHARACTERS_MAX)]
-RegistrationId: TypeAlias = Annotated[str, Meta(max_length=36)]
+_ID = r"\A[0-9A-Za-z._-]*\Z"
+"""Ids are keys of rows: a character that a database does not store would stop all that follows."""
+PackageId: TypeAlias = Annotated[str, Meta(max_length=PACKAGE_ID_CHARACTERS_MAX, pattern=_ID)]
+RegistrationId: TypeAlias = Annotated[str, Meta(max_length=36, pattern=_ID)]
 """A UUID's text, which its column holds."""
 
 
@@ -86,15 +89,15 @@ class PackagePart(Struct, frozen=True, kw_only=True, array_like=True, tag="part"
     """Part of a package: `data` is a piece of its compressed bytes."""
 
     package_id: PackageId
-    index: int
-    count: int
+    index: Number
+    count: Number
     data: bytes
 
 
 class SyncRequest(Struct, frozen=True, kw_only=True, array_like=True, tag="sync"):
     """Asks for what follows a version; 0 asks for everything."""
 
-    version: int
+    version: Number
     head_hash: bytes
 
 
@@ -107,9 +110,9 @@ class SyncAck(Struct, frozen=True, kw_only=True, array_like=True, tag="ack"):
         serial: of its own information, as it has it.
     """
 
-    version: int
+    version: Number
     head_hash: bytes
-    serial: int
+    serial: Serial
 
 
 MembershipMessage: TypeAlias = (
@@ -128,13 +131,13 @@ class SignedParameters(Struct, frozen=True, kw_only=True, array_like=True):
 
     content: bytes
     signature: bytes
-    at: int
+    at: Number
 
 
 class Entry(Struct, frozen=True, kw_only=True, array_like=True):
     """A change of a list: at a version a member got the information with a digest."""
 
-    version: int
+    version: Number
     name: str
     digest: bytes
 
@@ -151,7 +154,7 @@ class Package(Struct, frozen=True, kw_only=True, array_like=True):
         own: for a suspended member, its own information alone; then all else is empty.
     """
 
-    from_version: int
+    from_version: Number
     heads: tuple[SignedHead, ...] = ()
     entries: tuple[Entry, ...] = ()
     members: tuple[SignedMember, ...] = ()
