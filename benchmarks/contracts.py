@@ -11,7 +11,7 @@ from benchmarks import workshop
 from benchmarks.measure import BenchmarkError
 from host.domain.packages import CodeWorld
 from host.runtime.plugin_loading import make_plugin_manager
-from host.tools.toolchains import ToolchainMissingError, component_builder
+from host.tools.cordapps.toolchains import ToolchainMissingError, component_builder
 from sandbox import native
 from sandbox.guest import Guest
 from sandbox.instance import Run, StoreFuel

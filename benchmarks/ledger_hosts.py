@@ -13,8 +13,8 @@ from benchmarks.measure import BenchmarkError
 from benchmarks.processor import below
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
-from host.tools.build import BuiltCordapp
-from host.tools.notary_build import notary_cpb
+from host.tools.cordapps.build import BuiltCordapp
+from host.tools.cordapps.notary_build import notary_cpb
 from sample_cordapps.demo import network
 from sample_cordapps.demo.flows import FlowRunner
 from sample_cordapps.demo.packages import NOTARY, SERVICE

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cpi.crypto.keys import SigningKey, load_signing_key
 from cpi.crypto.keystore_creation import create_keystore
-from host.tools.build import BuiltCordapp, build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import BuiltCordapp, build_cordapp
 from sample_cordapps.demo import network
 from sample_cordapps.demo.console import DemoConsole
 from sample_cordapps.demo.processes import HostProcess

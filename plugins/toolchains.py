@@ -18,7 +18,7 @@ from typing import Protocol
 import sandbox
 from host.domain.packages import CodeWorld
 from host.runtime.hookspecs import hookimpl
-from host.tools.toolchains import ToolchainFailedError, ToolchainMissingError
+from host.tools.cordapps.toolchains import ToolchainFailedError, ToolchainMissingError
 from sandbox.facade import facade
 from sandbox.world import World
 

@@ -21,7 +21,7 @@ from host.cli.values import COUNT, Moment
 if TYPE_CHECKING:
     from host.nodes.audit_log.administrative import ActQuery, AdministrativeRegister
     from host.nodes.audit_log.administrative.verification import AdministrativeVerification
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _EXIT_FINDINGS = 1
 _ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
@@ -224,7 +224,7 @@ def _verdict(found: "AdministrativeVerification") -> str:
 
 
 def _shaped(act: Mapping[str, Any]) -> "_Act":
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     return shaped(act, _Act, "/administrativelog")
 

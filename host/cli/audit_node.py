@@ -17,7 +17,7 @@ from host.cli.package_options import (
 
 if TYPE_CHECKING:
     from cpi.crypto.certificate import Certificate
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _EXIT_FINDINGS = 1
 

@@ -12,7 +12,7 @@ from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _node_option = click.option(
     "--node", metavar="NODE", help="Of this virtual node, by short hash or X.500 name."
@@ -77,7 +77,7 @@ def get(*, connect: Connect, usage: str, alias: str, node: str | None) -> None:
 
 
 def _place(client: "HostClient", usage: str, node: str | None) -> str:
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
 
     of = "cluster" if node is None else f"vnode/{node_named(client, node)}"
     return f"/certificate/{of}/{quote(usage, safe='')}"

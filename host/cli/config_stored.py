@@ -11,7 +11,7 @@ from host.cli.lines import json_text, tell, tell_json
 from host.cli.package_options import output_option
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _CHARACTERS_MAX = 1024 * 1024
 
@@ -23,7 +23,7 @@ _CHARACTERS_MAX = 1024 * 1024
 @output_option
 def get(*, connect: Connect, section: str, stored: bool, output: str) -> None:
     """Show SECTION of a running host, such as corda.rest: its version, and what is in force."""
-    from host.tools.answers import parsed, shaped
+    from host.tools.client.answers import parsed, shaped
 
     with connect() as client:
         found = _section(client, section)
@@ -54,7 +54,7 @@ def put(*, connect: Connect, section: str, values: str, version: int | None, out
     Keys that it leaves out get their defaults. If somebody else has changed the section since
     --version, the host refuses.
     """
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import ChangedConfig
 
     config = _object(values)
@@ -76,7 +76,7 @@ def put(*, connect: Connect, section: str, values: str, version: int | None, out
 def _section(client: "HostClient", section: str) -> Any:
     from urllib.parse import quote
 
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import Config
 
     path = f"/config/{quote(section, safe='')}"

@@ -23,9 +23,9 @@ from host.cli.pretty import PrettyGroup
 from host.cli.values import SEED
 
 if TYPE_CHECKING:
-    from host.tools.contracts import Case, CpiContracts
-    from host.tools.contracts_report import Tally
-    from host.tools.receipts import ReceiptChange, ReceiptFolder
+    from host.tools.contracts.receipts import ReceiptChange, ReceiptFolder
+    from host.tools.contracts.report import Tally
+    from host.tools.contracts.verification import Case, CpiContracts
     from sandbox.runtime import Sandbox
 
 EXIT_DIFFERENT = 1
@@ -75,11 +75,11 @@ def verify(
     """
     from host.adapters.os.machine import processors
     from host.tools.cache import default_cache_dir
-    from host.tools.contracts_input import read_all
-    from host.tools.contracts_pool import verify_all
-    from host.tools.contracts_report import Tally, report_to
+    from host.tools.contracts.inputs import read_all
+    from host.tools.contracts.pool import verify_all
+    from host.tools.contracts.receipts import ReceiptFolder
+    from host.tools.contracts.report import Tally, report_to
     from host.tools.output import whole_file
-    from host.tools.receipts import ReceiptFolder
 
     total = _count(transactions)
     folder = ReceiptFolder(written=receipts, expected=expect)
@@ -117,8 +117,8 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
 
     Exit status 0: nothing differs; 1: something does.
     """
-    from host.tools.contracts_report import change_lines
-    from host.tools.receipts import compare_receipts
+    from host.tools.contracts.receipts import compare_receipts
+    from host.tools.contracts.report import change_lines
 
     changes = compare_receipts(before, after)
     if output == "json":
@@ -180,7 +180,7 @@ def fuzz(
 
     Exit status 0: no crash; 1: a crash.
     """
-    from host.tools.contracts_input import read_all
+    from host.tools.contracts.inputs import read_all
     from host.tools.fuzz.coverage import WatchedContracts, covered
     from host.tools.fuzz.hunt import VERDICTS, declared_types
     from host.tools.fuzz.hunt import fuzz as search
@@ -234,7 +234,7 @@ def _open(
 ) -> "CpiContracts":
     from cpi.package.files import read_limited
     from host.cli.naming import refusals_of
-    from host.tools.contracts import open_contracts
+    from host.tools.contracts.verification import open_contracts
 
     trusted = trusted_certificates(certificates, keystore, password)
     with refusals_of(cpi):
@@ -247,7 +247,7 @@ def _count(transactions: tuple[str, ...]) -> int | None:
     Raises:
         click.UsageError: a file or folder does not exist.
     """
-    from host.tools.contracts_input import TransactionFileError, count_all
+    from host.tools.contracts.inputs import TransactionFileError, count_all
 
     try:
         return count_all(transactions)

@@ -14,9 +14,9 @@ from host.cli.progress import no_progress, show_progress
 from host.cli.signing_options import SigningOptions, signing_options
 
 if TYPE_CHECKING:
-    from host.tools.build import BuiltCordapp
-    from host.tools.rebuild import RebuildVerdict
-    from host.tools.toolchains import ComponentBuilder
+    from host.tools.cordapps.build import BuiltCordapp
+    from host.tools.cordapps.toolchains import ComponentBuilder
+    from host.tools.packages.rebuild import RebuildVerdict
 
 EXIT_DIFFERENT = 1
 
@@ -49,8 +49,8 @@ def build(
     The first build of new sources compiles them to machine code, which takes some seconds; a
     repeated build takes the compiled code from the cache.
     """
-    from host.tools.build import build_cordapp
     from host.tools.cache import default_cache_dir
+    from host.tools.cordapps.build import build_cordapp
     from sandbox.runtime import Sandbox
 
     progress = no_progress if output == "json" else show_progress
@@ -94,7 +94,7 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
     """
     from host.cli.naming import refusals_of
     from host.tools.cache import default_cache_dir
-    from host.tools.rebuild import check_rebuild
+    from host.tools.packages.rebuild import check_rebuild
     from sandbox.runtime import Sandbox
 
     progress = no_progress if output == "json" else show_progress
@@ -119,7 +119,7 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
 @output_option
 def new(*, name: str, vendor: str, output: str) -> None:
     """Start a project in the new folder NAME: a project file, one flow, and a test of it."""
-    from host.tools.scaffold import new_project
+    from host.tools.cordapps.scaffold import new_project
 
     files = [str(path) for path in new_project(Path(), name, vendor=vendor)]
     click.echo(json_text({"files": files}) if output == "json" else "\n".join(files))
@@ -128,7 +128,7 @@ def new(*, name: str, vendor: str, output: str) -> None:
 def _toolchains() -> "ComponentBuilder":
     """The languages that the built-in plugin supports."""
     from host.runtime.plugin_loading import make_plugin_manager
-    from host.tools.toolchains import component_builder
+    from host.tools.cordapps.toolchains import component_builder
 
     return component_builder(make_plugin_manager(("toolchains",)))
 

@@ -12,7 +12,7 @@ from host.cli.pretty import PrettyCommand
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from host.tools.lint_findings import Finding
+    from host.tools.lint.findings import Finding
 
 EXIT_FOUND = 1
 
@@ -31,9 +31,9 @@ def lint(*, directory: Path, strict: bool, output: str) -> int:
 
     Exit status 0: no errors; 1: errors, or with --strict anything.
     """
-    from host.tools.lint import lint_project
-    from host.tools.lint_findings import Severity
-    from host.tools.project import load_project
+    from host.tools.cordapps.project import load_project
+    from host.tools.lint.findings import Severity
+    from host.tools.lint.run import lint_project
 
     findings = lint_project(load_project(directory))
     errors = sum(found.severity is Severity.ERROR for found in findings)

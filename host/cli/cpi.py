@@ -80,7 +80,7 @@ def list_cpis(*, connect: Connect, limit: int, output: str) -> None:
 @output_option
 def get(*, connect: Connect, cpi: str, output: str) -> None:
     """Show one CPI: its identifier, checksums and group policy."""
-    from host.tools.named_cpis import cpi_named
+    from host.tools.client.named_cpis import cpi_named
 
     with connect() as client:
         found = cpi_named(client, cpi)

@@ -65,7 +65,7 @@ def list_letters(
     A record is named by what it was for: a flow's id, a session's id, or the request id and node
     of a start. The log of the worker that gave it up tells why.
     """
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     query = {"discarded": "true"} if discarded else {}
     with connect() as client:
@@ -101,7 +101,7 @@ def list_letters(
 @output_option
 def show(*, connect: Connect, letter: str, with_content: bool, output: str) -> None:
     """Show LETTER: what it was for, and whether it can be retried."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     path = _path(letter)
     with connect() as client:

@@ -69,10 +69,10 @@ def command(
     """
     from host.runtime.plugin_loading import make_plugin_manager
     from host.tools.cache import default_cache_dir
+    from host.tools.cordapps.toolchains import component_builder
     from host.tools.dev.folder import DevFolder
     from host.tools.dev.host_process import HostProcess
     from host.tools.dev.loop import DevLoop
-    from host.tools.toolchains import component_builder
     from sandbox.runtime import Sandbox
 
     network = DevFolder(

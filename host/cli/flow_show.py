@@ -13,7 +13,7 @@ from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
     from host.flow.records.history_export import Recording
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _WIDTH_MIN, _WIDTH_MAX = 60, 160
 _FILE_BYTES_MAX = 64 * 1024 * 1024

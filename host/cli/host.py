@@ -150,8 +150,8 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     Fails when the host does not answer, or is not well.
     """
     from host.cli.host_status import StatusFacts, status_lines
-    from host.tools.answers import shaped
-    from host.tools.host_connection import ask_openly
+    from host.tools.client.answers import shaped
+    from host.tools.client.host_connection import ask_openly
 
     health = ask_openly(url, "/status", ca_file, any_status=True)
     facts = {"url": url, **health, **ask_openly(url, "/overview", ca_file)}

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from host.cli.package_options import EXISTING_FILE, resolve_password
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 Connect: TypeAlias = Callable[[], "HostClient"]
 """Makes a client of the host that a command's options name."""
@@ -72,7 +72,7 @@ def host_options(function: _F) -> _F:
         **options: Any,
     ) -> Any:
         def connect() -> "HostClient":
-            from host.tools.host_client import HostClient
+            from host.tools.client.host_client import HostClient
 
             where = given if profile is None else _by_profile(profile, given, chosen)
             secret = _secret(where["password"], where["password_file"])
@@ -104,7 +104,7 @@ def _is_chosen(option: str) -> bool:
 
 def _by_profile(name: str, given: Mapping[str, Any], chosen: AbstractSet[str]) -> Mapping[str, Any]:
     """What the command line gives, else what the profile has, else variables and defaults."""
-    from host.tools.profiles import Profiles
+    from host.tools.client.profiles import Profiles
 
     profile = Profiles.of_user().get(name).shown()
     files = {"password_file", "ca_file"}

@@ -12,9 +12,9 @@ from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
     from host.domain.json import JsonValue
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
+    from host.tools.client.stock_roles import StockRole
     from host.tools.network.answer_shapes import Role
-    from host.tools.stock_roles import StockRole
 
 
 @click.group("initial-rbac", cls=PrettyGroup)
@@ -51,7 +51,7 @@ def corda_developer(*, connect: Connect, output: str) -> None:
 @output_option
 def all_cluster_roles(*, connect: Connect, output: str) -> None:
     """Make all of these roles."""
-    from host.tools.stock_roles import cluster_roles
+    from host.tools.client.stock_roles import cluster_roles
 
     _make(connect, cluster_roles().values(), output)
 
@@ -63,19 +63,19 @@ def all_cluster_roles(*, connect: Connect, output: str) -> None:
 def flow_executor(*, connect: Connect, node: str, output: str) -> None:
     """Make FlowExecutorRole of one virtual node: start any of its flows, and see them."""
     from host.domain.ids import parse_short_hash
-    from host.tools import stock_roles
+    from host.tools.client import stock_roles
 
     _make(connect, [stock_roles.flow_executor(parse_short_hash(node))], output)
 
 
 def _make_cluster_role(connect: Connect, name: str, output: str) -> None:
-    from host.tools.stock_roles import cluster_roles
+    from host.tools.client.stock_roles import cluster_roles
 
     _make(connect, [cluster_roles()[name]], output)
 
 
 def _make(connect: Connect, roles: Iterable["StockRole"], output: str) -> None:
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import Role
 
     told: list[dict[str, object]] = []
@@ -96,7 +96,7 @@ def _make(connect: Connect, roles: Iterable["StockRole"], output: str) -> None:
 
 
 def _made(client: "HostClient", role: "StockRole") -> "Role":
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import Role
 
     made = shaped(client.post("/role", {"roleName": role.name}), Role, "/role")

@@ -11,7 +11,7 @@ from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _CLUSTER = ("p2p", "rest")
 _PAGE = 1000
@@ -44,7 +44,7 @@ def command() -> None:
 @output_option
 def list_keys(*, connect: Connect, tenant: str, category: str | None, output: str) -> None:
     """List the keys of TENANT."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     query = {} if category is None else {"category": category}
     found: list[_Key] = []
@@ -77,7 +77,7 @@ def create(
 
     The host keeps it wrapped in its database (Corda's soft HSM), which is assigned if it is not.
     """
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     with connect() as client:
         owner, kind = _tenant(client, tenant), quote(category, safe="")
@@ -94,6 +94,6 @@ def create(
 
 
 def _tenant(client: "HostClient", text: str) -> str:
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
 
     return text if text in _CLUSTER else node_named(client, text)

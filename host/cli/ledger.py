@@ -17,7 +17,7 @@ from host.cli.values import COUNT, Moment
 from host.cli.watching import watchable
 
 if TYPE_CHECKING:
-    from host.tools.ledgers import Near, Shown
+    from host.tools.client.ledgers import Near, Shown
 
 _WORDS = ("draft", "unverified", "verified", "invalid")
 
@@ -67,7 +67,7 @@ def list_transactions(
     one broke a rule, or was refused.
     """
     from host.domain.printable import printable
-    from host.tools.ledgers import STATUSES, transactions
+    from host.tools.client.ledgers import STATUSES, transactions
 
     letters = "".join(letter for letter, word in STATUSES.items() if word in statuses)
     with connect() as client:
@@ -99,7 +99,7 @@ def show(*, connect: Connect, node: str, transaction: str, around: bool, output:
     other states, or ran other code.
     """
     from host.domain.printable import printable
-    from host.tools.ledgers import shown
+    from host.tools.client.ledgers import shown
 
     with connect() as client:
         found = shown(client, node, transaction, around=around)
@@ -121,7 +121,7 @@ def show(*, connect: Connect, node: str, transaction: str, around: bool, output:
 
 
 def _lines(found: "Shown") -> Iterator[str]:
-    from host.tools.ledgers import STATUSES
+    from host.tools.client.ledgers import STATUSES
 
     reason = f" ({found['reason']})" if found["reason"] else ""
     yield f"transaction  {found['id']}"
@@ -148,7 +148,7 @@ def _lines(found: "Shown") -> Iterator[str]:
 
 
 def _near(place: str, found: "Sequence[Near]") -> Iterator[str]:
-    from host.tools.ledgers import STATUSES
+    from host.tools.client.ledgers import STATUSES
 
     for each in found:
         word = STATUSES.get(each["status"] or "", "not here")
@@ -168,7 +168,7 @@ def repair(*, connect: Connect, node: str, transaction: str, output: str) -> Non
     show` tells what came of it.
     """
     from host.domain.printable import printable
-    from host.tools.ledgers import STATUSES, repaired
+    from host.tools.client.ledgers import STATUSES, repaired
 
     with connect() as client:
         made = repaired(client, node, transaction)
@@ -209,7 +209,7 @@ def export(
     in it. JSON Lines: one transaction a line; of one transaction the file is JSON, too.
     """
     from cpi.package.files import new_file
-    from host.tools.ledgers import Chosen, exported
+    from host.tools.client.ledgers import Chosen, exported
 
     if transactions and (state_type or since or until):
         raise click.UsageError("Give TRANSACTIONs, or --state-type, --since and --until, not both.")

@@ -25,8 +25,8 @@ def command() -> None:
 @output_option
 def list_members(*, connect: Connect, node: str, limit: int, output: str) -> None:
     """List the members that NODE sees; `cordbox network lookup members` has filters."""
-    from host.tools.answers import shaped
-    from host.tools.named_nodes import node_named
+    from host.tools.client.answers import shaped
+    from host.tools.client.named_nodes import node_named
     from host.tools.network.answer_shapes import Member
 
     with connect() as client:

@@ -20,7 +20,7 @@ from host.cli.progress import no_progress
 from host.cli.values import Seconds
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
     from host.tools.network.authority import Issue
     from host.tools.network.onboarding import Onboarding
 

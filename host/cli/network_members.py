@@ -13,7 +13,7 @@ from host.cli.package_options import OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _ATTRIBUTES = ("cn", "ou", "o", "l", "st", "c")
 
@@ -57,7 +57,7 @@ def members(
     **attributes: str | None,
 ) -> None:
     """List the members that a virtual node sees."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import Member
 
     with connect() as client:
@@ -90,7 +90,7 @@ def group_parameters(
     output: str,
 ) -> None:
     """Show the group parameters that a virtual node has."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import GroupParameters
 
     with connect() as client:
@@ -112,7 +112,7 @@ def peers(
     *, connect: Connect, short_hash: str | None, name: str | None, group: str | None, output: str
 ) -> None:
     """Show how a virtual node reaches the members of its network, and what waits to be sent."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import NetworkPeer
 
     with connect() as client:
@@ -143,7 +143,7 @@ def ping(
     output: str,
 ) -> None:
     """Have the link of PEER, a member's X.500 name, answer a virtual node: within 10 seconds."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import Pong
 
     with connect() as client:
@@ -171,7 +171,7 @@ def get_registrations(
     output: str,
 ) -> None:
     """List the registrations of a virtual node, the latest first."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     with connect() as client:
         node = _node(client, short_hash, name, group)
@@ -207,7 +207,7 @@ def allow_client_certificate(
 
     MGM is a virtual node's short hash or X.500 name; its network uses mutual TLS.
     """
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.operations import allow_client, client_subjects
 
     with connect() as client:
@@ -248,7 +248,7 @@ def export_group_policy(
 
 
 def _node(client: "HostClient", short_hash: str | None, name: str | None, group: str | None) -> str:
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
     from host.tools.network.operations import nodes_by_name
 
     if (short_hash is None) is (name is None):

@@ -12,7 +12,7 @@ from host.cli.pretty import PrettyGroup
 from host.cli.watching import watchable
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 
 _Numbers = dict[str, int]
@@ -77,7 +77,7 @@ def quota(
     output: str,
 ) -> None:
     """Show the quota of NODE, after it was changed if that is asked for."""
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     wanted = dict(_change(text) for text in changes)
     with connect() as client:
@@ -104,7 +104,7 @@ def quota(
 def usage(*, connect: Connect, node: str, output: str) -> None:
     """Show what NODE used, and which quotas it hit."""
     from host.domain.quotas import USAGE_COUNTERS
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
 
     with connect() as client:
         path = f"/virtualnode/{_short_hash(client, node)}/usage"
@@ -135,6 +135,6 @@ def _change(text: str) -> tuple[str, int]:
 
 
 def _short_hash(client: "HostClient", node: str) -> str:
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
 
     return node_named(client, node)

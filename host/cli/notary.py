@@ -52,7 +52,7 @@ def create_cpb(
     from cpi.package.verify import read_package
     from host.cli.package_report import show_written
     from host.tools.cache import default_cache_dir
-    from host.tools.notary_build import notary_cpb
+    from host.tools.cordapps.notary_build import notary_cpb
     from host.tools.notary_server import server_project
     from sandbox.runtime import Sandbox
 

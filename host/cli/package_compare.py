@@ -12,8 +12,8 @@ from host.cli.pretty import PrettyCommand
 from host.domain.printable import printable
 
 if TYPE_CHECKING:
-    from host.tools.diff import Difference
-    from host.tools.preflight import Preflight
+    from host.tools.packages.diff import Difference
+    from host.tools.packages.preflight import Preflight
 
 _EXIT_DIFFERENT = 1
 _EXIT_REFUSED = 1
@@ -34,7 +34,7 @@ def diff(ctx: click.Context, left: Path, right: Path, output: str) -> None:
     from cpi.package.files import open_package
     from cpi.package.verify import read_package
     from host.cli.naming import refusals_of
-    from host.tools.diff import differences
+    from host.tools.packages.diff import differences
 
     with open_package(left) as left_source, open_package(right) as right_source:
         with refusals_of(left):
@@ -123,9 +123,9 @@ def preflight(
     """
     from cpi.package.files import open_package, read_limited, write_new
     from host.cli.naming import refusals_of
-    from host.tools.cluster_facts import dump_facts, load_facts
-    from host.tools.cluster_query import ask_cluster
-    from host.tools.preflight import judge
+    from host.tools.client.cluster_facts import dump_facts, load_facts
+    from host.tools.client.cluster_query import ask_cluster
+    from host.tools.packages.preflight import judge
 
     if (target is None) == (cluster is None):
         raise click.UsageError("Give either --target or --cluster.")

@@ -37,7 +37,7 @@ def create(
     output: str,
 ) -> None:
     """Make a permission such as `GET:/api/v5_2/cpi`, give it to roles, and print its id."""
-    from host.tools.rbac import permission_created
+    from host.tools.client.rbac import permission_created
 
     wanted: dict[str, JsonValue] = {"permissionType": effect.upper(), "permissionString": pattern}
     if node is not None:
@@ -62,8 +62,8 @@ def list_permissions(
     *, connect: Connect, effect: str, prefix: str | None, limit: int, output: str
 ) -> None:
     """List permissions in the order of their patterns."""
-    from host.tools.answers import shaped
-    from host.tools.rbac import PermissionShown
+    from host.tools.client.answers import shaped
+    from host.tools.client.rbac import PermissionShown
 
     query: dict[str, str | int] = {"permissiontype": effect.upper(), "limit": limit}
     if prefix is not None:

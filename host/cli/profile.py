@@ -34,7 +34,7 @@ def create(
     output: str,
 ) -> None:
     """Make the profile NAME, or replace it."""
-    from host.tools.profiles import Profile, Profiles
+    from host.tools.client.profiles import Profile, Profiles
 
     profile = Profile(
         url=url,
@@ -50,7 +50,7 @@ def create(
 @output_option
 def list_profiles(output: str) -> None:
     """List the profiles by name."""
-    from host.tools.profiles import Profiles
+    from host.tools.client.profiles import Profiles
 
     found = Profiles.of_user().all()
     if output == "json":
@@ -67,7 +67,7 @@ def list_profiles(output: str) -> None:
 @output_option
 def delete(name: str, output: str) -> None:
     """Delete the profile NAME."""
-    from host.tools.profiles import Profiles
+    from host.tools.client.profiles import Profiles
 
     Profiles.of_user().delete(name)
     tell_done(output, f"profile {name} is deleted", name=name, outcome="deleted")

@@ -10,7 +10,7 @@ from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 
 @click.group("role", cls=PrettyGroup)
@@ -23,7 +23,7 @@ def command() -> None:
 @output_option
 def list_roles(*, connect: Connect, output: str) -> None:
     """List the roles of the host by name."""
-    from host.tools.rbac import roles
+    from host.tools.client.rbac import roles
 
     with connect() as client:
         found = roles(client)
@@ -69,14 +69,14 @@ def remove_permission(*, connect: Connect, role: str, permission_id: str, output
 
 
 def _change(client: "HostClient", method: str, role: str, permission_id: str, output: str) -> None:
-    from host.tools.rbac import changed, role_id
+    from host.tools.client.rbac import changed, role_id
 
     path = f"/role/{role_id(client, role)}/permission/{permission_id}"
     _tell(changed(client, method, path), output)
 
 
 def _tell(answer: object, output: str) -> None:
-    from host.tools.answers import shaped
+    from host.tools.client.answers import shaped
     from host.tools.network.answer_shapes import Role
 
     role = shaped(answer, Role, "/role")

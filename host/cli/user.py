@@ -39,7 +39,7 @@ def create(
 
     Without a file the password is asked for, or read from stdin if that is no terminal.
     """
-    from host.tools.rbac import changed, role_id
+    from host.tools.client.rbac import changed, role_id
 
     if sso and new_password_file is not None:
         raise click.UsageError("--sso and --new-password-file exclude each other")
@@ -75,8 +75,8 @@ def get(*, connect: Connect, login: str, output: str) -> None:
 @output_option
 def permissions(*, connect: Connect, login: str, output: str) -> None:
     """List what a user may do, by all of its roles."""
-    from host.tools.answers import shaped
-    from host.tools.rbac import PermissionSummary
+    from host.tools.client.answers import shaped
+    from host.tools.client.rbac import PermissionSummary
 
     path = f"{_path(login)}/permissionsummary"
     with connect() as client:
@@ -169,7 +169,7 @@ def reset_password(
 
 
 def _change_role(connect: Connect, method: str, login: str, role: str, output: str) -> None:
-    from host.tools.rbac import changed, role_id
+    from host.tools.client.rbac import changed, role_id
 
     with connect() as client:
         path = f"{_path(login)}/role/{role_id(client, role)}"
@@ -183,8 +183,8 @@ def _path(login: str) -> str:
 
 
 def _show(answer: object, output: str) -> None:
-    from host.tools.answers import shaped
-    from host.tools.rbac import UserShown
+    from host.tools.client.answers import shaped
+    from host.tools.client.rbac import UserShown
 
     user = shaped(answer, UserShown, "/user")
     if output == "json":

@@ -27,7 +27,7 @@ def rebuild(*, connect: Connect, node: str, output: str) -> None:
     such functions have failed. The node goes on meanwhile; `vault rebuilds` tells how far it is.
     """
     from host.domain.printable import printable
-    from host.tools.ledgers import rebuilt
+    from host.tools.client.ledgers import rebuilt
 
     with connect() as client:
         made = rebuilt(client, node)
@@ -50,7 +50,7 @@ def rebuilds(*, connect: Connect, node: str, output: str) -> None:
     rebuild was asked for, and how many of them were changed, or left because a function failed.
     """
     from host.domain.printable import printable
-    from host.tools import ledgers
+    from host.tools.client import ledgers
 
     with connect() as client:
         found = ledgers.rebuilds(client, node)

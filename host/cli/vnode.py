@@ -14,7 +14,7 @@ from host.cli.vnode_move import COMMANDS
 from host.cli.watching import watchable
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
 
 _STATES = click.Choice(("active", "maintenance"), case_sensitive=False)
 
@@ -71,7 +71,7 @@ def create(
     output: str,
 ) -> None:
     """Make a virtual node named X500NAME that runs a CPI, and print its short hash."""
-    from host.tools.named_cpis import cpi_named
+    from host.tools.client.named_cpis import cpi_named
     from host.tools.network.operations import create_node
 
     values = _context(key_scheme, context)
@@ -116,8 +116,8 @@ def list_nodes(*, connect: Connect, limit: int, output: str) -> None:
 @output_option
 def get(*, connect: Connect, node: str, output: str) -> None:
     """Show NODE: its identity, its CPI, and what it may do now."""
-    from host.tools.answers import shaped
-    from host.tools.named_nodes import node_named
+    from host.tools.client.answers import shaped
+    from host.tools.client.named_nodes import node_named
     from host.tools.network.answer_shapes import NodeState
 
     with connect() as client:
@@ -157,7 +157,7 @@ def register(
     In a static network the host makes the keys. A member of a dynamic network has keys and
     certificates first: `cordbox network dynamic onboard-member` does all of it.
     """
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
 
     values = _context(key_scheme, context)
     with connect() as client:
@@ -236,8 +236,8 @@ def upgrade(
     CPI is a checksum, NAME, or NAME:VERSION of an uploaded CPI. A refused upgrade changes nothing.
     """
     from host.cli.progress import no_progress, show_progress
-    from host.tools.named_cpis import cpi_named
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_cpis import cpi_named
+    from host.tools.client.named_nodes import node_named
     from host.tools.network import upgrades
 
     progress = no_progress if output == "json" else show_progress
@@ -256,8 +256,8 @@ def upgrade(
 
 
 def _set_state(connect: Connect, node: str, state: str, output: str) -> None:
-    from host.tools.answers import shaped
-    from host.tools.named_nodes import node_named
+    from host.tools.client.answers import shaped
+    from host.tools.client.named_nodes import node_named
     from host.tools.network.answer_shapes import ChangedState
 
     with connect() as client:

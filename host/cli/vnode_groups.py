@@ -9,7 +9,7 @@ from host.cli.host_options import Connect
 from host.cli.lines import tell, tell_json
 
 if TYPE_CHECKING:
-    from host.tools.host_client import HostClient
+    from host.tools.client.host_client import HostClient
     from host.tools.network.answer_shapes import GroupLocation
 
 group_option = click.option(

@@ -66,7 +66,7 @@ def export(
     It does nothing on its host any more. If FILE is not used after all, `cordbox vnode
     cancel-export` takes the node back.
     """
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
     from host.tools.network import moving
 
     if (recipient is None) is (passphrase_file is None):
@@ -173,7 +173,7 @@ def activate(
 
     With --group NODE is the id of a static group, which has no MGM: its operator decides.
     """
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
     from host.tools.network import moving
 
     if is_group:
@@ -217,8 +217,8 @@ def cancel_export(
     output: str,
 ) -> None:
     """Take the exported NODE back, unless its MGM has let a copy of it work elsewhere."""
-    from host.tools.answers import shaped
-    from host.tools.named_nodes import node_named
+    from host.tools.client.answers import shaped
+    from host.tools.client.named_nodes import node_named
     from host.tools.network.answer_shapes import NodeLocation
 
     if is_group:
@@ -240,7 +240,7 @@ def cancel_export(
 @output_option
 def location(*, connect: Connect, node: str, is_group: bool, output: str) -> None:
     """Show where NODE is, as its host and its network's list know it."""
-    from host.tools.named_nodes import node_named
+    from host.tools.client.named_nodes import node_named
     from host.tools.network import moving
 
     if is_group:
@@ -283,8 +283,8 @@ def move(
 ) -> None:
     """Move NODE, with its flows, to another host. Run it again after an interruption."""
     from host.adapters.files.secret_files import read_secret
-    from host.tools.host_client import HostClient
-    from host.tools.named_nodes import node_named
+    from host.tools.client.host_client import HostClient
+    from host.tools.client.named_nodes import node_named
     from host.tools.network import moves
 
     password = read_secret(to_password_file)

@@ -19,8 +19,8 @@ from cpi.package.group_policy_generation import generate_static_policy
 from host.tools.audit.facts import audit_package
 from host.tools.audit.gauntlet.texts import contract_text
 from host.tools.audit.model import Audit
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import build_cordapp
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 from sandbox.wat import assemble

@@ -23,8 +23,8 @@ from host.tools.audit.gauntlet.host_report import document_of, line_of, summary_
 from host.tools.audit.gauntlet.host_strike import ending_of_refusal
 from host.tools.audit.gauntlet.model import CONTAINED, Ending
 from host.tools.cache import default_cache_dir
+from host.tools.client.host_client import HostRefusedError
 from host.tools.flows.client import HostFlows
-from host.tools.host_client import HostRefusedError
 
 SAMPLES = 5
 STRANGERS_SECONDS = 3.0

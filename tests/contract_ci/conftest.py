@@ -11,9 +11,9 @@ from cpi.crypto.keys import SigningKey
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
 from host.cli.contract import command
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
-from host.tools.contracts import CpiContracts, open_contracts
+from host.tools.contracts.verification import CpiContracts, open_contracts
+from host.tools.cordapps.build import build_cordapp
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 from tests.support.keystores import make_key

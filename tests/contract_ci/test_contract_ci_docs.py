@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from host.cli import root
-from host.tools.lint_findings import RULES
+from host.tools.lint.findings import RULES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "verify-contracts-in-ci.md").read_text()

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from cordapp.contracts import StateRef
 from cordapp.schema import from_json, schema_of
-from host.tools.contracts import CpiContracts
-from host.tools.contracts_input import TransactionFileError, parse_transaction
+from host.tools.contracts.inputs import TransactionFileError, parse_transaction
+from host.tools.contracts.verification import CpiContracts
 from host.tools.fuzz.coverage import covered
 from host.tools.fuzz.facts import facts, near_facts
 from host.tools.fuzz.hunt import FuzzExtraMissingError, FuzzResult, declared_types, fuzz

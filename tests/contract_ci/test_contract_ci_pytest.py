@@ -12,7 +12,7 @@ import pytest
 from cordapp_testkit import ContractRefusedError
 from cordapp_testkit.cpi_file import CpiFile
 from cpi.errors import CpiError
-from host.tools.contracts_input import TransactionFileError
+from host.tools.contracts.inputs import TransactionFileError
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "sample_cordapps" / "iou" / "receipts"

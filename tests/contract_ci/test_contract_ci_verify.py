@@ -16,12 +16,12 @@ import pytest
 
 from host.guests.contracts import transaction_text
 from host.tools.cache import default_cache_dir
-from host.tools.contracts import Case, CpiContracts, NoContractError
-from host.tools.contracts_input import Given, TransactionFileError, count_all, read_all
-from host.tools.contracts_pool import verify_all
-from host.tools.contracts_report import Tally, report_to
-from host.tools.junit import JUnitWriter
-from host.tools.receipts import ReceiptFolder, ReceiptInvalidError
+from host.tools.contracts.inputs import Given, TransactionFileError, count_all, read_all
+from host.tools.contracts.junit import JUnitWriter
+from host.tools.contracts.pool import verify_all
+from host.tools.contracts.receipts import ReceiptFolder, ReceiptInvalidError
+from host.tools.contracts.report import Tally, report_to
+from host.tools.contracts.verification import Case, CpiContracts, NoContractError
 from tests.contract_ci.conftest import MakeCpi
 from tests.contract_ci.golden_receipts import GOLDEN as GOLDEN_SAMPLES
 from tests.contract_ci.golden_receipts import receipts_of

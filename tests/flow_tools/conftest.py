@@ -12,10 +12,10 @@ import pytest
 from host.cli import main
 from host.flow.records.history_export import Recording, parse_recording
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.toolchains import no_toolchains
 from host.tools.dev.folder import DevFolder
 from host.tools.dev.host_process import HostProcess
 from host.tools.dev.loop import DevLoop
-from host.tools.toolchains import no_toolchains
 from sandbox.runtime import Sandbox
 
 SAMPLE = Path(__file__).parents[2] / "sample_cordapps" / "iou"

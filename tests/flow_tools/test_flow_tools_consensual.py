@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
+from host.tools.cordapps.toolchains import no_toolchains
 from host.tools.dev.folder import DevFolder
 from host.tools.dev.loop import DevLoop
-from host.tools.toolchains import no_toolchains
 from tests.flow_tools.conftest import SAMPLE
 
 pytestmark = pytest.mark.slow

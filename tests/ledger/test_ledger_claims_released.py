@@ -8,7 +8,7 @@ from cordapp_testkit import FlowFailedError, Network
 from host.flow.core.events import FlowEnded
 from host.flow.core.remembered import CLEANUP_MS, LATER
 from host.flow.engine.cleanups import CleanupsDone
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code
 
 CASH = Path(__file__).parents[2] / "sample_cordapps" / "cash"

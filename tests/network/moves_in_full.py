@@ -18,7 +18,7 @@ import pyrage
 import pytest
 
 from host.domain.errors import HostError
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 from host.tools.network import moves, moving
 from tests.network.test_two_hosts_race import CAROL, CONFLICT, DAVE, NOTARY, join, start
 from tests.network.two_hosts import ALICE, BOB, MGM, NetworkHost, TwoHosts

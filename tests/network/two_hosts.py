@@ -13,9 +13,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cpi.package.build import build_cpi
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
-from host.tools.notary_build import notary_cpb
+from host.tools.cordapps.build import build_cordapp
+from host.tools.cordapps.notary_build import notary_cpb
 from sandbox.runtime import Sandbox
 from tests.network.development_ca import DevelopmentCa
 from tests.support.keystores import make_key

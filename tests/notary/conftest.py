@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code
 from host.tools.testkit.network import Network
 from tests.notary.requests import NODE, SERVICE, Notaries

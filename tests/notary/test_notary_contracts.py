@@ -12,7 +12,7 @@ from host.domain.capability_error import CapabilityError
 from host.ledger.core.notary_errors import ErrorKind
 from host.ledger.errors import NotaryDistrustedError
 from host.ledger.functions.notary_contracts import _refusal
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code
 from host.tools.testkit.network import Network
 from tests.notary.conftest import ALICE

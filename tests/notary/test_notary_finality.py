@@ -10,7 +10,7 @@ from host.ledger.core.statuses import Status
 from host.ledger.vault import transactions
 from host.ledger.vault.tables import CONSUMPTION, OUTPUT
 from host.ports.keys import KeyCategory
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code
 from host.tools.testkit.network import Network
 from tests.notary.conftest import ALICE

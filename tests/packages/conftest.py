@@ -27,8 +27,8 @@ from host.guests.admissions import Admissions
 from host.nodes.packages.service import PackageService
 from host.nodes.packages.tables import PACKAGES
 from host.ports.live import Fixed
-from host.tools.build import BuiltCordapp, build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import BuiltCordapp, build_cordapp
 from sandbox.runtime import Sandbox
 from tests.support.keystores import NOW, PASSWORD, make_key
 

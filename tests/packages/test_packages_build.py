@@ -14,8 +14,8 @@ from cpi.package.verify import read_package, verify_package
 from host.cli import main
 from host.guests.code import CodeRefusedError
 from host.guests.declarations import DeclarationInvalidError
-from host.tools.build import build_cordapp
-from host.tools.sources import SourceRefusedError
+from host.tools.cordapps.build import build_cordapp
+from host.tools.cordapps.sources import SourceRefusedError
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 NOTHING_LEFT: list[Path] = []

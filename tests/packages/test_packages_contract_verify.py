@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cpi.errors import PackageRefusedError
 from host.cli.contract import command
 from host.guests.code import DescriptorMismatchError
-from host.tools.contracts import open_contracts
-from host.tools.contracts_input import TransactionFileError, read_transaction
+from host.tools.contracts.inputs import TransactionFileError, read_transaction
+from host.tools.contracts.verification import open_contracts
 from sandbox.limits import Limits
 
 TRANSACTION = {

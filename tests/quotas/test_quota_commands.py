@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from host.cli import main
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 from tests.quotas.test_quota_error_texts import ALICE, cpi_of, key, project  # noqa: F401
 from tests.rest.test_host_process import running
 

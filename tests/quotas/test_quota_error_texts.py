@@ -15,8 +15,8 @@ from cpi.package.group_policy_generation import generate_static_policy
 from host.domain.errors import StorageError
 from host.nodes.audit_log.node_log import LOG_NAME
 from host.nodes.audit_log.verification import read_entries, verify_log
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import build_cordapp
 from sandbox.runtime import Sandbox
 from tests.support.hosts import polled, running_host
 from tests.support.keystores import make_key

@@ -10,7 +10,7 @@ from host.domain.json import camel_case
 from host.domain.quotas import ACCOUNT_QUOTAS, QUOTA_NAMES, Quota
 from host.guests.limits import LIMITS, limits_of_quota
 from host.settings.sections import QUOTA
-from host.tools.project import LIMIT_NAMES
+from host.tools.cordapps.project import LIMIT_NAMES
 from sandbox.limits import Limits
 
 ROOT = Path(__file__).parents[2]

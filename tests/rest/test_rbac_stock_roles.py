@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from host.access import Effect, Permission
 from host.cli import initial_rbac
 from host.rest.app import openapi_document
-from host.tools.host_client import HostClient
-from host.tools.stock_roles import cluster_roles, flow_executor
+from host.tools.client.host_client import HostClient
+from host.tools.client.stock_roles import cluster_roles, flow_executor
 
 NODE = "0123456789AB"
 
@@ -42,7 +42,7 @@ def command(api, monkeypatch):
             assert reply.is_success, reply.text
             return reply.content
 
-    monkeypatch.setattr("host.tools.host_client.HostClient", Client)
+    monkeypatch.setattr("host.tools.client.host_client.HostClient", Client)
 
     def run(*words):
         result = CliRunner().invoke(initial_rbac.command, [*words, "--password", "x"])

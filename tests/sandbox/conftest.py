@@ -9,7 +9,11 @@ import pytest
 
 from host.domain.packages import CodeWorld
 from host.runtime.plugin_loading import make_plugin_manager
-from host.tools.toolchains import ComponentBuilder, ToolchainMissingError, component_builder
+from host.tools.cordapps.toolchains import (
+    ComponentBuilder,
+    ToolchainMissingError,
+    component_builder,
+)
 from sandbox.guest import Guest
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.placing import Apart

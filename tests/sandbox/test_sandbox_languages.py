@@ -13,14 +13,14 @@ from host.cli import main
 from host.domain.packages import CodeWorld
 from host.guests.contracts import transaction_text
 from host.runtime.plugin_loading import make_plugin_manager
-from host.tools.build import build_cordapp, prepare_cordapp
-from host.tools.project import ProjectInvalidError, load_project
-from host.tools.testkit.code import sandboxed_code
-from host.tools.toolchains import (
+from host.tools.cordapps.build import build_cordapp, prepare_cordapp
+from host.tools.cordapps.project import ProjectInvalidError, load_project
+from host.tools.cordapps.toolchains import (
     ToolchainFailedError,
     ToolchainMissingError,
     component_builder,
 )
+from host.tools.testkit.code import sandboxed_code
 from plugins import toolchains
 from sandbox.limits import Limits
 from sandbox.world import World

@@ -8,8 +8,8 @@ import pytest
 from cordapp_testkit import FlowFailedError, Network
 from host.domain.packages import CodeWorld
 from host.ledger.vault import verifications
+from host.tools.cordapps.project import load_project
 from host.tools.notary_server import CONTRACT_VERIFYING, NON_VALIDATING
-from host.tools.project import load_project
 from host.tools.testkit.code import sandboxed_code
 from tests.sandbox.facts_in_languages import FACTS
 

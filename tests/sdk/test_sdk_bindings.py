@@ -14,9 +14,9 @@ from cordapp_testkit.bindings import (
     WorkflowHost,
     method_name,
 )
-from host.tools.build import prepare_cordapp
 from host.tools.cache import default_cache_dir
-from host.tools.project import load_project
+from host.tools.cordapps.build import prepare_cordapp
+from host.tools.cordapps.project import load_project
 from sandbox.errors import CapabilityNotGrantedError, WorldMismatchError
 from sandbox.host_api import HOST_API
 from sandbox.runtime import Sandbox

@@ -8,7 +8,7 @@ import pytest
 
 from host.guests.code import CodeRefusedError
 from host.tools.cache import default_cache_dir
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import sandboxed_code
 from host.tools.testkit.network import Network
 from sandbox.runtime import Sandbox

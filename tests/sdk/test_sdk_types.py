@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host.tools.scaffold import new_project
+from host.tools.cordapps.scaffold import new_project
 
 pytestmark = pytest.mark.slow
 

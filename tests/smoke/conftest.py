@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import build_cordapp
 from sandbox.runtime import Sandbox
 from tests.support.hosts import polled, running_host
 from tests.support.keystores import make_key

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from host.tools.cache import default_cache_dir
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code, sandboxed_code
 from host.tools.testkit.network import Network
 from sandbox.runtime import Sandbox

@@ -31,8 +31,8 @@ from host.flow.records.history_export import (
     parse_recording,
     recording_of,
 )
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import build_cordapp
 from host.tools.testkit.code import KitCode
 from host.tools.testkit.errors import FlowRefusedError
 from host.tools.testkit.network import Network

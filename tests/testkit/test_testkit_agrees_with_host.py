@@ -8,7 +8,7 @@ import pytest
 
 from host.flow.core.journal import REQUEST_CHARACTERS_MAX
 from host.tools.cache import default_cache_dir
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code, sandboxed_code
 from sandbox.runtime import Sandbox
 from tests.support.keystores import make_key

@@ -10,7 +10,7 @@ from host.domain.errors import HostError
 from host.domain.flow import FLOW_FAILED, FlowError
 from host.flow.core.messages import SessionFailure
 from host.ports.guest import GuestKilledError
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit.code import native_code
 from tests.testkit.conftest import PROBE
 from tests.testkit.rows import ROWS

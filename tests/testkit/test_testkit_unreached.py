@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
 from host.tools.testkit import native_modules
 from host.tools.testkit.project import mount
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from cpi.crypto.keys import SigningKey, load_signing_key
-from host.tools.build import BuiltCordapp, build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import BuiltCordapp, build_cordapp
 from sandbox.runtime import Sandbox
 from tests.support import keystores
 from tests.support.keystores import PASSWORD

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from cpi.archive.writing import write_archive
 from cpi.jar.manifest import encode_manifest
-from host.tools.project import load_project
-from host.tools.requirements_lock import read_lock
-from host.tools.runtime_modules import SourceRules
-from host.tools.sources import collect_sources
+from host.tools.cordapps.project import load_project
+from host.tools.cordapps.requirements_lock import read_lock
+from host.tools.cordapps.runtime_modules import SourceRules
+from host.tools.cordapps.sources import collect_sources
 from sandbox.python_source import PythonSource
 
 

@@ -8,7 +8,7 @@ import pytest
 from host.cli import main
 from host.cli.host_options import host_options
 from host.domain.errors import NotFoundError
-from host.tools.profiles import Profile, ProfileInvalidError, Profiles
+from host.tools.client.profiles import Profile, ProfileInvalidError, Profiles
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def where(file, tmp_path, monkeypatch):
     def client(url, *, user, password, ca_file):
         called.update(url=url, user=user, password=password)
 
-    monkeypatch.setattr("host.tools.host_client.HostClient", client)
+    monkeypatch.setattr("host.tools.client.host_client.HostClient", client)
 
     @click.command()
     @host_options

@@ -8,8 +8,8 @@ from cordapp import services
 from cordapp.flows import Flow
 from host.cli import main
 from host.domain.packages import CodeWorld
-from host.tools.capability_use import CAPABILITY_OF, undeclared_uses
-from host.tools.project import CAPABILITIES, CpkPlan
+from host.tools.cordapps.capability_use import CAPABILITY_OF, undeclared_uses
+from host.tools.cordapps.project import CAPABILITIES, CpkPlan
 
 FLOWS = """\
 from cordapp.flows import ClientStartableFlow, ResponderFlow

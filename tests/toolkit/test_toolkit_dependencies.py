@@ -10,9 +10,9 @@ from cpi.errors import PackageRefusedError
 from cpi.package.build import build_cpb
 from cpi.package.verify import read_package
 from host.guests.code import code_of, prove
-from host.tools.dependencies import DependencyRefusedError, foreign_cpks, merged_sources
-from host.tools.project import load_project
-from host.tools.vendoring import import_paths
+from host.tools.cordapps.dependencies import DependencyRefusedError, foreign_cpks, merged_sources
+from host.tools.cordapps.project import load_project
+from host.tools.cordapps.vendoring import import_paths
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from cpi.package.descriptor import CodeDescriptor, dump_descriptor
 from cpi.package.model import CpkDependency
 from cpi.package.verify import read_package
 from host.cli import main
-from host.tools.diff import AREAS, differences
+from host.tools.packages.diff import AREAS, differences
 from tests.cpi import support
 
 DIGEST = "SHA-256:" + "AB" * 32

@@ -12,8 +12,8 @@ from host.adapters.os.system import SystemClock
 from host.cli import main
 from host.domain.errors import InvalidInputError, UnavailableError
 from host.rest.tls import own_certificate
-from host.tools.host_client import HostClient, _refusal
-from host.tools.host_connection import CertificateUntrustedError, UnauthorizedError
+from host.tools.client.host_client import HostClient, _refusal
+from host.tools.client.host_connection import CertificateUntrustedError, UnauthorizedError
 
 
 class _Refuses(BaseHTTPRequestHandler):

@@ -7,10 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from host.tools.import_judgement import WARNINGS_MAX, Unreached
-from host.tools.runtime_modules import SourceRules
-from host.tools.sources import CollectedSources, SourceRefusedError, collect_sources
-from host.tools.static_conditions import SANDBOX_FACTS
+from host.tools.cordapps.import_judgement import WARNINGS_MAX, Unreached
+from host.tools.cordapps.runtime_modules import SourceRules
+from host.tools.cordapps.sources import CollectedSources, SourceRefusedError, collect_sources
+from host.tools.cordapps.static_conditions import SANDBOX_FACTS
 from sandbox.module_table import PYTHON_VERSION
 
 RULES = SourceRules.of_default_runtime()
@@ -393,7 +393,7 @@ def test_modules_that_a_package_makes_while_it_runs_are_not_missed(
 def test_vendored_modules_have_a_limit_that_a_declaration_helps_to_keep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.tools.sources.VENDORED_FILES_MAX", 2)
+    monkeypatch.setattr("host.tools.cordapps.sources.VENDORED_FILES_MAX", 2)
     vendored = {"pkg/__init__.py": "", "pkg/a.py": "", "pkg/b.py": "", "pkg/tests/c.py": ""}
     found = problems(tmp_path, "import pkg", vendored=vendored)
     assert found.startswith("3 vendored modules with 0 bytes, at most 2 with 4194304")

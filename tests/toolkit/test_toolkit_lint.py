@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from host.cli.cordapp import command
-from host.tools.lint import LintRefusedError, checked, lint_project, lint_text
-from host.tools.lint_findings import RULES, Rule
-from host.tools.project import load_project
+from host.tools.cordapps.project import load_project
+from host.tools.lint.findings import RULES, Rule
+from host.tools.lint.run import LintRefusedError, checked, lint_project, lint_text
 
 ROOT = Path(__file__).parents[2]
 

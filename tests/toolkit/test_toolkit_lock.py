@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.tools.requirements_lock import VendoringRefusedError, read_lock
+from host.tools.cordapps.requirements_lock import VendoringRefusedError, read_lock
 
 ONE, TWO = "a1" * 32, "B2" * 32
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from host.tools.module_syntax import module_syntax
+from host.tools.cordapps.module_syntax import module_syntax
 
 TEXT = """
 import os.path

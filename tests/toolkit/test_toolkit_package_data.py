@@ -10,12 +10,12 @@ import pytest
 from cpi.package.verify import read_package
 from host.domain.packages import CodeWorld
 from host.guests.code import bundle_files
-from host.tools.package_data import package_data
-from host.tools.project import CpkPlan
-from host.tools.requirements_lock import VendoringRefusedError
-from host.tools.runtime_modules import SourceRules
-from host.tools.sources import SourceRefusedError, collect_sources
-from host.tools.vendoring import vendored_packages
+from host.tools.cordapps.package_data import package_data
+from host.tools.cordapps.project import CpkPlan
+from host.tools.cordapps.requirements_lock import VendoringRefusedError
+from host.tools.cordapps.runtime_modules import SourceRules
+from host.tools.cordapps.sources import SourceRefusedError, collect_sources
+from host.tools.cordapps.vendoring import vendored_packages
 from sandbox.errors import SourceRefusedError as BundleRefusedError
 from sandbox.python_source import DATA_BYTES_MAX, PythonSource, data_bytes, data_text
 
@@ -90,7 +90,7 @@ def test_names_that_no_bundle_has_and_large_files_are_refused(
     found = refusal(plan_of(shelf, "money/"))
     assert "money/with space.txt: a data file's name has letters, digits and" in found
     assert "money/large.bin: 600000 bytes, at most 524288" in found
-    monkeypatch.setattr("host.tools.package_data.DATA_BYTES_MAX", 1)
+    monkeypatch.setattr("host.tools.cordapps.package_data.DATA_BYTES_MAX", 1)
     assert refusal(plan_of(shelf, "money/rates.dat")) == "workflow.data: 2 bytes, at most 1"
 
 

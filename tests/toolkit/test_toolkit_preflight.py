@@ -17,7 +17,7 @@ from cpi.package.group_policy import parse_group_policy
 from cpi.package.verify import read_package
 from host.cli import main
 from host.domain.errors import ForbiddenError, UnavailableError
-from host.tools.cluster_facts import (
+from host.tools.client.cluster_facts import (
     ClusterAnswerError,
     ClusterFacts,
     ClusterSnapshotError,
@@ -25,8 +25,8 @@ from host.tools.cluster_facts import (
     dump_facts,
     load_facts,
 )
-from host.tools.cluster_query import ask_cluster
-from host.tools.preflight import Verdict, judge
+from host.tools.client.cluster_query import ask_cluster
+from host.tools.packages.preflight import Verdict, judge
 from tests.cpi import support
 from tests.toolkit.test_toolkit_diff import DIGEST, bundle, cpk
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from host.domain.packages import CodeWorld
-from host.tools.project import ProjectInvalidError, load_project
+from host.tools.cordapps.project import ProjectInvalidError, load_project
 
 GOOD = """
 [cordapp]

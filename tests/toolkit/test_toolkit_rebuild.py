@@ -15,10 +15,10 @@ from cpi.package.build import build_cpb, build_cpi, build_cpk
 from cpi.package.group_policy_generation import generate_static_policy
 from host.cli import main
 from host.guests.code import CodeRefusedError
-from host.tools.build import PreparedCordapp, prepare_cordapp, sign_cordapp
-from host.tools.code import COMPONENT_ENTRY
-from host.tools.project import load_project
-from host.tools.rebuild import RebuildVerdict, check_rebuild
+from host.tools.cordapps.build import PreparedCordapp, prepare_cordapp, sign_cordapp
+from host.tools.cordapps.code import COMPONENT_ENTRY
+from host.tools.cordapps.project import load_project
+from host.tools.packages.rebuild import RebuildVerdict, check_rebuild
 from tests.packages.conftest import contract_component
 
 pytestmark = pytest.mark.slow

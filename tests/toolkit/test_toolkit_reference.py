@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host.tools import project, requirements_lock, wheels
-from host.tools.dependencies import DependencyRefusedError
-from host.tools.project import CAPABILITIES, KEYS, load_project
-from host.tools.sources import (
+from host.tools.cordapps import project, requirements_lock, wheels
+from host.tools.cordapps.dependencies import DependencyRefusedError
+from host.tools.cordapps.project import CAPABILITIES, KEYS, load_project
+from host.tools.cordapps.sources import (
     FILE_BYTES_MAX,
     FILES_MAX,
     TOTAL_BYTES_MAX,

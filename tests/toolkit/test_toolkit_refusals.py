@@ -12,7 +12,7 @@ import click
 import pytest
 
 from host.cli import main, root
-from host.tools.python_syntax import syntax_problem
+from host.tools.cordapps.python_syntax import syntax_problem
 from sandbox.module_table import PYTHON_VERSION
 
 REFUSED = {

@@ -16,10 +16,10 @@ import pytest
 
 from cpi.archive.reading import Archive, read_archive
 from cpi.jar.signatures import Role, role_of
-from host.tools.build import build_cordapp, prepare_cordapp, sign_cordapp
 from host.tools.cache import CACHE_VARIABLE, default_cache_dir
-from host.tools.project import load_project
-from host.tools.throwaway_key import throwaway_key
+from host.tools.cordapps.build import build_cordapp, prepare_cordapp, sign_cordapp
+from host.tools.cordapps.project import load_project
+from host.tools.cordapps.throwaway_key import throwaway_key
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

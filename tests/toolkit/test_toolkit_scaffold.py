@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from host.domain.errors import InvalidInputError
-from host.tools.project import load_project
-from host.tools.scaffold import ProjectExistsError, new_project
+from host.tools.cordapps.project import load_project
+from host.tools.cordapps.scaffold import ProjectExistsError, new_project
 
 
 def test_a_new_project_is_a_valid_project(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from host.tools.runtime_modules import SourceRules
-from host.tools.sources import SourceRefusedError, collect_sources, sdk_sources
+from host.tools.cordapps.runtime_modules import SourceRules
+from host.tools.cordapps.sources import SourceRefusedError, collect_sources, sdk_sources
 
 RULES = SourceRules.of_default_runtime()
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from cpi.package.verify import read_package
 from host.domain.packages import CodeWorld
-from host.tools.capability_use import undeclared_uses
-from host.tools.project import CpkPlan
-from host.tools.requirements_lock import VendoringRefusedError
-from host.tools.runtime_modules import SourceRules
-from host.tools.sources import SourceRefusedError, collect_sources
-from host.tools.vendoring import import_paths, vendored_packages
+from host.tools.cordapps.capability_use import undeclared_uses
+from host.tools.cordapps.project import CpkPlan
+from host.tools.cordapps.requirements_lock import VendoringRefusedError
+from host.tools.cordapps.runtime_modules import SourceRules
+from host.tools.cordapps.sources import SourceRefusedError, collect_sources
+from host.tools.cordapps.vendoring import import_paths, vendored_packages
 from tests.support.properties import examples
 
 RULES = SourceRules.of_default_runtime()
@@ -220,7 +220,7 @@ def test_a_name_that_is_taken_is_refused(
 def test_sizes_are_limited(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.put("money", {"money.py": "#" * 600_000})
     assert "money.py: 600000 bytes, at most 524288" in problems(shelf)[0]
-    monkeypatch.setattr("host.tools.wheels.WHEEL_BYTES_MAX", 100)
+    monkeypatch.setattr("host.tools.cordapps.wheels.WHEEL_BYTES_MAX", 100)
     assert any("larger than 100 bytes" in problem for problem in problems(shelf))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from host.domain.packages import CodeWorld
-from host.tools.project import CpkPlan
-from host.tools.requirements_lock import VendoringRefusedError
-from host.tools.vendoring import Vendored, vendored_packages
+from host.tools.cordapps.project import CpkPlan
+from host.tools.cordapps.requirements_lock import VendoringRefusedError
+from host.tools.cordapps.vendoring import Vendored, vendored_packages
 from tests.toolkit.conftest import wheel_bytes
 
 Files = dict[str, str | bytes]
@@ -106,7 +106,7 @@ def test_a_wheel_that_contradicts_its_own_record_is_refused(
 
 
 def test_a_huge_record_is_refused_unread(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.tools.wheel_record.RECORD_BYTES_MAX", 10)
+    monkeypatch.setattr("host.tools.cordapps.wheel_record.RECORD_BYTES_MAX", 10)
     shelf.put("money")
     assert "bytes, at most 10" in refusal(shelf)
 

@@ -51,8 +51,8 @@ def main() -> None:
     os.umask(wanted["umask"])
     random.seed(wanted["seed"])
     from cpi.crypto.keys import load_signing_key
-    from host.tools.build import build_cordapp
     from host.tools.cache import default_cache_dir
+    from host.tools.cordapps.build import build_cordapp
     from sandbox.runtime import Sandbox
 
     key = load_signing_key(

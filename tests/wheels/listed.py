@@ -11,11 +11,11 @@ from packaging.utils import parse_wheel_filename
 
 from host.domain.packages import CodeWorld
 from host.tools.cache import default_cache_dir
-from host.tools.package_data import package_data
-from host.tools.project import CpkPlan
-from host.tools.runtime_modules import SourceRules
-from host.tools.sources import CollectedSources, collect_sources, unreached_of
-from host.tools.vendoring import vendored_packages
+from host.tools.cordapps.package_data import package_data
+from host.tools.cordapps.project import CpkPlan
+from host.tools.cordapps.runtime_modules import SourceRules
+from host.tools.cordapps.sources import CollectedSources, collect_sources, unreached_of
+from host.tools.cordapps.vendoring import vendored_packages
 from sandbox.files import locked
 
 FOLDER = Path(__file__).parent

@@ -12,7 +12,7 @@ import pytest
 
 from host.domain.errors import InvalidInputError
 from host.tools.cache import default_cache_dir
-from host.tools.sources import CollectedSources
+from host.tools.cordapps.sources import CollectedSources
 from sandbox.guest import Guest
 from sandbox.limits import MIB, Limits
 from sandbox.outcome import Returned

@@ -6,5 +6,5 @@ have cause and remedy here: `calls` that a flow may catch, `ends` of flows, `fin
 `routing` of the REST server and the command line. Packages beside the host have tables of their
 own: `cpi.error_codes`, `sandbox.error_codes`, `plugins.pkcs11_hsm.error_codes`,
 `plugins.kafka.error_codes`, `plugins.postgres.error_codes`.
-`host.tools.error_registry` puts all of them together. Pure.
+`host.cli.error_registry` puts all of them together. Pure.
 """

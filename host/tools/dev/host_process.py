@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from host.domain.errors import UnavailableError
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 
 _COMMAND = (sys.executable, "-P", "-c", "from host.cli import main; main()")
 _STOP_SECONDS_MAX = 30.0

@@ -13,16 +13,16 @@ from cpi.package.build import build_cpi
 from host.domain.errors import HostError
 from host.guests.replay.code import code_of_cpi
 from host.guests.replay.run import replay
-from host.tools.build import build_cordapp
+from host.tools.client.host_client import HostClient, HostConflictError
+from host.tools.cordapps.build import build_cordapp
+from host.tools.cordapps.toolchains import ComponentBuilder
 from host.tools.dev.folder import DevFolder
 from host.tools.dev.network_setup import ALIAS, make_nodes
 from host.tools.dev.watch import SourceWatch, named
 from host.tools.flows.client import FlowPlace, HostFlows
-from host.tools.host_client import HostClient, HostConflictError
 from host.tools.network.operations import nodes_by_name, trust_signer, upload_cpi
 from host.tools.notary_server import NON_VALIDATING, notary_context, server_project
 from host.tools.refusals import faults_of
-from host.tools.toolchains import ComponentBuilder
 from sandbox.errors import SandboxError
 from sandbox.runtime import Sandbox
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 from host.tools.network.operations import create_node, register, until_approved
 
 ALIAS = "cordbox-dev"

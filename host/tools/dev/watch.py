@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from host.tools.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
+from host.tools.cordapps.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
 
 FILES_MAX = 10_000
 _IGNORED = frozenset({"__pycache__", "build", "target", "node_modules"})

@@ -12,9 +12,9 @@ from host.domain.ids import HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.x500 import MemberX500Name
 from host.flow.records.history_export import Recording, parse_recording
-from host.tools.answers import shaped
-from host.tools.host_client import HostClient
-from host.tools.named_nodes import node_named
+from host.tools.client.answers import shaped
+from host.tools.client.host_client import HostClient
+from host.tools.client.named_nodes import node_named
 
 FINAL = frozenset({"COMPLETED", "FAILED", "KILLED"})
 FLOWS_MAX = 64

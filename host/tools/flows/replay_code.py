@@ -5,9 +5,9 @@ from pathlib import Path
 from cpi.package.descriptor import CodeDescriptor
 from host.guests.code import CpkCode
 from host.guests.replay.code import FlowNotInCodeError, ReplayCode, declares, guest_of_code
-from host.tools.code import python_code, python_sources
-from host.tools.dependencies import foreign_cpks, merged_sources
-from host.tools.project import CordappProject, load_project
+from host.tools.cordapps.code import python_code, python_sources
+from host.tools.cordapps.dependencies import foreign_cpks, merged_sources
+from host.tools.cordapps.project import CordappProject, load_project
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 

@@ -20,7 +20,7 @@ from host.domain.packages import CpiRecord, CpkRecord, contracts_of
 from host.guests.code import CpkCode, code_of
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
-from host.tools.contracts import CpiContracts
+from host.tools.contracts.verification import CpiContracts
 from sandbox.host_calls import HostCallHandler
 from sandbox.outcome import Outcome, Returned
 from sandbox.python_source import PythonSource, is_data

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from host.domain.errors import ConflictError, NotFoundError
 from host.domain.ids import parse_short_hash
-from host.tools.answers import shaped
-from host.tools.host_client import HostClient
+from host.tools.client.answers import shaped
+from host.tools.client.host_client import HostClient
 from host.tools.network import moving
 from host.tools.network.answer_shapes import GroupExport, GroupLocation
 from host.tools.network.moving import Report

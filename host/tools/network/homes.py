@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 from host.tools.network import moving
 from host.tools.network.operations import nodes
 

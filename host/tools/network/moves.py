@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.domain.errors import NotFoundError
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 from host.tools.network import moving
 from host.tools.network.answer_shapes import NodeLocation
 from host.tools.network.moving import Report

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host.domain.errors import ConflictError, UnavailableError
-from host.tools.answers import shaped
-from host.tools.host_client import HostClient, HostConflictError
+from host.tools.client.answers import shaped
+from host.tools.client.host_client import HostClient, HostConflictError
 from host.tools.network.answer_shapes import (
     ImportedSize,
     NodeLocation,

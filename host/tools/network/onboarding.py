@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 from host.domain.errors import NotFoundError
 from host.domain.json import JsonObject, JsonValue
 from host.domain.x500 import MemberX500Name
-from host.tools.answers import parsed, shaped
-from host.tools.host_client import HostClient
+from host.tools.client.answers import parsed, shaped
+from host.tools.client.host_client import HostClient
 from host.tools.network.answer_shapes import Config, Node, Rule, Uploaded
 from host.tools.network.authority import Issue
 from host.tools.network.operations import (

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cpi.crypto.keys import SigningKey
 from cpi.package.files import read_limited
 from host.domain.errors import UnavailableError
-from host.tools.answers import shaped
-from host.tools.cluster_facts import ClusterAnswerError
-from host.tools.host_client import HostClient, HostRefusedError
+from host.tools.client.answers import shaped
+from host.tools.client.cluster_facts import ClusterAnswerError
+from host.tools.client.host_client import HostClient, HostRefusedError
 from host.tools.network.answer_shapes import (
     Cpi,
     Node,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from host.adapters.files.data_directory import is_held
 from host.domain.errors import UnavailableError
+from host.tools.client.host_client import HostClient
 from host.tools.dev.host_process import HostProcess
-from host.tools.host_client import HostClient
 from host.tools.network.plan import HostPlace, NetworkFolder
 
 _STOP_SECONDS_MAX = 40.0

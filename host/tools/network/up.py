@@ -13,9 +13,11 @@ from cpi.crypto.keys import SigningKey
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_mgm_policy
 from host.domain.errors import UnavailableError
-from host.tools.answers import parsed, shaped
-from host.tools.build import build_cordapp
-from host.tools.host_client import HostClient
+from host.tools.client.answers import parsed, shaped
+from host.tools.client.host_client import HostClient
+from host.tools.cordapps.build import build_cordapp
+from host.tools.cordapps.notary_build import notary_cpb
+from host.tools.cordapps.scaffold import new_project
 from host.tools.network import running
 from host.tools.network.answer_shapes import Member
 from host.tools.network.authority import DevelopmentAuthority
@@ -31,9 +33,7 @@ from host.tools.network.plan import (
     NetworkFolder,
     NetworkPlan,
 )
-from host.tools.notary_build import notary_cpb
 from host.tools.notary_server import NON_VALIDATING, notary_context
-from host.tools.scaffold import new_project
 from sandbox.runtime import Sandbox
 
 ALIAS = "cordbox-network"

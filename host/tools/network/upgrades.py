@@ -7,8 +7,8 @@ from typing import Any
 from cpi.package.group_policy import parse_group_policy
 from host.domain.errors import UnavailableError
 from host.domain.printable import printable
-from host.tools.answers import shaped
-from host.tools.host_client import HostClient, HostRefusedError
+from host.tools.client.answers import shaped
+from host.tools.client.host_client import HostClient, HostRefusedError
 from host.tools.network import operations
 from host.tools.network.answer_shapes import Requested, Upgrade
 

@@ -20,13 +20,13 @@ from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CodeWorld, CpiRecord, CpkRecord
 from host.guests.code import DESCRIBED
 from host.guests.declarations import declarations_of
-from host.tools.build import prepare_cordapp
-from host.tools.module_names import modules_of
-from host.tools.project import CordappProject, CpkPlan
-from host.tools.sources import SourceRefusedError, missing_entries, walk_sources
+from host.tools.cordapps.build import prepare_cordapp
+from host.tools.cordapps.module_names import modules_of
+from host.tools.cordapps.project import CordappProject, CpkPlan
+from host.tools.cordapps.sources import SourceRefusedError, missing_entries, walk_sources
+from host.tools.cordapps.toolchains import ComponentBuilder, no_toolchains
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import mount, source_folders, source_folders_of
-from host.tools.toolchains import ComponentBuilder, no_toolchains
 from sandbox.errors import CapabilityNotGrantedError
 from sandbox.host_calls import HostCallHandler
 from sandbox.outcome import Outcome, Returned
@@ -210,7 +210,7 @@ def sandboxed_code(
     """The project's images and components, made as `cordbox cordapp build` does it.
 
     Raises:
-        InvalidInputError: as `host.tools.build.prepare_cordapp`.
+        InvalidInputError: as `host.tools.cordapps.build.prepare_cordapp`.
     """
     mount(project)
     prepared = prepare_cordapp(

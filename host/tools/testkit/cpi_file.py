@@ -10,10 +10,10 @@ from typing import Any
 
 from cpi.crypto.certificates import load_pem_certificates
 from host.tools.cache import default_cache_dir
-from host.tools.contracts import CpiContracts, Verdict, open_contracts
-from host.tools.contracts_input import parse_transaction, read_all
-from host.tools.contracts_report import change_lines
-from host.tools.receipts import ReceiptFolder
+from host.tools.contracts.inputs import parse_transaction, read_all
+from host.tools.contracts.receipts import ReceiptFolder
+from host.tools.contracts.report import change_lines
+from host.tools.contracts.verification import CpiContracts, Verdict, open_contracts
 from host.tools.testkit.errors import ContractRefusedError
 from sandbox.runtime import Sandbox
 

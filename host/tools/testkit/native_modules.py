@@ -20,8 +20,8 @@ from pathlib import Path, PosixPath
 from types import ModuleType
 from typing import Any
 
-from host.tools.import_judgement import unreached_message
-from host.tools.module_names import parents_and_self
+from host.tools.cordapps.import_judgement import unreached_message
+from host.tools.cordapps.module_names import parents_and_self
 from sandbox import module_changes as changes
 from sandbox import zones
 from sandbox.module_table import MODULES, find_module

@@ -17,8 +17,8 @@ from host.flow.core.events import FlowEnded, FlowEngineEvent, FlowStarted, Guest
 from host.flow.engine.service import FlowService
 from host.network.membership.registration import RegistrationStatus
 from host.runtime.wiring.flows import make_engine
+from host.tools.cordapps.project import load_project
 from host.tools.notary_server import NON_VALIDATING, notary_context, server_project
-from host.tools.project import load_project
 from host.tools.testkit.code import KitCode, native_code
 from host.tools.testkit.errors import ContractRefusedError
 from host.tools.testkit.flows import NetworkFlows

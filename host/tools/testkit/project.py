@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from host.tools.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
+from host.tools.cordapps.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
+from host.tools.cordapps.vendoring import import_paths
 from host.tools.testkit.native_modules import guard
-from host.tools.vendoring import import_paths
 
 
 def project_above(file: Path) -> CordappProject | None:

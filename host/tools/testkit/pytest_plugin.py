@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from host.tools.project import CordappProject
+    from host.tools.cordapps.project import CordappProject
     from host.tools.testkit.code import KitCode
     from host.tools.testkit.cpi_file import CpiFile
     from host.tools.testkit.network import Network
@@ -139,9 +139,9 @@ def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> 
     """A sandboxed network for the test of `request`; its code is made once a session."""
     from host.runtime.plugin_loading import make_plugin_manager  # noqa: PLC0415  # see above
     from host.tools.cache import default_cache_dir  # noqa: PLC0415  # see above
+    from host.tools.cordapps.toolchains import component_builder  # noqa: PLC0415  # see above
     from host.tools.testkit.code import sandboxed_code  # noqa: PLC0415  # see above
     from host.tools.testkit.network import Network  # noqa: PLC0415  # see above
-    from host.tools.toolchains import component_builder  # noqa: PLC0415  # see above
     from sandbox.runtime import Sandbox  # noqa: PLC0415  # see above
 
     project = _project(request)

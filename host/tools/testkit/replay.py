@@ -24,7 +24,7 @@ from host.guests.replay.answers import (
     require_whole,
 )
 from host.guests.replay.run import LIMITS
-from host.tools.project import CordappProject, load_project
+from host.tools.cordapps.project import CordappProject, load_project
 from host.tools.testkit.code import import_modules
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import source_folders

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host.tools.host_client import HostClient
+from host.tools.client.host_client import HostClient
 from host.tools.network.authority import DevelopmentAuthority
 from host.tools.network.onboarding import TLS_ALIAS, Onboarding
 from host.tools.network.operations import trust, trust_files

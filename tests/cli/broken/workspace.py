@@ -10,8 +10,8 @@ from cpi.crypto.keys import load_signing_key
 from cpi.crypto.keystore_creation import create_keystore
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
-from host.tools.build import build_cordapp
 from host.tools.cache import default_cache_dir
+from host.tools.cordapps.build import build_cordapp
 from sandbox.runtime import Sandbox
 from tests.cli.broken.commands import ALICE, NOWHERE, PASSWORD, Workspace
 from tests.support.hosts import running_host

@@ -20,12 +20,12 @@ from host.domain.json import JsonValue
 from host.tools.audit.gauntlet.host_attacks import HONEST_BODY, HONEST_FLOW, Attacker, HostAttack
 from host.tools.audit.gauntlet.host_strike import Order, clients
 from host.tools.audit.gauntlet.model import Ending
-from host.tools.build import build_cordapp
+from host.tools.client.host_client import HostClient
+from host.tools.cordapps.build import build_cordapp
 from host.tools.dev.folder import DevFolder
 from host.tools.dev.host_process import HostProcess
 from host.tools.dev.network_setup import ALIAS, make_nodes
 from host.tools.flows.client import FINAL, FlowPlace, HostFlows
-from host.tools.host_client import HostClient
 from host.tools.network.operations import trust_signer, upload_cpi
 from sandbox.runtime import Sandbox
 

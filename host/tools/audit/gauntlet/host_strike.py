@@ -29,8 +29,8 @@ from host.flow.core.errors import FlowsTooManyError
 from host.tools.audit.gauntlet.host_attacks import KILLED, REFUSED, HostAttack, host_attacks
 from host.tools.audit.gauntlet.model import CONTAINED, Ending
 from host.tools.audit.gauntlet.strangers import Door
+from host.tools.client.host_client import HostClient
 from host.tools.flows.client import FINAL, FlowPlace, HostFlows
-from host.tools.host_client import HostClient
 
 _CLIENTS = 8
 _LISTS = 20

@@ -1,0 +1,1 @@
+"""Asking running hosts over REST: how hosts are named, the shapes of their answers, shared questions."""

@@ -1,0 +1,1 @@
+"""Building CorDapps: their sources, dependencies and components in, signed packages out."""

@@ -1,0 +1,1 @@
+"""`cordbox cordapp lint`: its rules, and what they find."""
