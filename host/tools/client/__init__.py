@@ -1,1 +1,1 @@
-"""Asking running hosts over REST: how hosts are named, the shapes of their answers, shared questions."""
+"""Asking running hosts over REST: how they are named, shapes of their answers, shared questions."""
