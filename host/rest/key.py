@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Annotated
 
-import structlog
-from fastapi import BackgroundTasks, Body, Query, Request, Response
+from fastapi import Body, Query, Request, Response
 from pydantic import BeforeValidator
 
 from host.domain.ascii_case import ascii_upper
-from host.domain.errors import HostError, InvalidInputError, NotFoundError, RequestInvalidError
+from host.domain.errors import InvalidInputError, NotFoundError, RequestInvalidError
 from host.domain.ids import ShortHash
 from host.domain.refused import shown
 from host.domain.x500 import MemberX500Name
@@ -24,13 +22,10 @@ from host.keys.errors import CsrInvalidError, KeyNotFoundError
 from host.keys.schemes import X25519, find_scheme
 from host.keys.sealing import schemes_of
 from host.ports.keys import (
-    MASTER_TENANT,
     HsmAssociation,
     KeyCategory,
     KeyInfo,
     KeyQuery,
-    KeyStore,
-    RotationStatus,
 )
 from host.ports.keys import KeyOrder as PortOrder
 from host.rest.operation import RawText, resource
@@ -42,7 +37,6 @@ from host.rest.parameters import (
     Count,
     Instant,
     KeyId,
-    RotatedTenant,
     Scheme,
     Tenant,
     UpperCase,
@@ -52,13 +46,11 @@ from host.rest.wire import instant, wire
 
 hsm_router = resource("HSM")
 router = resource("Key Management")
-rotation_router = resource("Key Rotation")
 certificate_router = resource("Certificate")
 
 _HSM_ID = "SOFT"
 _TAKE = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_log = structlog.get_logger("cordbox.rest")
 
 
 class KeyCategoryInvalidError(InvalidInputError):
@@ -140,45 +132,16 @@ class GenerateCsrWrapperRequest:
     subject_alternative_names: list[str] | None = None
 
 
-@wire
-class KeyRotationResponse:
-    request_id: str
-    tenant_id: str
-
-
-@wire
-class RotatedKeysStatus:
-    total: int
-    rotated_keys: int
-
-
-@wire
-class RotatedKeysOf:
-    """Keys of a tenant, or under a wrapping key (`first`), and how far they are (`second`)."""
-
-    first: str
-    second: RotatedKeysStatus
-
-
-@wire
-class KeyRotationStatusResponse:
-    tenant_id: str
-    status: RotationStatus
-    rotation_initiated_timestamp: datetime
-    last_updated_timestamp: datetime
-    rotated_key_status: list[RotatedKeysOf]
-
-
 @hsm_router.get("/hsm/{tenantid}/{category}")
 def get_hsm(tenantid: Tenant, category: Category, services: Services) -> HsmAssociationInfo:
     """Give the HSM that is assigned to a tenant for a category."""
-    return _association(_assigned(services, _tenant(services, tenantid), category))
+    return _association(_assigned(services, tenant_of(services, tenantid), category))
 
 
 @hsm_router.post("/hsm/soft/{tenantid}/{category}")
 def post_soft_hsm(tenantid: Tenant, category: Category, services: Services) -> HsmAssociationInfo:
     """Assign the soft HSM to a tenant for a category; again: the same association."""
-    tenant = _tenant(services, tenantid)
+    tenant = tenant_of(services, tenantid)
     return _association(services.keys.assign_hsm(tenant, category))
 
 
@@ -220,7 +183,7 @@ def get_keys(
             created_from=None if createdafter is None else _from_ms(createdafter),
             created_to=None if createdbefore is None else _to_ms(createdbefore),
         )
-    keys = services.keys.query(_tenant(services, tenantid), query)
+    keys = services.keys.query(tenant_of(services, tenantid), query)
     if 0 < take < len(keys):
         response.headers["Link"] = next_link(request, "skip", str(skip + take))
     return {key.key_id: _metadata(key) for key in keys[:take]}
@@ -231,7 +194,7 @@ def post_key(
     tenantid: Tenant, alias: Alias, hsmcategory: Category, scheme: Scheme, services: Services
 ) -> KeyPairIdentifier:
     """Make a key pair for a tenant."""
-    tenant = _tenant(services, tenantid)
+    tenant = tenant_of(services, tenantid)
     if tenant == P2P_TENANT and hsmcategory is KeyCategory.SESSION_INIT:
         raise KeyCategoryInvalidError(
             f"Keys of category {hsmcategory} belong to virtual nodes, not to {P2P_TENANT}."
@@ -243,14 +206,14 @@ def post_key(
 @router.get("/key/{tenantid}/schemes/{hsmcategory}")
 def get_schemes(tenantid: Tenant, hsmcategory: Category, services: Services) -> list[str]:
     """List the key schemes that a tenant may have made for a category."""
-    _assigned(services, _tenant(services, tenantid), hsmcategory)
+    _assigned(services, tenant_of(services, tenantid), hsmcategory)
     return list(schemes_of(hsmcategory))
 
 
 @router.get("/key/{tenantid}/{keyid}", response_class=RawText)
 def get_key(tenantid: Tenant, keyid: KeyId, services: Services) -> RawText:
     """Give a public key of a tenant in PEM."""
-    return RawText(key_of(services, _tenant(services, tenantid), keyid).public_key)
+    return RawText(key_of(services, tenant_of(services, tenantid), keyid).public_key)
 
 
 @certificate_router.post("/certificate/{tenantid}/{keyid}", response_class=RawText)
@@ -261,7 +224,7 @@ def post_csr(
     services: Services,
 ) -> RawText:
     """Make a certificate signing request for a key of a tenant, in PEM."""
-    tenant = _tenant(services, tenantid)
+    tenant = tenant_of(services, tenantid)
     key = key_of(services, tenant, keyid)
     if key.category is KeyCategory.SESSION_INIT and tenant != P2P_TENANT:
         member = services.virtual_node(tenant).holding.x500_name
@@ -283,41 +246,6 @@ def post_csr(
     )
 
 
-@rotation_router.get("/wrappingkey/rotation/{tenantid}")
-def get_rotation(tenantid: RotatedTenant, services: Services) -> KeyRotationStatusResponse:
-    """Tell how far the latest rotation of a tenant's wrapping key, or of `master`, is."""
-    found = services.keys.rotation(_rotated(services, tenantid))
-    if found is None:
-        raise NotFoundError(
-            f"No key rotation of {tenantid} has been requested.",
-            kind="key rotation",
-            named=tenantid,
-        )
-    return KeyRotationStatusResponse(
-        tenant_id=found.tenant,
-        status=found.status,
-        rotation_initiated_timestamp=instant(found.started_at),
-        last_updated_timestamp=instant(found.updated_at),
-        rotated_key_status=[
-            RotatedKeysOf(
-                first=key.name,
-                second=RotatedKeysStatus(total=key.total, rotated_keys=key.rotated),
-            )
-            for key in found.keys
-        ],
-    )
-
-
-@rotation_router.post("/wrappingkey/rotation/{tenantid}", status_code=HTTPStatus.ACCEPTED)
-def post_rotation(
-    tenantid: RotatedTenant, services: Services, background: BackgroundTasks
-) -> KeyRotationResponse:
-    """Rotate the wrapping key of a tenant, or with `master` the host's master key."""
-    started = services.keys.start_rotation(_rotated(services, tenantid))
-    background.add_task(_rotate, services.keys, started.tenant)
-    return KeyRotationResponse(request_id=started.request_id, tenant_id=started.tenant)
-
-
 def key_of(services: RestServices, tenant: str, key_id: ShortHash) -> KeyInfo:
     """The key of a tenant by its id.
 
@@ -329,21 +257,8 @@ def key_of(services: RestServices, tenant: str, key_id: ShortHash) -> KeyInfo:
     raise KeyNotFoundError(f"Tenant {tenant} has no key {key_id}.", kind="key", named=key_id)
 
 
-def _rotate(keys: KeyStore, tenant: str) -> None:
-    """Rewrap until all keys are done; an interrupted rotation is completed at the next start."""
-    try:
-        while (found := keys.rotate_some(tenant)) and found.status is RotationStatus.IN_PROGRESS:
-            pass
-    except HostError as exc:
-        _log.error("key-rotation-interrupted", tenant=tenant, code=exc.code, reason=exc.message)
-
-
-def _tenant(services: RestServices, tenant: str) -> str:
+def tenant_of(services: RestServices, tenant: str) -> str:
     return tenant if tenant == P2P_TENANT else services.virtual_node(tenant).holding.short_hash
-
-
-def _rotated(services: RestServices, tenant: str) -> str:
-    return tenant if tenant == MASTER_TENANT else _tenant(services, tenant)
 
 
 def _assigned(services: RestServices, tenant: str, category: KeyCategory) -> HsmAssociation:

@@ -6,8 +6,8 @@ Run by `make prove-ledger` alone: not collected by its name.
 import resource
 from typing import Any
 
+from host.ledger.core.message_reading import read_transactions as read_message
 from host.ledger.core.messages import PAYLOAD_BYTES_MAX, ChainTransactions, message_json
-from host.ledger.core.messages import read_transactions as read_message
 from host.ledger.parts import CHAIN_LIMITS
 from tests.ledger.test_ledger_backchain_limits import RealLimits, refused, resolve_from
 from tests.ledger.test_ledger_backchain_program import Vault, chain

@@ -3,12 +3,8 @@
 from typing import Any
 
 from host.domain.capability_error import CapabilityError
-from host.ledger.core.messages import (
-    FinalityProposal,
-    message_json,
-    read_proposal,
-    read_transactions,
-)
+from host.ledger.core.message_reading import read_proposal, read_transactions
+from host.ledger.core.messages import FinalityProposal, message_json
 from host.ledger.protocols.finality import finalize
 from host.ledger.protocols.receive_finality import (
     accept_finality,

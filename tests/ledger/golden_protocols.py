@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from host.domain.capability_error import CapabilityError
+from host.ledger.core.message_reading import read_reply
 from host.ledger.core.messages import (
     BuilderProposed,
     ChainStop,
@@ -14,7 +15,6 @@ from host.ledger.core.messages import (
     TransferLedgerTransaction,
     TransferTransaction,
     message_json,
-    read_reply,
 )
 from host.ledger.protocols import builders, transfer
 from host.ledger.protocols.backchain import Offer, resolve, serve

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.domain.capability_error import CapabilityError
+from host.ledger.core.message_reading import read_reply
 from host.ledger.core.messages import (
     ChainGet,
     ChainGetParameters,
     ChainStop,
     ChainTransactions,
     message_json,
-    read_reply,
 )
 from host.ledger.protocols import backchain
 from host.ledger.protocols.backchain import Offer, resolve, serve

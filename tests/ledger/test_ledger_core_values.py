@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from host.domain.packages import CodeWorld
-from host.ledger.core.messages import ProtocolMismatchError
+from host.ledger.core.message_reading import ProtocolMismatchError
 from host.ledger.core.metadata import (
     check_metadata,
     make_metadata,

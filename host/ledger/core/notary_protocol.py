@@ -18,7 +18,8 @@ from msgspec import Meta, Struct
 from host.domain.instants import is_instant
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import NotaryError
-from host.ledger.core.messages import Content, Message, ProtocolMismatchError, Signatures
+from host.ledger.core.message_reading import ProtocolMismatchError
+from host.ledger.core.messages import Content, Message, Signatures
 from host.ledger.core.notary_errors import ErrorKind
 
 NON_VALIDATING = "com.r3.corda.notary.plugin.nonvalidating"

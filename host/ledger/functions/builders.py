@@ -11,14 +11,12 @@ from host.domain.membership import GroupParameters
 from host.ledger.core.answers import CheckedBuilder, OfferedProposal, TakenBuilder
 from host.ledger.core.builder_exchange import additions, merge
 from host.ledger.core.builders import canonical_builder, read_builder
-from host.ledger.core.messages import (
-    BuilderProposed,
-    Dependency,
+from host.ledger.core.message_reading import (
     ProtocolMismatchError,
-    message_json,
     read_builder_offered,
     read_builder_proposed,
 )
+from host.ledger.core.messages import BuilderProposed, Dependency, message_json
 from host.ledger.core.model import Transaction
 from host.ledger.core.statuses import Status
 from host.ledger.errors import StateNotFoundError

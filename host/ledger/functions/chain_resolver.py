@@ -12,14 +12,8 @@ from host.domain.errors import HostError
 from host.domain.group_parameters import SignedGroupParameters
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import ChainPlan, TakenChain, VerifiedChain
-from host.ledger.core.messages import (
-    BATCH_MAX,
-    ChainParameters,
-    ChainTransactions,
-    FinalityFailed,
-    read_parameters,
-    read_transactions,
-)
+from host.ledger.core.message_reading import read_parameters, read_transactions
+from host.ledger.core.messages import BATCH_MAX, ChainParameters, ChainTransactions, FinalityFailed
 from host.ledger.core.metadata import parameters_hash
 from host.ledger.core.model import Ledger
 from host.ledger.core.signed import SignedTransaction, read_signed

@@ -8,7 +8,8 @@ from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import Signed, TakenProposal
 from host.ledger.core.components import ledger_of
-from host.ledger.core.messages import CONSENSUAL, FinalityProposal, read_proposal
+from host.ledger.core.message_reading import read_proposal
+from host.ledger.core.messages import CONSENSUAL, FinalityProposal
 from host.ledger.core.model import Ledger
 from host.ledger.core.signed import SignedTransaction, read_signed
 from host.ledger.core.statuses import REVOCABLE, Reason, Status

@@ -6,14 +6,13 @@ from sqlalchemy import Connection
 
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import BegunTransfer, OfferedProposal, TakenTransfer
+from host.ledger.core.message_reading import read_ledger_transfer, read_transfer
 from host.ledger.core.messages import (
     SESSIONS_MAX,
     TransferLedgerTransaction,
     TransferOffered,
     TransferTransaction,
     message_json,
-    read_ledger_transfer,
-    read_transfer,
 )
 from host.ledger.core.metadata import parameters_hash
 from host.ledger.core.model import Ledger, Transaction

@@ -11,14 +11,8 @@ from msgspec import Struct
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import CheckedBuilder, OfferedProposal, TakenBuilder
-from host.ledger.core.messages import (
-    BuilderOffered,
-    ChainQuestion,
-    ChainStop,
-    Content,
-    Text,
-    read_chain_question,
-)
+from host.ledger.core.message_reading import read_chain_question
+from host.ledger.core.messages import BuilderOffered, ChainQuestion, ChainStop, Content, Text
 from host.ledger.protocols.backchain import Offer, resolve, serve
 from host.ledger.protocols.steps import (
     Steps,

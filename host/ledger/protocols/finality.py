@@ -15,6 +15,7 @@ from host.domain.capability_error import CapabilityError
 from host.domain.flow import specific_code
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import BegunFinality, Finished, OfferedProposal
+from host.ledger.core.message_reading import ProtocolVersionError, read_reply
 from host.ledger.core.messages import (
     SESSIONS_MAX,
     VERSION,
@@ -29,10 +30,8 @@ from host.ledger.core.messages import (
     FinalityRefused,
     FinalitySignatures,
     FinalityUnknownVersion,
-    ProtocolVersionError,
     Reply,
     Text,
-    read_reply,
 )
 from host.ledger.core.notary_errors import FATAL_CODES
 from host.ledger.protocols.backchain import Offer, serve

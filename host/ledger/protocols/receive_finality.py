@@ -14,6 +14,7 @@ from host.domain.capability_error import CapabilityError
 from host.domain.flow import specific_code
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import Finished, Signed, TakenProposal
+from host.ledger.core.message_reading import read_more, read_notarised
 from host.ledger.core.messages import (
     CONSENSUAL,
     VERSION,
@@ -27,8 +28,6 @@ from host.ledger.core.messages import (
     Id,
     Message,
     Text,
-    read_more,
-    read_notarised,
 )
 from host.ledger.protocols.backchain import resolve
 from host.ledger.protocols.repair import AT_ONCE_MS, forget, remember

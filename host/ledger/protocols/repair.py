@@ -12,7 +12,8 @@ from host.domain.capability_error import CapabilityError
 from host.domain.instants import instant_ms
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import Finished, RepairPlan
-from host.ledger.core.messages import RepairAsk, message_json, read_repair_answer, read_repair_ask
+from host.ledger.core.message_reading import read_repair_answer, read_repair_ask
+from host.ledger.core.messages import RepairAsk, message_json
 from host.ledger.core.notary_errors import FATAL_CODES
 from host.ledger.protocols.notary_client import notarise
 from host.ledger.protocols.steps import Steps, ask, call, expect, fail, read_request

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
-from host.ledger.core.messages import ProtocolMismatchError, message_json
+from host.ledger.core.message_reading import ProtocolMismatchError
+from host.ledger.core.messages import message_json
 from host.ports.programs import (
     Call,
     Counterparties,

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
 from host.ledger.core.answers import BegunTransfer, OfferedProposal, TakenTransfer
+from host.ledger.core.message_reading import read_transfer_reply
 from host.ledger.core.messages import (
     SESSIONS_MAX,
     ChainGet,
@@ -26,7 +27,6 @@ from host.ledger.core.messages import (
     Text,
     TransferReceived,
     TransferRefused,
-    read_transfer_reply,
 )
 from host.ledger.protocols.backchain import Offer, resolve, serve
 from host.ledger.protocols.steps import (
