@@ -2,10 +2,12 @@
 
 import hmac
 import json
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 import zstandard
 from cryptography.exceptions import InvalidTag
@@ -13,13 +15,55 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from host.network.link import suites
+from host.domain.ids import EpochMs
+from host.flow.core.messages import Data, Init, Party, Payload, SessionMessage, encode
+from host.network.link import frames, suites
+from host.network.link.protection import Mode, acknowledge, protect
 from host.network.link.suites import KeyAgreementError, Secrets
-from tests.network.handshakes import KEYS, Sides
+from host.network.values import contexts
+from host.network.values.head import Head, SignedHead, encode_head, head_text, root_of
+from host.network.values.member import SignedMember, member_text, mgm_text
+from host.network.values.messages import (
+    Entry,
+    MembershipMessage,
+    Package,
+    Register,
+    SignedParameters,
+    SyncRequest,
+    encode_message,
+    registration_text,
+)
+from host.network.values.signed import registration_info
+from tests.network.handshakes import ALICE, BOB, KEYS, REALM, Sides, secrets
 from tests.support.vectors import VECTORS
 
 pytestmark = pytest.mark.conformance
-GOLDEN = Path(__file__).parent / "golden_handshake.json"
+GOLDEN, GOLDEN_FRAMES, GOLDEN_MEMBERSHIP = (
+    Path(__file__).parent / f"golden_{name}.json" for name in ("handshake", "frames", "membership")
+)
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "link-protocol.md"
+FIRST = SessionMessage(
+    session_id="11111111-1111-4111-8111-111111111111-INITIATED",
+    sequence=1,
+    source=Party.of(ALICE.holding),
+    target=Party.of(BOB.holding),
+    payload=Data(
+        payload='"how much?"',
+        init=Init(
+            protocol="quotes",
+            versions=(1, 2),
+            require_close=True,
+            context={"mine": "1"},
+            platform={
+                "corda.hops": "1",
+                "corda.descendants": "3999",
+                "corda.originFlowId": "33333333-3333-4333-8333-333333333333",
+                "corda.traceParent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            },
+        ),
+    ),
+)
+"""The first message of a traced flow."""
 
 
 @cache
@@ -102,6 +146,15 @@ def test_signatures_of_session_keys(name: str, spec: str) -> None:
         assert KEYS.verify(group["publicKeyPem"], msg, sig, spec) is is_valid, case
 
 
+def compared(file: Path, found: object) -> None:
+    assert json.loads(json.dumps(found)) == json.loads(file.read_text(encoding="utf-8"))
+
+
+def given_secrets(number: int) -> dict[str, str]:
+    made = secrets(number)
+    return {"x25519": made.x25519.hex(), "random": made.random.hex()}
+
+
 def test_the_golden_handshake() -> None:
     """Everything but the random numbers is fixed: any change of the protocol shows here."""
     run = Sides().run()
@@ -109,10 +162,154 @@ def test_the_golden_handshake() -> None:
     assert alice.agreed.keys == bob.agreed.keys
     keys = alice.agreed.keys
     found = {
+        "given": {
+            "suites": [1],
+            "session": secrets(10).session.hex(),
+            "realm": REALM.hex(),
+            "initiator": {
+                "name": str(ALICE.holding.x500_name),
+                "ed25519": ALICE.private.private_bytes_raw().hex(),
+                "digest": ALICE.key.digest.hex(),
+                **given_secrets(10),
+            },
+            "responder": {
+                "name": str(BOB.holding.x500_name),
+                "ed25519": BOB.private.private_bytes_raw().hex(),
+                "digest": BOB.key.digest.hex(),
+                **given_secrets(20),
+            },
+        },
         "messages": [message.hex() for message in run.messages],
         "sessionId": keys.session_id.hex(),
         "dataKey": keys.data_key.hex(),
         "dataIv": keys.data_iv.hex(),
         "ackKey": keys.ack_key.hex(),
     }
-    assert found == json.loads(GOLDEN.read_text(encoding="utf-8"))
+    compared(GOLDEN, found)
+
+
+def test_the_golden_frames() -> None:
+    """A request over the golden handshake's session in both modes, and its answer."""
+    keys = Sides().run().both[0].agreed.keys
+    data = frames.Data(
+        channel=b"c" * 16,
+        n=1,
+        base=1,
+        ttl_ms=300_000,
+        subsystem="flow",
+        filter="ACTIVE",
+        message_id=f"{FIRST.session_id}/1",
+        trace="",
+        payload=encode(FIRST),
+    )
+    sent = {
+        mode: protect(keys, mode, frames.Kind.DATA, lane=1, counter=0, body=data) for mode in Mode
+    }
+    ack = frames.Ack(
+        channel=data.channel,
+        upto=1,
+        ranges=((3, 4),),
+        refused=((2, "refused"),),
+        credit_messages=1_000,
+        credit_bytes=1_048_576,
+        hold_until_ms=0,
+        list_version=7,
+        head_hash=bytes(32),
+    )
+    found = {
+        "payload": encode(FIRST).decode(),
+        "body": frames.encode_body(data).hex(),
+        **{mode.value: frame.encode().hex() for mode, frame in sent.items()},
+        "ackBody": frames.encode_body(ack).hex(),
+        "ack": acknowledge(keys, sent[Mode.ENCRYPTED].header, ack).encode().hex(),
+    }
+    compared(GOLDEN_FRAMES, found)
+
+
+def test_the_golden_texts_and_messages_of_membership() -> None:
+    """What members and the MGM sign of contexts, registrations and lists, and how they travel."""
+    realm, context = REALM.hex(), contexts.encode_context({"corda.name": "O=A, L=L, C=GB"})
+    of_mgm = contexts.encode_context({"corda.serial": "1", "corda.status": "ACTIVE"})
+    request = Register(
+        registration_id="22222222-2222-4222-8222-222222222222",
+        member_context=context,
+        member_signature=b"member",
+        registration_context=b"{}",
+        registration_signature=b"registration",
+    )
+    member = SignedMember(
+        member_context=context,
+        member_signature=b"member",
+        mgm_context=of_mgm,
+        mgm_signature=b"mgm",
+    )
+    head = encode_head(
+        Head(
+            group_id="6f2c1a3e-0000-4000-8000-000000000001",
+            version=1,
+            previous="",
+            root=root_of({"O=A, L=L, C=GB": member.digest}).hex(),
+            members=1,
+            parameters=f"SHA-256:{'AB' * 32}",
+            at=EpochMs(1_700_000_000_000),
+        )
+    )
+    package = Package(
+        from_version=0,
+        heads=(SignedHead(content=head, signature=b"head"),),
+        entries=(Entry(version=1, name="O=A, L=L, C=GB", digest=member.digest),),
+        members=(member,),
+        parameters=(SignedParameters(content=b"{}", signature=b"p", at=1),),
+    )
+    found = {
+        "memberText": member_text(realm, context).hex(),
+        "mgmText": mgm_text(realm, context, of_mgm).hex(),
+        "registrationText": registration_text(realm, request).hex(),
+        "registrationInfo": registration_info(realm).hex(),
+        "head": head.decode(),
+        "headText": head_text(realm, head).hex(),
+        "memberDigest": member.digest.hex(),
+        "register": encode_message(request).hex(),
+        "sync": encode_message(SyncRequest(version=1, head_hash=bytes(32))).hex(),
+        "package": msgspec.msgpack.encode(package).hex(),
+    }
+    compared(GOLDEN_MEMBERSHIP, found)
+
+
+def fields_in(page: str, name: str) -> list[str]:
+    """The fields in the row of a table whose first cell is this name."""
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    return re.findall(r"[a-zA-Z_]+", row.split("|")[2].replace("`", ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((kind.__struct_config__.tag, kind) for kind in get_args(MembershipMessage)),
+        *((kind.__struct_config__.tag, kind) for kind in get_args(Payload)),
+        ("session", SessionMessage),
+        ("Init", Init),
+        ("Party", Party),
+        ("Package", Package),
+        ("SignedHead", SignedHead),
+        ("Entry", Entry),
+        ("SignedMember", SignedMember),
+        ("SignedParameters", SignedParameters),
+    ],
+)
+def test_the_page_of_the_protocol_has_every_field(name: str, kind: type[msgspec.Struct]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert fields_in(page, name) == list(kind.__struct_fields__)
+
+
+def test_the_page_of_the_protocol_has_every_field_of_frames() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name, kind in (("DATA", frames.Data), ("ACK", frames.Ack)):
+        (row,) = [line for line in page.splitlines() if f"| {name} |" in line]
+        assert re.findall("[a-z_]+", row.split("|")[3]) == list(kind.__struct_fields__)
+
+
+def test_the_page_of_the_protocol_has_every_status_of_a_gateway() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    listed = {int(found) for found in re.findall(r"^\| (\d{3}) \|", page, re.MULTILINE)}
+    assert listed == {200, 400, 404, 411, 413, 415, 429, 500, 501, 503, 505}
