@@ -1,6 +1,7 @@
 """Flows of members on two real hosts, through real gateways."""
 
 import http.client
+import json
 import ssl
 import time
 
@@ -23,6 +24,31 @@ def test_flows_of_two_hosts_talk_in_both_directions(two_hosts):
     ended = first.result(ALICE, "there"), second.result(BOB, "back")
     expected = ("COMPLETED", str(ROUNDS * (ROUNDS + 1)))
     assert [(e["flowStatus"], e["flowResult"]) for e in ended] == [expected, expected]
+
+
+def test_a_trace_goes_on_at_the_member_of_the_other_host(two_hosts):
+    """As a property of the session's first message: no header and no frame has a field for it."""
+    first, trace, above = two_hosts.first, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    body = {
+        "clientRequestId": "traced",
+        "flowClassName": "talk_flows.CompareTraces",
+        "requestBody": BOB,
+    }
+    headers = {"traceparent": f"00-{trace}-{above}-01"}
+    first.asked("POST", f"/flow/{first.nodes[ALICE]}", json=body, headers=headers)
+    spans = [each.split("-") for each in json.loads(first.result(ALICE, "traced")["flowResult"])]
+
+    assert [(version, of, flags) for version, of, _, flags in spans] == [("00", trace, "01")] * 2
+    assert len({above, *(span for _, _, span, _ in spans)}) == 3
+    assert json.loads(_untraced(two_hosts)["flowResult"]) == ["", ""]
+
+
+def _untraced(two_hosts):
+    """The same flow of the second host, which has no plugin that takes traces."""
+    second = two_hosts.second
+    started = second.host.flow(BOB, "untraced", "talk_flows.CompareTraces", ALICE)
+    assert started.status_code == 202, started.text
+    return second.result(BOB, "untraced")
 
 
 def test_a_member_pings_one_on_the_other_host_and_sees_its_sessions(two_hosts):

@@ -242,13 +242,13 @@ class TwoHosts:
     packages: Packages
 
     @classmethod
-    def started(cls, folder, *, workers="combined", of_second=None):
-        """Start both; `of_second` is added to the environment of the second one."""
+    def started(cls, folder, *, workers="combined", of_first=None, of_second=None):
+        """Start both; `of_first` and `of_second` are added to their environments."""
         ca, packages = DevelopmentCa(), Packages(folder)
         options = ("--workers", workers)
         hosts = [
             NetworkHost(folder / name, ca, options, environment=more or {})
-            for name, more in (("first", None), ("second", of_second))
+            for name, more in (("first", of_first), ("second", of_second))
         ]
         for each in hosts:
             each.prepare(packages)

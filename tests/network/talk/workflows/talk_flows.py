@@ -50,3 +50,24 @@ class Double(ResponderFlow):
             line = session.receive(Line)
             session.send(2 * line.number)
             is_last = line.is_last
+
+
+TRACE = "corda.traceParent"
+
+
+@initiating_flow("traces")
+class CompareTraces(ClientStartableFlow[str, list[str]]):
+    """Gives the span of this flow, and that of the peer's."""
+
+    def call(self, request_body: str) -> list[str]:
+        session = self.flow_messaging.initiate_flow(request_body)
+        own = self.flow_engine.flow_context_properties.get(TRACE)
+        return [own or "", session.receive(str)]
+
+
+@initiated_by("traces")
+class TellTrace(ResponderFlow):
+    """Answers with the span of this flow."""
+
+    def call(self, session: FlowSession) -> None:
+        session.send(self.flow_engine.flow_context_properties.get(TRACE) or "")
