@@ -4,10 +4,12 @@ So a file fits every database, and only tables and columns that this release has
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from msgspec import Meta, Raw
 from sqlalchemy import ColumnElement, Connection, MetaData, Table, delete, insert, select
+from sqlalchemy.exc import DataError, IntegrityError
 
 from host.database.sql import dialect_of
 from host.ports.node_contents import NodeItemInvalidError
@@ -15,8 +17,12 @@ from host.ports.node_contents import NodeItemInvalidError
 _ROWS = 500
 _ITEM_BYTES = 512 * 1024
 _Value: TypeAlias = bool | int | float | str | bytes | None
-_Item: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[Any, ...], ...]]
-"""The library decodes no union of text and bytes: `_check_types` judges the values."""
+_COLUMNS_MAX = 64
+_Columns: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=_COLUMNS_MAX)]
+_Row: TypeAlias = Annotated[tuple[Raw, ...], Meta(max_length=_COLUMNS_MAX)]
+_Item: TypeAlias = tuple[str, _Columns, Annotated[tuple[_Row, ...], Meta(max_length=_ROWS)]]
+"""The library decodes no union of text and bytes: `_value` reads each value by itself. Lists, which
+take many times as much memory as their bytes, are not read at all."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[_Item] = msgspec.msgpack.Decoder(_Item)
 
@@ -60,7 +66,8 @@ def read_rows(data: bytes, tables: Iterable[Table]) -> tuple[Table, Sequence[dic
         NodeItemInvalidError: it is malformed, or names another table or column.
     """
     try:
-        name, columns, rows = _decoder.decode(data)
+        name, columns, raw = _decoder.decode(data)
+        rows = [tuple(map(_value, row)) for row in raw]
     except (ValueError, RecursionError) as exc:
         raise NodeItemInvalidError(f"an item of rows is malformed: {exc}") from exc
     table = next((each for each in tables if each.name == name), None)
@@ -95,15 +102,38 @@ def load_rows(
     table, rows = read_rows(data, tables)
     if not all(is_own(table, row) for row in rows):
         raise NodeItemInvalidError(f"a row of table {table.name} is not the node's")
-    if rows:
+    if not rows:
+        return
+    try:
         connection.execute(insert(table), rows)
-        dialect_of(connection).continue_numbers(connection, table)
+    except (IntegrityError, DataError) as exc:
+        raise NodeItemInvalidError(
+            f"a row of table {table.name} is there already, or lacks a value: {exc.orig}"
+        ) from exc
+    dialect_of(connection).continue_numbers(connection, table)
 
 
 def delete_rows(connection: Connection, tables: Where) -> None:
     """Delete the rows, those that refer to others first."""
     for table, where in reversed(list(tables.items())):
         connection.execute(delete(table) if where is None else delete(table).where(where))
+
+
+def _value(raw: Raw) -> Any:
+    """A value of a row.
+
+    Raises:
+        ValueError: it is none that a column holds.
+    """
+    kind = memoryview(raw)[0]
+    if kind in _NESTED or 0x80 <= kind <= 0x9F:
+        raise ValueError("a value is a list or a map")
+    return _values.decode(raw)
+
+
+_NESTED = frozenset(range(0xC7, 0xCA)) | frozenset(range(0xD4, 0xD9)) | frozenset(range(0xDC, 0xE0))
+"""Kinds of MessagePack: extensions, arrays and maps; short ones are 0x80 to 0x9F."""
+_values = msgspec.msgpack.Decoder()
 
 
 def _plain(value: Any) -> _Value:
@@ -117,8 +147,14 @@ def _check_types(table: Table, columns: Sequence[str], rows: Sequence[tuple[Any,
         NodeItemInvalidError: a value is of another type.
     """
     kinds = [table.columns[name].type.python_type for name in columns]
+    lengths = [getattr(table.columns[name].type, "length", None) for name in columns]
     for row in rows:
-        for name, kind, value in zip(columns, kinds, row, strict=True):
+        for name, kind, length, value in zip(columns, kinds, lengths, row, strict=True):
+            is_long = isinstance(value, str) and length is not None and len(value) > length
+            if is_long or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+                raise NodeItemInvalidError(
+                    f"column {name} of table {table.name} has no room for {str(value)[:64]!r}"
+                )
             is_number = kind in {int, float} and isinstance(value, int | float)
             if value is not None and not is_number and not isinstance(value, kind):
                 raise NodeItemInvalidError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
-from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, Text, select
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, select
 
 from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import load_pem_certificates
@@ -223,6 +223,17 @@ class HostedIdentityRegister:
             ) from refused
 
 
+def check_stored(short_hash: ShortHash, row: Any) -> bool:
+    """Whether a row that came with a node is a setup of that node, which can be read.
+
+    Raises:
+        NetworkSetupRefusedError, ValueError: its session keys cannot be read or used.
+    """
+    found = _identity(row)
+    _check_preferred(found.session_keys)
+    return found.short_hash == short_hash and found.tls_tenant in {CLUSTER_TENANT, short_hash}
+
+
 def public_key_pem(certificate: Certificate) -> str:
     """The PEM SubjectPublicKeyInfo of a certificate's key."""
     key = certificate.public_key()
@@ -265,7 +276,7 @@ def _store(
     _PUT.run(connection, values)
 
 
-def _identity(row: Row[Any]) -> HostedIdentity:
+def _identity(row: Any) -> HostedIdentity:
     return HostedIdentity(
         short_hash=ShortHash(row.short_hash),
         tls_tenant=row.tls_tenant,

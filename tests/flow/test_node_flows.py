@@ -276,6 +276,9 @@ def _state(key, value=b"", **more):
         _state("inbox/other/s/1"),
         _state("session/s", encode_state(MapperState(flow_id=FlowId("other")))),
         _state("session/s", b"{"),
+        _state("session/s", encode_state(MapperState(flow_id=FlowId(""), node=OTHER))),
+        _state(f"start/r-{OTHER}", encode_state(MapperState(flow_id=FlowId("")))),
+        _state(f"start/r-{ME}", encode_state(MapperState(flow_id=FLOW, node=OTHER))),
         _state("p2p/tx/" + "cd" * 16),
         _state("p2p/tx/" + BACK),
         _state("p2p/rx/" + PAIR),
@@ -310,3 +313,17 @@ def test_other_bytes_are_no_item(data):
     except NodeItemInvalidError:
         return
     assert isinstance(item, Clock | State | Work | Journal | Log)
+
+
+def test_a_flow_runs_no_package_of_another_line():
+    store, asked = _store(), []
+
+    def may_run(holding, cpi):
+        asked.append((holding, cpi))
+        return False
+
+    flows = NodeFlows(store, lambda _holding: ENDS, may_run=may_run)
+    item = encode_item(_state(f"flow/{FLOW}", _checkpoint()))
+    with pytest.raises(NodeItemInvalidError):
+        flows.load(ALICE, [item], 1)
+    assert asked == [(ALICE, "c")]

@@ -5,6 +5,7 @@ from host.keys.node_keys import NodeKeys
 from host.network.location.claims import PlaceClaims
 from host.network.location.parts import MoveParts
 from host.network.location.places import NodePlaces
+from host.network.location.rows import ArrivingRows
 from host.network.location.transfers import Transfers
 from host.network.membership.network_tables import LOCAL_KEY, MGM_TABLES, NETWORK_REGISTRATION
 from host.network.membership.node_list import NodeList
@@ -14,10 +15,11 @@ from tests.network.dynamic_networks import Hosted
 def contents(cluster):
     """What a file has of a node's network."""
     rows = dict.fromkeys((NETWORK_REGISTRATION, LOCAL_KEY), "short_hash")
+    check = ArrivingRows(cluster.keys, cluster.access.public_keys).check
     return (
         NodeKeys(cluster.keys),
-        NodeTables("network", cluster.database, rows),
-        NodeTables("mgm", cluster.database, dict.fromkeys(MGM_TABLES, "short_hash")),
+        NodeTables("network", cluster.database, rows, check),
+        NodeTables("mgm", cluster.database, dict.fromkeys(MGM_TABLES, "short_hash"), check),
         NodeList(cluster.access),
     )
 

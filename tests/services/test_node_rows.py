@@ -11,6 +11,7 @@ from host.domain.accounts import QuotaExceededError
 from host.entities.tables import ENTITY
 from host.ledger.vault.tables import SIGNATURE, TRANSACTION
 from host.nodes import quotas
+from host.nodes.quotas.arriving import quota_check
 from host.nodes.quotas.tables import OVERRIDE, USAGE
 from host.ports.node_contents import NodeItemInvalidError
 from host.runtime.wiring.schemas import VAULT_SCHEMAS
@@ -64,6 +65,16 @@ def test_rows_of_one_node_leave_and_come_back_and_those_of_others_stay(registers
         ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "a", "1"),)),
         ("virtual_node_quota", ("short_hash", "name", "value"), ((OTHER.short_hash, "a", 1),)),
         ("virtual_node_quota", ("name", "value"), (("a", 1),)),
+        ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "b", 2**63),)),
+        ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "b" * 65, 1),)),
+        ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "b", [1]),)),
+        ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "b", {}),)),
+        ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "a", 1),) * 501),
+        ("virtual_node_quota", ("short_hash", "name"), ((ME.short_hash, "b"),)),
+        ("virtual_node_quota", ("short_hash", "name", "value"), ((ME.short_hash, "a", 1),)),
+        msgspec.msgpack.encode(
+            ("virtual_node_quota", ("short_hash",), ((msgspec.msgpack.Ext(1, b"x"),),))
+        ),
     ],
     ids=repr,
 )
@@ -138,3 +149,21 @@ def test_a_vault_beyond_its_nodes_quota_is_refused(tmp_path):
     with pytest.raises(QuotaExceededError):
         content.load(ME, [msgspec.msgpack.encode(item)], 1)
     vaults.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        (OVERRIDE, {"name": "a", "value": 1}),
+        (OVERRIDE, {"name": "flows_open_max", "value": -1}),
+        (USAGE, {"counter": "hit:log-rate", "value": 1, "first_at": 1, "last_at": 10**15}),
+        (USAGE, {"counter": "hit:log-rate", "value": 1, "first_at": 2, "last_at": 1}),
+        (USAGE, {"counter": "runs", "value": -1, "first_at": 1, "last_at": 1}),
+    ],
+)
+def test_quotas_and_counters_of_a_file_are_such_as_this_release_has(table, row):
+    check = quota_check(lambda: 1_800_000_000_000)
+    check(ME, OVERRIDE, {"name": "flows_open_max", "value": 5})
+    check(ME, USAGE, {"counter": "runs", "value": 1, "first_at": 1, "last_at": 2})
+    with pytest.raises(NodeItemInvalidError):
+        check(ME, table, row)

@@ -1,5 +1,6 @@
 """A static group leaves one cluster and arrives at another, as its tables and places tell."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import msgspec
@@ -8,9 +9,12 @@ import pytest
 from cpi.package.group_policy_generation import generate_static_policy
 from host.adapters.sqlite.database import Database
 from host.domain.errors import NotFoundError
+from host.domain.membership import MemberInfo
 from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
 from host.keys import SCHEMA as KEYS
 from host.keys import SchemePublicKeys
+from host.keys.errors import KeyImportError
 from host.network.location.claims import ClaimInvalidError
 from host.network.location.groups import StaticGroups
 from host.network.location.leaving import refuse_static
@@ -21,9 +25,10 @@ from host.network.location.tables import SCHEMA as LOCATIONS
 from host.network.location.transfers import Transfers
 from host.network.membership import SCHEMA
 from host.network.membership.group_contents import StaticGroup, StaticGroupExistsError
+from host.network.membership.joining import JoinChecks
 from host.network.membership.registration import RegistrationStatus
 from host.network.membership.service import MembershipService
-from host.ports.keys import KeyQuery
+from host.ports.keys import KeyCategory, KeyQuery
 from host.ports.locations import Place
 from host.ports.node_contents import NodeItemInvalidError
 from tests.services.support import ALICE, BOB, CLAIMANT, GROUP_ID, NOW, holding
@@ -58,7 +63,16 @@ class Cluster(World):
             locations=self.places,
         )
         self.content = StaticGroup(
-            database, self.keys, SchemePublicKeys(), is_needed=self._has_others
+            database,
+            self.keys,
+            SchemePublicKeys(),
+            is_needed=self._has_others,
+            works=lambda node: any(
+                self.places.place(each.holding.short_hash) is Place.HERE
+                for each in self.stored.nodes.values()
+                if each.holding != node
+            ),
+            checks=JoinChecks(self.stored, self.stored, self.places),
         )
         ids = iter(f"{number:036}" for number in range(100))
         self.is_dynamic = False
@@ -250,3 +264,65 @@ def test_single_nodes_and_groups_with_an_mgm_are_told_apart(clusters):
     with pytest.raises(NodeCannotLeaveError, match="one by one"):
         _exported(source)
     refuse_static(source.parts, HASHES[0])
+
+
+def _as(item, change):
+    return msgspec.msgpack.encode({**msgspec.msgpack.decode(item), **change})
+
+
+def _with_eve(item):
+    """The members of an item, and one more, who has keys of her own."""
+    members = msgspec.msgpack.decode(item)["members"]
+    eve = replace(
+        msgspec.json.decode(members[0], type=MemberInfo),
+        name=MemberX500Name.parse("O=Eve, L=London, C=GB"),
+        ledger_keys=(),
+    )
+    return [*members, msgspec.json.encode(eve).decode()]
+
+
+def test_who_lacks_the_key_of_a_group_adds_no_member_to_it(clusters):
+    source, target = clusters
+    (item,) = _items(source)[ALICE]
+    whole = msgspec.msgpack.decode(item)
+    other = target.keys.create(HASHES[0], KeyCategory.SESSION_INIT, "x", "CORDA.ECDSA.SECP256R1")
+    (stolen,) = target.keys.export_keys(HASHES[0])
+    assert other.public_key == stolen.public_key
+    key = {**whole["key"], "private_key": stolen.private_key}
+    with pytest.raises(KeyImportError):
+        target.content.load(holding(ALICE), [_as(item, {"key": key})], 1)
+    assert not any(_items(target).values())
+
+
+def test_a_file_adds_no_member_to_a_group_that_is_here(clusters):
+    source, target = clusters
+    items = _items(source)
+    target.load(items, (ALICE,))
+    (item,) = items[BOB]
+    for change in (
+        {"members": _with_eve(item)},
+        {"members": msgspec.msgpack.decode(item)["members"][1:]},
+    ):
+        with pytest.raises((StaticGroupExistsError, NodeItemInvalidError)):
+            target.load({BOB: [_as(item, change)]}, (BOB,))
+        target.places.forget(HASHES[1])
+    assert _items(target)[ALICE] == items[ALICE]
+
+
+def test_members_of_a_file_are_those_that_the_founders_list(clusters):
+    source, target = clusters
+    (item,) = _items(source)[ALICE]
+    with pytest.raises(NodeItemInvalidError, match="member-not-listed: O=Eve"):
+        target.content.load(holding(ALICE), [_as(item, {"members": _with_eve(item)})], 1)
+    assert not any(_items(target).values())
+
+
+def test_no_file_joins_a_group_whose_nodes_work_here(clusters):
+    source, target = clusters
+    items = _items(source)
+    node = next(iter(source.stored.nodes.values()))
+    target.stored.nodes[node.holding.short_hash] = node
+    name = next(n for n in NAMES if holding(n) != node.holding)
+    with pytest.raises(StaticGroupExistsError, match="work on this cluster"):
+        target.content.load(holding(name), items[name], 1)
+    assert not any(_items(target).values())

@@ -118,12 +118,19 @@ def placement_of(key: str) -> Placement:
 class Owner:
     """Judges the items of one node. `ends` are keys of its ends of channels with members.
 
+    Its flows may run the CPIs for whose checksums `may_run` is true.
+
     Mutable: remembers the flows whose checkpoints or histories came, for what belongs to them.
     """
 
     def __init__(
-        self, holding: HoldingIdentity, ends: Iterable[str], is_free: Callable[[FlowId], bool]
+        self,
+        holding: HoldingIdentity,
+        ends: Iterable[str],
+        is_free: Callable[[FlowId], bool],
+        may_run: Callable[[str], bool] = lambda _cpi: True,
     ) -> None:
+        self._may_run = may_run
         self._holding = holding
         self._node = holding.short_hash
         self._ends = frozenset(ends)
@@ -162,7 +169,8 @@ class Owner:
             case "flow":
                 checkpoint = decode_checkpoint(item.value)
                 self._flows.add(rest)
-                return checkpoint.flow_id == rest and self._is(checkpoint.holding)
+                is_own = checkpoint.flow_id == rest and self._is(checkpoint.holding)
+                return is_own and self._may_run(checkpoint.cpi_checksum)
             case "status" | "responder" | "body" | "killed" | "later":
                 return rest.startswith(f"{self._node}/")
             case "history":
@@ -172,7 +180,9 @@ class Owner:
                 return self._is_flow(rest.partition("/")[0])
             case "session" | "start":
                 state = decode_state(item.value)
-                return not state.flow_id or self._is_flow(state.flow_id)
+                is_own = kind == "session" or rest.endswith(f"-{self._node}")
+                is_own = is_own and state.node in {None, self._node}
+                return is_own and (not state.flow_id or self._is_flow(state.flow_id))
             case _:
                 return self._is_channel(item.key)
 

@@ -5,6 +5,7 @@ The node's flows stand still meanwhile: it is paused at both ends.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import TypeVar
 
 from host.domain.accounts import Account, Charge
@@ -58,6 +59,7 @@ The other ends are the members' own, of whom some may be on this cluster and sta
 
 
 Unsent = Callable[[bytes], bytes | None]
+MayRun = Callable[[HoldingIdentity, str], bool]
 
 
 class NodeFlows:
@@ -70,14 +72,20 @@ class NodeFlows:
         store: the flow store.
         ends_of: names channels.
         unsent: the session message of a state of a channel, if it is one of a flow.
+        may_run: whether flows of a node may run the CPI of a checksum.
     """
 
     name = "flows"
     version = 1
 
     def __init__(
-        self, store: FlowStore, ends_of: EndsOf, unsent: Unsent = lambda _value: None
+        self,
+        store: FlowStore,
+        ends_of: EndsOf,
+        unsent: Unsent = lambda _value: None,
+        may_run: MayRun = lambda _holding, _cpi: True,
     ) -> None:
+        self._may_run = may_run
         self._store = store
         self._ends_of = ends_of
         self._unsent = unsent
@@ -95,7 +103,8 @@ class NodeFlows:
             StorageError: the store cannot be written.
         """
         del version  # there is one
-        owner = Owner(holding, self._ends_of(holding), self._is_free)
+        may_run = cache(partial(self._may_run, holding))
+        owner = Owner(holding, self._ends_of(holding), self._is_free, may_run)
         units = _Units(self._store, holding.short_hash)
         for data in items:
             item = decode_item(data)

@@ -176,12 +176,18 @@ def _check_kept(manifest: Manifest) -> None:
 def _public_key(item: bytes) -> str:
     """The PEM of a key's item; its form is checked where it is loaded."""
     try:
-        found = msgspec.msgpack.decode(item)
+        return _named_keys.decode(item).public_key
     except (ValueError, RecursionError):
         return ""
-    is_key = isinstance(found, list) and len(found) > _PEM and isinstance(found[_PEM], str)
-    return str(found[_PEM]) if is_key else ""
 
 
-_PEM = 3
-"""Where the public key stands in an item of keys."""
+class _NamedKey(msgspec.Struct, frozen=True, array_like=True):
+    """The beginning of an item of keys."""
+
+    category: str
+    alias: str
+    scheme: str
+    public_key: str
+
+
+_named_keys = msgspec.msgpack.Decoder(_NamedKey)

@@ -6,8 +6,10 @@ loaded makes the group, the others find it the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Connection, delete, select
 
 from host.domain.errors import ConflictError, HostError
@@ -15,6 +17,7 @@ from host.domain.group_parameters import SignedGroupParameters, realm_of
 from host.domain.ids import HoldingIdentity
 from host.domain.membership import MemberInfo
 from host.network.membership.directory import add_member, checked_parameters, find_member
+from host.network.membership.joining import JoinChecks
 from host.network.membership.parameters import (
     keep_signed,
     newest_parameters,
@@ -34,6 +37,7 @@ from host.ports.node_contents import NodeItemInvalidError
 from host.ports.public_keys import PublicKeys
 
 _PARAMETERS_MAX = 10_000
+_MEMBERS_MAX = 100_000
 
 
 class StaticGroupExistsError(ConflictError):
@@ -46,8 +50,8 @@ class _Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`members` are the JSON of `MemberInfo`, by name."""
 
     key: KeyMaterial
-    parameters: tuple[SignedGroupParameters, ...]
-    members: tuple[str, ...]
+    parameters: Annotated[tuple[SignedGroupParameters, ...], Meta(max_length=_PARAMETERS_MAX)]
+    members: Annotated[tuple[str, ...], Meta(max_length=_MEMBERS_MAX)]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -75,6 +79,8 @@ class StaticGroup:
         keys: have the key of the group.
         public_keys: check what it has signed.
         is_needed: whether another node of the group is here, for a node that is erased.
+        works: whether another node of the group works here, for a node that arrives.
+        checks: know whom the group's founders admit.
     """
 
     name = "group"
@@ -87,7 +93,11 @@ class StaticGroup:
         public_keys: PublicKeys,
         *,
         is_needed: Callable[[HoldingIdentity], bool],
+        works: Callable[[HoldingIdentity], bool],
+        checks: JoinChecks,
     ) -> None:
+        self._works = works
+        self._checks = checks
         self._database = database
         self._keys = keys
         self._public_keys = public_keys
@@ -134,31 +144,24 @@ class StaticGroup:
         if not is_its or not has_node or group.key.alias != alias_of_group(group_id):
             raise NodeItemInvalidError("the static group of the file is not that of its node")
 
-        def store(connection: Connection) -> None:
-            if realm_key(connection, group_id) not in {None, signer}:
-                raise StaticGroupExistsError(
-                    f"group {group_id} is on this cluster already, with another key"
-                )
-            for signed in reversed(parameters):
-                keep_signed(connection, signed)
-            for member in members:
-                found = find_member(connection, group_id, str(member.name))
-                if found is None:
-                    add_member(connection, member)
-                elif found != member:
-                    raise StaticGroupExistsError(
-                        f"group {group_id} on this cluster has another member {member.name}"
-                    )
-
-        self._database.transact(store)
+        with self._database.read() as connection:
+            _check_key(group_id, realm_key(connection, group_id), signer)
+        if self._works(holding):
+            raise StaticGroupExistsError(f"virtual nodes of group {group_id} work on this cluster")
+        self._checks.check_founders_list(group_id, [each.name for each in members])
+        # The private key first: who has it alone may say who the group's members are.
         self._keys.import_keys(TENANT, [group.key])
+        self._database.transact(lambda connection: _store(connection, signer, parameters, members))
 
     def erase(self, holding: HoldingIdentity) -> None:
         """See `NodeContents.erase`; the group goes with the last of its nodes."""
         group_id = holding.group_id
         with self._database.read() as connection:
             key = realm_key(connection, group_id)
-        if key is None or self._is_needed(holding):
+        if self._is_needed(holding):
+            return
+        if key is None:
+            self._keys.erase(TENANT, alias_of_group(group_id))  # nothing more was loaded
             return
 
         def work(connection: Connection) -> None:
@@ -169,3 +172,41 @@ class StaticGroup:
 
         self._keys.erase(TENANT, alias_of_group(group_id))
         self._database.transact(work)
+
+
+def _store(
+    connection: Connection,
+    signer: str,
+    parameters: Sequence[SignedGroupParameters],
+    members: Sequence[MemberInfo],
+) -> None:
+    """Make the group, or find it the same: files of one export all bring all of it."""
+    group_id = members[0].group_id
+    known = realm_key(connection, group_id)
+    _check_key(group_id, known, signer)
+    if known is not None:
+        newest = newest_parameters(connection, group_id)
+        if (
+            members_of_group(connection, group_id) != sorted(members, key=_by_name)
+            or newest is None
+            or [newest.hash] != [each.hash for each in parameters[:1]]
+        ):
+            raise StaticGroupExistsError(
+                f"group {group_id} is on this cluster already, with other members or parameters"
+            )
+        return
+    for signed in reversed(parameters):
+        keep_signed(connection, signed)
+    for member in members:
+        add_member(connection, member)
+
+
+def _check_key(group_id: str, known: str | None, signer: str) -> None:
+    if known not in {None, signer}:
+        raise StaticGroupExistsError(
+            f"group {group_id} is on this cluster already, with another key"
+        )
+
+
+def _by_name(member: MemberInfo) -> str:
+    return str(member.name)

@@ -1,5 +1,7 @@
 """Whether a node may join its group: its members' policies list it, and nothing has its names."""
 
+from collections.abc import Sequence
+
 import structlog
 from sqlalchemy import Connection
 
@@ -17,6 +19,7 @@ from host.network.membership.registration import (
 )
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.locations import Locations
+from host.ports.node_contents import NodeItemInvalidError
 
 _log = structlog.get_logger("cordbox.membership")
 
@@ -74,6 +77,22 @@ class JoinChecks:
                     f"member-not-listed: {name} is not in the member list of CPI "
                     f"{cpi.identity.name}, {cpi.identity.version}, "
                     f"{cpi.identity.signer_summary_hash}, which members of group {group_id} have."
+                )
+
+    def check_founders_list(self, group_id: str, names: Sequence[MemberX500Name]) -> None:
+        """Check that each member of a group that arrives is listed by a CPI of its founders.
+
+        Raises:
+            NodeItemInvalidError: one is listed by none.
+        """
+        founders = self._packages.founders(group_id)
+        own = [c for c in self._packages.all() if c.group_id == group_id]
+        asked = [c for c in own if c.identity.signer_summary_hash == founders]
+        for name in names:
+            if not any(_lists(cpi, name) for cpi in asked):
+                raise NodeItemInvalidError(
+                    f"member-not-listed: {name} is in the member list of no CPI that the founders"
+                    f" of group {group_id} have signed"
                 )
 
 

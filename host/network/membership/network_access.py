@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -151,8 +152,11 @@ _OF_REALM = Prepared(
 def group_of_mgm(connection: Connection, short_hash: ShortHash) -> GroupOfMgm | None:
     """The group of a node, if it is a registered MGM."""
     row = _GROUP.first(connection, {"node": short_hash})
-    if row is None:
-        return None
+    return None if row is None else group_of(row)
+
+
+def group_of(row: Any) -> GroupOfMgm:
+    """The group that a row of `MGM_GROUP` holds."""
     return GroupOfMgm(
         holding=HoldingIdentity(x500_name=MemberX500Name.parse(row.name), group_id=row.group_id),
         signer=Signer(realm=row.realm, group_id=row.group_id, mgm_key=row.mgm_key, spec=row.spec),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
-from host.database.prepared import Prepared, PreparedRow
+from host.database.prepared import Prepared
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.json import canonical_json
 from host.network.membership import mgm_side
@@ -225,7 +225,7 @@ def _changing(names: tuple[str, ...]) -> Prepared:
     )
 
 
-def registration_of(row: Row[Any] | PreparedRow) -> NetworkRegistration:
+def registration_of(row: Any) -> NetworkRegistration:
     """The request that a row holds."""
     return NetworkRegistration(
         short_hash=ShortHash(row.short_hash),

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from sqlalchemy import Row
+from typing import Any
 
 from host.domain.ids import EpochMs, ShortHash
 from host.network.membership.registration import RegistrationStatus
@@ -24,7 +23,7 @@ class RegistrationRequest:
     updated_at: EpochMs
 
 
-def request_of(row: Row[tuple[object, ...]]) -> RegistrationRequest:
+def request_of(row: Any) -> RegistrationRequest:
     """The request that a row holds."""
     return RegistrationRequest(
         registration_id=row.registration_id,

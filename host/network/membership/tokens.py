@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.x500 import MemberX500Name
@@ -17,7 +17,7 @@ def find_token(connection: Connection, mgm: ShortHash, token_id: str) -> PreAuth
     return None if row is None else token_of(row)
 
 
-def token_of(row: Row[Any]) -> PreAuthToken:
+def token_of(row: Any) -> PreAuthToken:
     """The token that a row holds."""
     return PreAuthToken(
         token_id=row.token_id,

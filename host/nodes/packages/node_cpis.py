@@ -61,15 +61,18 @@ class NodeCpis:
     def erase(self, holding: HoldingIdentity) -> None:
         """Nothing: a CPI that has a row is never deleted."""
 
+    def may_run(self, holding: HoldingIdentity, checksum: str) -> bool:
+        """Whether flows of a node may run a CPI: none that is here, and of another line."""
+        found = self._packages.get(Checksum(checksum))
+        return found is None or found in self._of(holding)
+
     def _of(self, holding: HoldingIdentity) -> Iterator[CpiRecord]:
         node = self._nodes.get(holding.short_hash)
         own = None if node is None else self._packages.get(node.cpi_checksum)
         if own is None:
             return
-        line = (own.identity.name, own.identity.signer_summary_hash, own.group_id)
         for each in self._packages.all():
-            found = (each.identity.name, each.identity.signer_summary_hash, each.group_id)
-            if found == line and each.file_checksum != own.file_checksum:
+            if _line(each) == _line(own) and each.file_checksum != own.file_checksum:
                 yield each
         yield own
 
@@ -79,6 +82,10 @@ class NodeCpis:
             self._wait()
         if self._packages.get(checksum) is None:
             raise NodeItemInvalidError(f"the CPI in the file is not {checksum}")
+
+
+def _line(cpi: CpiRecord) -> tuple[str, str, str]:
+    return cpi.identity.name, cpi.identity.signer_summary_hash, cpi.group_id
 
 
 def _read(item: bytes) -> _Item:

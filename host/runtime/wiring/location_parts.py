@@ -1,7 +1,7 @@
 """Moves of virtual nodes between clusters: in the process that has the packages."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property, partial
 
 from host.adapters.files.container import cluster_identity, recipient_of
@@ -20,9 +20,11 @@ from host.network.location.ends import ends_of
 from host.network.location.export import Exporter
 from host.network.location.import_ import Importer
 from host.network.location.parts import MoveParts
+from host.network.location.rows import ArrivingRows
 from host.network.location.service import NodeMoves
 from host.network.location.transfers import Transfers
 from host.network.membership.group_contents import StaticGroup
+from host.network.membership.joining import JoinChecks
 from host.network.membership.member_registrations import MemberRegistrations
 from host.network.membership.network_tables import (
     LOCAL_KEY,
@@ -36,6 +38,7 @@ from host.network.values.messages import MEMBERSHIP_IN_TOPIC
 from host.nodes.audit_log.node_ends import NodeAuditEnds
 from host.nodes.packages.node_cpis import NodeCpis
 from host.nodes.packages.tables import CERTIFICATE
+from host.nodes.quotas.arriving import quota_check
 from host.nodes.quotas.tables import OVERRIDE, USAGE
 from host.nodes.vnode.node_row import NodeRow
 from host.ports.live import Derived
@@ -107,13 +110,31 @@ class LocationParts(AuditParts, LinkWiring):
         """In the order in which they are loaded: what others need comes first."""
         allowed = Derived(lambda guest: guest.allowed_capabilities, self.config.section(GUEST))
         wait = partial(time.sleep, _WAIT_SECONDS)
+        check = ArrivingRows(self.keys, self.public_keys).check
+        cpis = NodeCpis(self.packages, self.nodes, wait)
         return (
-            NodeCpis(self.packages, self.nodes, wait),
-            NodeRow(self.database, self.nodes, allowed=allowed, shift_ms=self._shift_ms),
-            NodeTables("quota", self.database, {OVERRIDE: "short_hash", USAGE: "short_hash"}),
+            cpis,
+            NodeRow(
+                self.database,
+                self.nodes,
+                packages=self.packages,
+                allowed=allowed,
+                shift_ms=self._shift_ms,
+            ),
+            NodeTables(
+                "quota",
+                self.database,
+                {OVERRIDE: "short_hash", USAGE: "short_hash"},
+                quota_check(self.base.clock.now_ms),
+            ),
             NodeKeys(self.keys),
             StaticGroup(
-                self.database, self.keys, self.public_keys, is_needed=self._has_others_of_group
+                self.database,
+                self.keys,
+                self.public_keys,
+                is_needed=partial(self._has_others_of_group, of=_NEEDS_GROUP),
+                works=partial(self._has_others_of_group, of=frozenset({Place.HERE})),
+                checks=JoinChecks(self.packages, self.nodes, self.places),
             ),
             NodeTables("certificates", self.database, {CERTIFICATE: "tenant"}),
             NodeTables(
@@ -122,21 +143,22 @@ class LocationParts(AuditParts, LinkWiring):
                 dict.fromkeys(
                     (HOSTED_IDENTITY, LOCAL_KEY, NETWORK_REGISTRATION, REGISTRATION), "short_hash"
                 ),
+                check,
             ),
-            NodeTables("mgm", self.database, dict.fromkeys(MGM_TABLES, "short_hash")),
+            NodeTables("mgm", self.database, dict.fromkeys(MGM_TABLES, "short_hash"), check),
             NodeList(self.network_access),
             NodeDatabase("vault", self.vaults, VAULT_SCHEMAS),
             NodeDatabase("uniqueness", self.notary_databases, NOTARY_SCHEMAS),
             NodeAuditEnds(self.audit_logs),
-            NodeFlows(self.store, self._ends_of, unsent_of_flow),
+            NodeFlows(self.store, self._ends_of, unsent_of_flow, cpis.may_run),
         )
 
-    def _has_others_of_group(self, holding: HoldingIdentity) -> bool:
-        """Whether another node of a group is here, or arrives or may come back."""
+    def _has_others_of_group(self, holding: HoldingIdentity, *, of: Collection[Place]) -> bool:
+        """Whether another node of a group is at one of these places."""
         return any(
             each.holding.group_id == holding.group_id
             and each.holding != holding
-            and self.places.place(each.holding.short_hash) is not Place.MOVED
+            and self.places.place(each.holding.short_hash) in of
             for each in self.nodes.all()
         )
 
@@ -155,5 +177,7 @@ class LocationParts(AuditParts, LinkWiring):
         return 0 if stored is None else decode_shift(stored).shift_ms
 
 
+_NEEDS_GROUP = frozenset(set(Place) - {Place.MOVED})
+"""A node is here, arrives, or may come back."""
 _KEPT = frozenset({"cpi", "node", "quota"})
 """What stays of a node that has moved: its row is a tombstone."""
