@@ -23,6 +23,8 @@ from host.rest.errors import DOCUMENTED
 from host.rest.form import FormParts
 from host.rest.json_body import parse_json, unwrapped
 from host.rest.late_route import LateRoute
+from host.rest.nodes_elsewhere import refuse_elsewhere
+from host.rest.on_nodes import actions_on_nodes
 from host.rest.requester import requester_of
 from host.rest.services import RestServices
 from host.rest.wire import wire_names
@@ -91,7 +93,10 @@ class Operation(LateRoute):
             wanted = actions(request, self.path_format, call, same_as)
             if self.needs_permission:
                 authorized(user, wanted)
+                others = actions_on_nodes(request, services, self.path_format, call, wanted[0])
+                authorized(user, await others)
             parameters.check(call)
+            refuse_elsewhere(services, request.method, self.path_format, wanted[0])
             request.state.user = user
             ready = call.applied_to(request)
             if self._takes_form:

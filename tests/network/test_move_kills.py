@@ -136,6 +136,9 @@ class Nodes:
     def set_state(self, _node, state):
         self.states.append(state)
 
+    def check_leaves(self, _connection, _node):
+        assert self.states[-1] == "PAUSED"
+
     def add(self):
         self.rows[HASH] = VirtualNode(
             holding=NODE, cpi_checksum=Checksum("c"), granted_capabilities=(), created_at=NOW

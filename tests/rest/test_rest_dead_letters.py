@@ -119,3 +119,22 @@ def test_who_may_list_may_not_therefore_retry(api, services):
     assert api.get(f"{PATH}/{letter}", auth=("watcher", "word")).status_code == 200
     for act in ("retry", "discard", "restore", "content"):
         assert api.post(f"{PATH}/{letter}/{act}", auth=("watcher", "word")).status_code == 403
+
+
+def test_who_is_denied_a_node_is_denied_its_dead_letters(api, alice, services):
+    record = NewRecord(
+        topic=DEAD_LETTER_TOPIC, key="flow-4", value=encode(Wake()), owner=ShortHash(alice)
+    )
+    services.flows._store.commit(Unit(records=(record,)))
+    letter = next(one for one in listed(api) if one["key"] == "flow-4")["id"]
+    everything = Permission(effect=Effect.ALLOW, pattern=".*")
+    for number, (pattern, node) in enumerate(
+        ((".*", ShortHash(alice)), (f".*{alice}.*", None), (f".*/{alice.lower()}/.*", None))
+    ):
+        deny = Permission(effect=Effect.DENY, pattern=pattern, virtual_node=node)
+        services.users.create(f"denied-{number}", "w", full_name="", permissions=(everything, deny))
+        auth = (f"denied-{number}", "w")
+        assert api.get(f"{PATH}/{letter}", auth=auth).status_code == 403
+        for act in ("content", "retry", "discard", "restore"):
+            assert api.post(f"{PATH}/{letter}/{act}", auth=auth).status_code == 403, (pattern, act)
+    assert api.get(f"{PATH}/{letter}").status_code == 200

@@ -8,7 +8,7 @@ import pytest
 
 from cpi.package.group_policy_generation import generate_static_policy
 from host.adapters.sqlite.database import Database
-from host.domain.errors import NotFoundError
+from host.domain.errors import ConflictError, NotFoundError
 from host.domain.membership import MemberInfo
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
@@ -28,6 +28,7 @@ from host.network.membership.group_contents import StaticGroup, StaticGroupExist
 from host.network.membership.joining import JoinChecks
 from host.network.membership.registration import RegistrationStatus
 from host.network.membership.service import MembershipService
+from host.network.membership.static_mgm import alias_of_group
 from host.ports.keys import KeyCategory, KeyQuery
 from host.ports.locations import Place
 from host.ports.node_contents import NodeItemInvalidError
@@ -81,7 +82,11 @@ class Cluster(World):
             places=self.places,
             transfers=Transfers(database, claimant=CLAIMANT, clock=clock),
             claims=SimpleNamespace(is_dynamic=lambda _node: self.is_dynamic),
-            nodes=SimpleNamespace(all=lambda: list(self.stored.nodes.values()), set_state=self.set),
+            nodes=SimpleNamespace(
+                all=lambda: list(self.stored.nodes.values()),
+                set_state=self.set,
+                check_leaves=self.check_leaves,
+            ),
             keys=self.keys,
             erased=(self.content,),
             folder=folder / "transfers",
@@ -95,6 +100,10 @@ class Cluster(World):
 
     def set(self, node, state):
         self.states[node] = state
+
+    def check_leaves(self, _connection, node):
+        if self.states[node] != "PAUSED":
+            raise ConflictError("was resumed meanwhile")
 
     def let_work(self, node):
         assert self.places.place(node) is Place.HERE
@@ -326,3 +335,44 @@ def test_no_file_joins_a_group_whose_nodes_work_here(clusters):
     with pytest.raises(StaticGroupExistsError, match="work on this cluster"):
         target.content.load(holding(name), items[name], 1)
     assert not any(_items(target).values())
+
+
+def test_a_member_that_registers_while_its_group_is_exported_is_not_admitted(
+    tmp_path, clock, entropy, clusters
+):
+    made, target = clusters
+    source = Cluster(tmp_path / "race", clock, entropy, made.record.group_policy, has_nodes=True)
+    assert source.register(ALICE, CONTEXT).status is RegistrationStatus.APPROVED
+    make, found = source.service._member_keys.make, []
+
+    def exported(*args):
+        keys = make(*args)
+        found.append(source.groups.export(GROUP_ID, recipient=RECIPIENT))
+        items = {ALICE: list(source.content.dump(holding(ALICE)))}
+        source.groups.given(GROUP_ID, export_id=found[0].export_id, recipient=FIRST)
+        target.load(items, (ALICE,), export_id=found[0].export_id)
+        return keys
+
+    source.service._member_keys.make = exported
+    late = source.register(BOB, CONTEXT)
+    assert (late.status, late.reason.partition(":")[0]) == (
+        RegistrationStatus.INVALID,
+        "static-group-elsewhere",
+    )
+    assert list(found[0].requests) == [HASHES[0]]
+    # The group can come back, though the late registration has left a key of its name.
+    assert [key.alias for key in source.keys.query("p2p", KeyQuery())] == [alias_of_group(GROUP_ID)]
+    items = {ALICE: list(target.content.dump(holding(ALICE)))}
+    source.stored.nodes.clear()
+    source.content.load(holding(ALICE), items[ALICE], 1)
+    assert list(source.content.dump(holding(ALICE))) == items[ALICE]
+    source.database.close()
+
+
+def test_a_node_that_was_resumed_meanwhile_is_not_exported(clusters):
+    source, _ = clusters
+    source.set = lambda node, _state: source.states.setdefault(node, "ACTIVE")
+    source.parts.nodes.set_state = source.set
+    with pytest.raises(ConflictError, match="resumed meanwhile"):
+        _exported(source)
+    assert source.places_of() == [Place.HERE] * 2

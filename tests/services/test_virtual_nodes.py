@@ -10,9 +10,17 @@ from host.domain.x500 import InvalidX500NameError
 from host.entities import SCHEMA as PERSISTENCE
 from host.entities import EntityTypes, VaultSchemas
 from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
-from host.nodes.vnode.errors import CpiNotFoundError, VirtualNodeExistsError, VirtualNodeStateError
+from host.nodes.vnode.errors import (
+    CpiNotFoundError,
+    NodeElsewhereError,
+    OperationInProgressError,
+    VirtualNodeExistsError,
+    VirtualNodeStateError,
+)
 from host.nodes.vnode.name_forms import warn_of_other_forms
+from host.nodes.vnode.tables import OPERATION
 from host.ports.live import Fixed
+from host.ports.locations import Place
 from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, BOB, CLAIMANT, cpi, holding
 
@@ -288,3 +296,59 @@ def test_a_node_of_an_unreadable_name_hides_no_other(start, later, tmp_path):
             page += [node.holding.x500_name.organization for node in found]
             before = found[-1].created_at, found[-1].holding.short_hash
         assert sorted(page) == sorted(readable)
+
+
+def _made(service, later):
+    request_id = service.create(short(cpi()), ALICE)
+    later.run()
+    return service.operation(request_id).resource_id
+
+
+class _Asked:
+    """Tells where nodes are, and whether that was asked within a transaction."""
+
+    def __init__(self, service):
+        self.service, self.within, self.found = service, [], Place.HERE
+
+    def place(self, _node):
+        self.within.append(self.service._database._writer is not None)
+        return self.found
+
+
+def test_whether_a_node_is_here_is_asked_in_the_transaction_that_changes_it(start, later):
+    service = start()
+    node = _made(service, later)
+    asked = service._locations = _Asked(service)
+    service.set_state(node, "PAUSED")
+    asked.found = Place.EXPORTED
+    with pytest.raises(NodeElsewhereError):
+        service.set_state(node, "ACTIVE")
+    assert service.get(node).is_paused
+    assert asked.within
+    assert all(asked.within)
+
+
+def test_a_node_leaves_paused_and_alone(start, later):
+    service = start()
+    node = _made(service, later)
+
+    def leave():
+        service._database.transact(lambda connection: service.check_leaves(connection, node))
+
+    with pytest.raises(VirtualNodeStateError, match="resumed"):
+        leave()
+    service.set_state(node, "PAUSED")
+    leave()
+    row = {
+        "request_id": "r",
+        "operation": "REHEARSE_VIRTUAL_NODE_UPGRADE",
+        "status": "ACCEPTED",
+        "resource_id": node,
+        "cpi_checksum": "c",
+        "x500_name": "n",
+        "group_id": "g",
+        "updated_at": 1,
+    }
+    service._database.transact(lambda c: c.execute(OPERATION.insert(), row))
+    with pytest.raises(OperationInProgressError):
+        leave()

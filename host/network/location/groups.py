@@ -101,6 +101,7 @@ class StaticGroups:
             if {each.name for each in members_of_group(connection, group_id)} != expected:
                 raise LocationConflictError(f"group {group_id} has got a member meanwhile: again")
             for short_hash, request_id in requests.items():
+                parts.nodes.check_leaves(connection, short_hash)
                 parts.transfers.add_export(
                     connection, request_id, short_hash, recipient=recipient, identity=identity
                 )

@@ -58,6 +58,7 @@ class LeavingNodes:
         request_id = self._parts.new_id()
 
         def add(connection: Connection) -> None:
+            parts.nodes.check_leaves(connection, short_hash)
             parts.transfers.add_export(
                 connection, request_id, short_hash, recipient=recipient, identity=identity
             )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
 from host.domain.vnode import VirtualNode
@@ -29,6 +31,13 @@ class MovableNodes(Protocol):
     def all(self) -> Sequence[VirtualNode]: ...
 
     def set_state(self, short_hash: ShortHash, state: str, /) -> VirtualNode: ...
+
+    def check_leaves(self, connection: Connection, short_hash: ShortHash, /) -> None:
+        """Check, in the transaction by which a node leaves, that it is paused and nothing goes on.
+
+        Raises:
+            HostError: it is not.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

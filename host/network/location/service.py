@@ -10,6 +10,7 @@ from host.network.location.places import Location
 from host.network.location.runs import TransferRuns
 from host.network.location.transfers import Transfer
 from host.network.membership.relocation import Listed
+from host.ports.locations import Place
 
 
 class NodeMoves:
@@ -38,6 +39,10 @@ class NodeMoves:
             NotFoundError: there is none.
         """
         return self._parts.transfers.get(request_id)
+
+    def place(self, short_hash: ShortHash) -> Place:
+        """Where a node is; `HERE` of one that is not known."""
+        return self._parts.places.place(short_hash)
 
     def location(self, short_hash: ShortHash) -> Location | None:
         """Where a node is; None if it never moved.

@@ -145,10 +145,13 @@ class StaticGroup:
             raise NodeItemInvalidError("the static group of the file is not that of its node")
 
         with self._database.read() as connection:
-            _check_key(group_id, realm_key(connection, group_id), signer)
+            known = realm_key(connection, group_id)
+        _check_key(group_id, known, signer)
         if self._works(holding):
             raise StaticGroupExistsError(f"virtual nodes of group {group_id} work on this cluster")
         self._checks.check_founders_list(group_id, [each.name for each in members])
+        if known is None:  # a key that is left of a registration that came too late is of no group
+            self._keys.erase(TENANT, alias_of_group(group_id))
         # The private key first: who has it alone may say who the group's members are.
         self._keys.import_keys(TENANT, [group.key])
         self._database.transact(lambda connection: _store(connection, signer, parameters, members))

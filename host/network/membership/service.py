@@ -250,6 +250,7 @@ class MembershipService(ClaimedWork):
             now = newest_parameters(connection, member.group_id)
             if versions and now != before:
                 return False
+            self._checks.check_here(node)  # again: its group may have left since it was read
             check_new(connection, node, notary)
             add_member(connection, member)
             for signed in versions:

@@ -205,15 +205,18 @@ class VirtualNodeService(NodeOperations):
         row = self._operation(request_id)
         return report_of(self._database, request_id) if row.operation in STAGED else None
 
-    def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
-        """As `NodeRegistry.set_state`, unless an upgrade needs the node's present state.
+    def _check_change(self, connection: Connection, short_hash: ShortHash) -> None:
+        """Refuse another state while an upgrade needs the node's present one.
 
         Raises:
             OperationInProgressError: such an upgrade has not ended.
         """
-        with self._database.read() as connection:
-            refuse_operation(connection, short_hash, of=(STAGED_UPGRADE,))
-        return super().set_state(short_hash, state)
+        super()._check_change(connection, short_hash)
+        refuse_operation(connection, short_hash, of=(STAGED_UPGRADE,))
+
+    def check_leaves(self, connection: Connection, short_hash: ShortHash) -> None:
+        refuse_operation(connection, short_hash)
+        super().check_leaves(connection, short_hash)
 
     def _accept_upgrade(  # what an upgrade is
         self,
@@ -228,13 +231,13 @@ class VirtualNodeService(NodeOperations):
         node = self.get(short_hash)
         if node is None:
             raise node_not_found(short_hash)
-        if self._locations.place(short_hash) is not Place.HERE:
-            raise NodeElsewhereError(f"Virtual node {short_hash} is not on this cluster now.")
         if operation != UPGRADE and self._staged is None:
             raise UpgradeWayError("this process upgrades nodes in maintenance only")
         cpi = target_of_upgrade(node, self._packages, target, way)
 
         def accept(connection: Connection) -> str:
+            if self._locations.place(short_hash) is not Place.HERE:
+                raise NodeElsewhereError(f"Virtual node {short_hash} is not on this cluster now.")
             if alone:
                 refuse_operation(connection, short_hash)
             request_id = self._accept(connection, operation, node.holding, cpi, alone=alone)
