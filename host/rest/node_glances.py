@@ -1,6 +1,8 @@
 """Virtual nodes in one list, those that hurt first. Corda has no such list."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain, islice
@@ -21,6 +23,9 @@ from host.rest.wire import instant, wire
 router = resource("Virtual Node")
 
 _TEXT_CHARACTERS_MAX = 200
+_GROUP_CHARACTERS_MAX = 255
+_LATEST_MAX = 20
+"""Nodes that are named of a network."""
 _WELL = Pain(amount=0, phrase="")
 
 
@@ -57,10 +62,61 @@ class NodeGlanceInfo:
 
 @wire
 class NodeGlances:
+    """A page of them; `count` is of all pages."""
+
     virtual_nodes: list[NodeGlanceInfo]
+    count: int
+
+
+@wire
+class NodeNamed:
+    short_hash: str
+    x500_name: str
+
+
+@wire
+class GroupGlanceInfo:
+    """A network with nodes on this cluster: how many, and the latest of them."""
+
+    group_id: str
+    count: int
+    latest: list[NodeNamed]
+
+
+@wire
+class GroupGlances:
+    groups: list[GroupGlanceInfo]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """Which nodes a list has; an empty text leaves none out, and `text` is without capitals."""
+
+    wanted: NodesWanted
+    text: str
+    cpi: str
+    group: str
+
+    @property
+    def order(self) -> str:
+        """The list's name in cursors; short, however long its texts are."""
+        wish = repr((self.wanted.value, self.text, self.cpi, self.group))
+        return f"node glances {hashlib.sha256(wish.encode()).hexdigest()[:16]}"
 
 
 _GLANCE_JSON = as_json(NodeGlanceInfo)
+_GROUP_JSON = as_json(GroupGlanceInfo)
+
+
+OfCpi = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9A-Fa-f]{12,64}$", description="The checksum of their CPI, or its beginning."
+    ),
+]
+OfGroup = Annotated[
+    str | None, Query(max_length=_GROUP_CHARACTERS_MAX, description="Their group's id.")
+]
 
 
 @router.get(
@@ -79,8 +135,16 @@ def get_node_glances(
         ),
     ] = None,
     wanted: NodesWanted = NodesWanted.ALL,
+    cpi: OfCpi = None,
+    group: OfGroup = None,
 ) -> Response:
     """List virtual nodes: those that hurt first, then the latest."""
+    wish = _Wish(
+        wanted=wanted,
+        text=(q or "").strip().casefold(),
+        cpi=(cpi or "").upper(),
+        group=group or "",
+    )
     seen = services.board.look()
     failed = {node.short_hash: node.failed_hour for node in seen.facts.nodes}
 
@@ -89,7 +153,7 @@ def get_node_glances(
         return pain, known.place
 
     def matches(nodes: Iterable[KnownNode]) -> Iterator[KnownNode]:
-        return _matching(nodes, seen.pains, q, wanted)
+        return _matching(nodes, seen.pains, wish)
 
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[KnownNode]:
         nodes = services.board.nodes()
@@ -102,7 +166,7 @@ def get_node_glances(
         well = (n for n in services.board.nodes_before(behind) if n.short_hash not in pained)
         return list(islice(chain(hurting, matches(well)), limit))
 
-    page = asked.of(f"node glances {wanted} {q}", fetch, place)
+    page = asked.of(wish.order, fetch, place)
     names = _cpi_names(services, {known.node.cpi_checksum for known in page.items})
 
     def render(known: KnownNode) -> bytes:
@@ -110,7 +174,32 @@ def get_node_glances(
         count = failed.get(known.short_hash, 0)
         return _GLANCE_JSON(_info(services, seen, known, cpi, failed=count))
 
-    return listed(request, page, render, member="virtualNodes")
+    count = sum(1 for _ in matches(services.board.nodes().values()))
+    return listed(request, page, render, member="virtualNodes", count=count)
+
+
+@router.get(
+    "/glance/group", response_model=GroupGlances, responses={200: {"headers": NEXT_HEADERS}}
+)
+def get_group_glances(*, services: Services, request: Request, asked: Asked) -> Response:
+    """List the networks that have virtual nodes on this cluster, the largest first."""
+    groups: dict[str, list[KnownNode]] = {}
+    for known in services.board.nodes().values():
+        groups.setdefault(known.node.holding.group_id, []).append(known)
+
+    def place(pair: tuple[str, Sequence[KnownNode]]) -> Place:
+        return len(pair[1]), pair[0]
+
+    page = asked.of_all("group glances", groups.items(), place)
+
+    def render(pair: tuple[str, Sequence[KnownNode]]) -> bytes:
+        latest = [
+            NodeNamed(short_hash=known.short_hash, x500_name=known.name)
+            for known in pair[1][:_LATEST_MAX]
+        ]
+        return _GROUP_JSON(GroupGlanceInfo(group_id=pair[0], count=len(pair[1]), latest=latest))
+
+    return listed(request, page, render, member="groups")
 
 
 def _info(
@@ -123,7 +212,7 @@ def _info(
         short_hash=short_hash,
         x500_name=known.name,
         group_id=node.holding.group_id,
-        cpi_checksum=node.cpi_checksum.partition(":")[2],
+        cpi_checksum=_hex(node.cpi_checksum),
         cpi_name=name,
         cpi_version=version,
         is_active=node.flow_status is OperationalStatus.ACTIVE,
@@ -138,21 +227,25 @@ def _info(
 
 
 def _matching(
-    nodes: Iterable[KnownNode],
-    pains: Mapping[ShortHash, Pain],
-    text: str | None,
-    wanted: NodesWanted,
+    nodes: Iterable[KnownNode], pains: Mapping[ShortHash, Pain], wish: _Wish
 ) -> Iterator[KnownNode]:
     """Those of `nodes` that a list has."""
-    folded = (text or "").strip().casefold()
     for known in nodes:
-        if wanted is NodesWanted.HURTING and not pains.get(known.short_hash, _WELL).amount:
+        if wish.wanted is NodesWanted.HURTING and not pains.get(known.short_hash, _WELL).amount:
             continue
         active = known.node.flow_status is OperationalStatus.ACTIVE
-        if wanted is NodesWanted.MAINTENANCE and active:
+        if wish.wanted is NodesWanted.MAINTENANCE and active:
             continue
-        if not folded or known.matches(folded):
+        if wish.cpi and not _hex(known.node.cpi_checksum).startswith(wish.cpi):
+            continue
+        if wish.group and known.node.holding.group_id != wish.group:
+            continue
+        if not wish.text or known.matches(wish.text):
             yield known
+
+
+def _hex(checksum: Checksum) -> str:
+    return checksum.partition(":")[2]
 
 
 def _cpi_names(

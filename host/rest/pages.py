@@ -137,7 +137,12 @@ def next_link(request: Request, key: str, value: str) -> str:
 
 
 def listed(
-    request: Request, page: Page[T], render: Callable[[T], bytes], *, member: str | None = None
+    request: Request,
+    page: Page[T],
+    render: Callable[[T], bytes],
+    *,
+    member: str | None = None,
+    count: int | None = None,
 ) -> Response:
     """A page as streamed JSON: only one item at a time is in memory.
 
@@ -146,10 +151,13 @@ def listed(
         page: the page to write.
         render: one item as JSON text; empty if the item was deleted meanwhile.
         member: the object's member that holds the list; None for a bare list.
+        count: the object's member `count`: of the items of all pages; None for no such member.
     """
     head, tail = (b"[", b"]")
     if member is not None:
         head, tail = b"{" + msgspec.json.encode(member) + b":[", b"]}"
+    if count is not None:
+        tail = b'],"count":%d}' % count
     headers = next_headers(request, page.next)
     return streamed(chain((head,), _separated(map(render, page.items)), (tail,)), headers)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -396,3 +396,59 @@ def test_a_stopped_process_that_goes_on_is_fenced(
     record_property("commits refused", fenced)
     assert fenced >= 1
     nothing_is_left(session)
+
+
+def within_a_second(look: Callable[[], object], wanted: object) -> float:
+    """Seconds until `look` gives what is wanted."""
+    begun = time.monotonic()
+    while (found := look()) != wanted:
+        assert time.monotonic() - begun < 1.0, found
+    return time.monotonic() - begun
+
+
+def test_a_change_of_rights_counts_at_every_host_within_a_second(
+    fleet: Fleet, record_property: Record
+) -> None:
+    """Over HTTP, in processes of two hosts; each change is made at one and looked for at both."""
+    hosts = fleet.first(2)
+    nora = ("nora", "first password")
+
+    def done(host: KillableHost, method: str, path: str, body: object = None) -> Any:
+        reply = host.ask(method, f"{host.url}/api/v5_3{path}", json=body)
+        assert reply.is_success, reply.text
+        return reply.json()
+
+    def codes() -> list[int]:
+        path = "/api/v5_3/cpi"
+        return [host.ask("GET", f"{host.url}{path}", auth=nora).status_code for host in hosts]
+
+    one, other = hosts
+    user = {"loginName": "nora", "fullName": "Nora", "enabled": True, "initialPassword": nora[1]}
+    taken = []
+
+    def changed(host: KillableHost, method: str, path: str, body: object, code: int) -> Any:
+        answer = done(host, method, path, body)
+        taken.append(within_a_second(codes, [code, code]))
+        return answer
+
+    changed(one, "POST", "/user", user, 403)
+    role = done(other, "POST", "/role", {"roleName": "Reader"})["id"]
+    reads = {"permissionType": "ALLOW", "permissionString": "GET:/api/v5_3/cpi"}
+    permission = done(one, "POST", "/permission", reads)["id"]
+    changed(other, "PUT", f"/user/nora/role/{role}", None, 403)
+    changed(one, "PUT", f"/role/{role}/permission/{permission}", None, 200)
+    denied = {**reads, "permissionType": "DENY"}
+    denial = done(one, "POST", "/permission", denied)["id"]
+    changed(other, "PUT", f"/role/{role}/permission/{denial}", None, 403)
+    changed(one, "DELETE", f"/role/{role}/permission/{denial}", None, 200)
+    changed(other, "DELETE", f"/user/nora/role/{role}", None, 403)
+    group = done(one, "POST", "/group", {"name": "Readers"})["id"]
+    done(other, "PUT", f"/group/{group}/role/{role}")
+    changed(one, "PUT", f"/user/nora/parent/changeparentid/{group}", None, 200)
+    changed(other, "DELETE", f"/group/{group}/role/{role}", None, 403)
+    given = {"username": "nora", "password": "second password"}
+    changed(other, "POST", "/user/otheruserpassword", given, 401)
+    nora = ("nora", given["password"])
+    within_a_second(codes, [403, 403])
+    changed(one, "DELETE", "/user/nora", None, 401)
+    record_property("seconds at most", round(max(taken), 3))

@@ -24,6 +24,13 @@ def started(api, alice, polled):
     return start
 
 
+@pytest.fixture
+def bob(api, node_of):
+    """Short hash of the virtual node Bob, made once."""
+    found = api.get(f"{API}/glance/virtualnode", params={"q": BOB}).json()["virtualNodes"]
+    return found[0]["shortHash"] if found else node_of(BOB)
+
+
 def test_a_host_tells_what_needs_an_operator_and_its_numbers(api, alice, host):
     found = api.get(f"{API}/attention").json()
     assert {f["code"] for f in found["findings"]} <= {"dead-letters", "node-fails", "disk-low"}
@@ -63,8 +70,7 @@ def test_a_flow_tells_where_it_stands(api, alice, started):
     assert api.get(f"{API}/flow/{alice}/no-such/standing").status_code == 404
 
 
-def test_nodes_that_hurt_come_first(api, alice, node_of, host, started):
-    bob = node_of(BOB)
+def test_nodes_that_hurt_come_first(api, alice, bob, host, started):
     get = partial(api.get, f"{API}/glance/virtualnode")
     assert api.put(f"{API}/virtualnode/{alice}/state/MAINTENANCE").status_code == 200
     host.services.board._seen = None
@@ -89,3 +95,34 @@ def test_members_of_this_cluster_that_do_not_run_are_known(api, services, alice)
     assert stopped_here(services, names, GROUP_ID) == {ALICE: "PAUSED"}
     assert stopped_here(services, names, "another group") == {}
     assert api.put(f"/api/v5_3/virtualnode/{alice}/state/ACTIVE").status_code == 200
+
+
+def test_nodes_of_a_package_and_of_a_network_are_counted(api, alice, bob, cpi):
+    get = partial(api.get, f"{API}/glance/virtualnode")
+    checksum = cpi.file_checksum.partition(":")[2]
+    for known in (checksum[:12], checksum.lower()):
+        page = get(params={"cpi": known, "limit": 1}).json()
+        assert (len(page["virtualNodes"]), page["count"]) == (1, 2)
+    assert get(params={"cpi": "0" * 12}).json() == {"virtualNodes": [], "count": 0}
+    assert get(params={"cpi": "no hex"}).status_code == 400
+    assert get(params={"group": GROUP_ID, "q": "bob"}).json()["count"] == 1
+    assert get(params={"group": "another"}).json()["count"] == 0
+    assert api.get(f"{API}/glance/group").json()["groups"] == [
+        {
+            "groupId": GROUP_ID,
+            "count": 2,
+            "latest": [
+                {"shortHash": bob, "x500Name": BOB},
+                {"shortHash": alice, "x500Name": ALICE},
+            ],
+        }
+    ]
+
+
+def test_a_page_of_a_list_that_was_searched_by_a_long_text_has_a_next_page(api, alice, bob):
+    get = partial(api.get, f"{API}/glance/virtualnode")
+    text = "\N{KELVIN SIGN}" * 199
+    assert get(params={"q": text}).status_code == 200
+    following = get(params={"limit": 1}).headers["Cordbox-Next"]
+    assert len(following) < 300
+    assert get(params={"q": text, "after": following}).json()["details"]["code"] == "cursor-invalid"

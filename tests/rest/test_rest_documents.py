@@ -43,6 +43,7 @@ PATHS_BEYOND_CORDA = (
         "/deadletter/{letterid}",
         "/flow",
         "/glance/flow/{holdingidentityshorthash}",
+        "/glance/group",
         "/glance/virtualnode",
         "/live",
         "/search",

@@ -6,22 +6,13 @@ from host.console.network_map import map_of
 from host.console.view import ROWS, Page, View, items, one, text
 from host.domain.json import JsonObject
 
-_NODES_MAX = 1000
 _PEERS_MAX = 400
 
 
 async def show(view: View) -> Page:
-    answer = await view.get("glance", "virtualnode", limit=_NODES_MAX)
-    groups: dict[str, list[JsonObject]] = {}
-    for node in items(answer, "virtualNodes"):
-        groups.setdefault(text(node, "groupId"), []).append(node)
-    largest = sorted(groups.items(), key=lambda pair: -len(pair[1]))
+    answer = await view.get("glance", "group", limit=ROWS, after=view.query("after") or None)
     return view.render(
-        "networks",
-        section="networks",
-        answer=answer,
-        groups=largest[:ROWS],
-        cut=len(largest) > ROWS,
+        "networks", section="networks", answer=answer, groups=items(answer, "groups")
     )
 
 

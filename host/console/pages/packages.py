@@ -26,7 +26,7 @@ async def show_one(view: View) -> Page:
     against = view.query("against", most=64).upper()
     answer, nodes, audit = await view.all(
         (("cpi",), {"limit": _MANY}),
-        (("glance", "virtualnode"), {"limit": _MANY}),
+        (("glance", "virtualnode"), {"limit": ROWS, "cpi": checksum}),
         (("cpi", checksum, "audit"), {"against": against or None}),
     )
     cpis = items(answer, "cpis")
@@ -36,7 +36,6 @@ async def show_one(view: View) -> Page:
     others = [c for c in cpis if _name(c) == _name(cpi) and c is not cpi]
     comparison = (one(audit) or {}).get("comparison")
     known = comparison if isinstance(comparison, Mapping) else None
-    runs = [n for n in items(nodes, "virtualNodes") if text(n, "cpiChecksum").startswith(checksum)]
     return view.render(
         "package",
         section="packages",
@@ -48,8 +47,8 @@ async def show_one(view: View) -> Page:
         comparison=known,
         changes=() if known is None else lines(members(known, "changes")),
         nodes_answer=nodes,
-        nodes=runs[:ROWS],
-        nodes_count=len(runs),
+        nodes=items(nodes, "virtualNodes"),
+        nodes_count=(one(nodes) or {}).get("count", 0),
     )
 
 
