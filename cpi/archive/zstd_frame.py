@@ -53,11 +53,10 @@ def _unpacked(pieces: "_Pieces", size: int) -> Iterator[bytes]:
     inflater = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX).decompressobj()
     found = 0
     for part, least in _frame_parts(pieces, start):
-        if found + least > size:
-            raise ZstdRefusedError(f"unpacks to more than the {size} bytes that it states")
-        content = inflater.decompress(part)
+        is_long = found + least > size
+        content = b"" if is_long else inflater.decompress(part)
         found += len(content)
-        if found > size:
+        if is_long or found > size:
             raise ZstdRefusedError(f"unpacks to more than the {size} bytes that it states")
         if content:
             yield content

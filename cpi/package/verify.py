@@ -94,8 +94,6 @@ def _verify(
             kind = package_type or detect_type(jar.manifest.main)
             result = _by_rules(jar, kind, run, checksum)
         source.check_unchanged()
-    except PackageRefusedError:
-        raise
     except CpiError as error:
         raise PackageRefusedError([*run.issues, *error.issues]) from error
     if run.issues:

@@ -239,12 +239,16 @@ def _unique_items(
 ) -> Iterator[ValidationError]:
     if not wanted or not isinstance(instance, list):
         return
-    try:
-        count = len({canonical_json(item) for item in instance})
-    except rfc8785.CanonicalizationError:
-        return
-    if count < len(instance):
+    if len(set(map(_text_of, instance))) < len(instance):
         yield ValidationError("it lists an item twice")
+
+
+def _text_of(item: JsonValue) -> bytes:
+    """The same for equal values; 1.0 is 1 but beside integers that no canonical JSON has."""
+    try:
+        return canonical_json(item)
+    except rfc8785.CanonicalizationError:
+        return json.dumps(item, sort_keys=True).encode()
 
 
 def _unchecked(_validator: Any, _value: Any, _instance: Any, _schema: Any) -> None:

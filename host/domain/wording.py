@@ -44,16 +44,10 @@ def span(millis: int) -> str:
     """A duration: `12 ms`, `3 min 12 s`, `12 d 4 h`."""
     if millis < 1000:
         return f"{max(millis, 0)} ms"
-    for place, (length, unit) in enumerate(_PARTS):
-        if millis < length:
-            continue
-        text = f"{millis // length} {unit}"
-        rest = millis % length
-        if place + 1 < len(_PARTS) and rest >= _PARTS[place + 1][0]:
-            smaller, name = _PARTS[place + 1]
-            text += f" {rest // smaller} {name}"
-        return text
-    return "0 s"
+    place = next(n for n, (length, _) in enumerate(_PARTS) if length <= millis)
+    (length, unit), *smaller = _PARTS[place : place + 2]
+    text, rest = f"{millis // length} {unit}", millis % length
+    return text + "".join(f" {rest // part} {name}" for part, name in smaller if part <= rest)
 
 
 def moment(at: EpochMs) -> str:

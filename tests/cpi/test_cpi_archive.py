@@ -172,6 +172,11 @@ ZIP64_OF_A = struct.pack("<2H2Q", 1, 16, len(A.content), len(deflate(A.content))
 LEFT_TO_ZIP64 = {"packed_size": 0xFFFFFFFF, "size": 0xFFFFFFFF}
 
 
+LOCAL_OF_A = len(build(A)) - 22 - 46 - len(A.name)
+"""Where the directory of an archive of A alone begins."""
+RECORD_OF_B = build(replace(B, offset=LOCAL_OF_A))[-22 - 46 - len(B.name) : -22]
+
+
 HOSTILE: dict[str, tuple[bytes, str]] = {
     # no archive, or not the whole of one
     "empty file": (b"", "archive-invalid"),
@@ -180,6 +185,14 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "cut end record": (WHOLE[:-3], "archive-invalid"),
     "cut in the middle": (WHOLE[: len(WHOLE) // 2], "archive-invalid"),
     "directory size 0": (build(A, end={"size": 0}), "archive-invalid"),
+    "no central signature": (
+        build(A, order=lambda r: [b"PK\0\0" + r[0][4:]]),
+        "archive-invalid",
+    ),
+    "record without a local header": (
+        build(A, order=lambda r: [*r, RECORD_OF_B], end={"here": 2, "count": 2}),
+        "archive-layout",
+    ),
     "several disks": (build(A, end={"disk": 1}), "archive-invalid"),
     "disk elsewhere": (build(A, end={"disk": 0xFFFF}), "archive-zip64"),
     "too many records": (build(A, end={"here": 2, "count": 2}), "archive-invalid"),
@@ -301,6 +314,14 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
             A,
             B,
             after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124)[:-1] + b"\x02",
+        ),
+        "archive-zip64",
+    ),
+    "zip64 end without its signature": (
+        build(
+            A,
+            B,
+            after_directory=b"PK\0\0" + zip64_end(count=2, size=102, offset=len(WHOLE) - 124)[4:],
         ),
         "archive-zip64",
     ),
@@ -455,6 +476,7 @@ def test_corrupt_content_is_refused_when_read(kind: str) -> None:
             end={"here": 0xFFFF, "count": 0xFFFF, "size": 0xFFFFFFFF, "offset": 0xFFFFFFFF},
         ),
         build(replace(A, attributes=0o170755 << 16), B),
+        build(replace(A, local_extra=struct.pack("<2H", 0xCAFE, 4000) + bytes(4000)), B),
         build(replace(A, flags=6, local={"flags": 0x800}), B),
         build(
             replace(A, flags=8, local={"crc": 0, "size": len(A.content)}, extra=COMMENT_EXTRA), B
@@ -474,6 +496,7 @@ def test_corrupt_content_is_refused_when_read(kind: str) -> None:
         "zip64-end-that-says-the-same",
         "zip64-end-alone",
         "plexus-file-type",
+        "long-local-extra",
         "flags-that-nobody-reads",
         "sizes-before-descriptor",
     ],
@@ -573,3 +596,12 @@ def test_junk_is_refused_with_an_archive_error(head: bytes, tail: bytes) -> None
 def test_the_writer_refuses_what_the_reader_refuses(name: str) -> None:
     with pytest.raises(ArchiveError):
         read_archive(write_archive([(name, b"")]))
+
+
+def test_the_writer_makes_no_archive_of_more_entries_than_the_reader_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cpi.archive.writing.DEFAULT_LIMITS", ArchiveLimits(entries_max=1))
+    with pytest.raises(ArchiveError) as refused:
+        write_archive([("a", b""), ("b", b"")])
+    assert refused.value.code == "archive-too-large"

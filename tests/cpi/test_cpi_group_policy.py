@@ -200,6 +200,10 @@ NETWORK = "$.protocolParameters.staticNetwork"
             ),
             "$.p2pParameters.tlsTrustRoots[1]",
         ),
+        (
+            lambda d: d["p2pParameters"].update(mtlsMgmClientCertificateSubject=" "),
+            "$.p2pParameters.mtlsMgmClientCertificateSubject",
+        ),
         (lambda d: members(d)[0].pop("name"), f"{NETWORK}.members[0].name"),
         (lambda d: members(d)[0].update(name=" "), f"{NETWORK}.members[0].name"),
         (

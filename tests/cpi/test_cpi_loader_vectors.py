@@ -70,6 +70,8 @@ def test_l_cpk_02_04_hashes_and_content_of_libraries() -> None:
     assert {name: cpk.entries[name] for name in cpk.libraries} == support.LIBRARIES
     for name, content in support.LIBRARIES.items():
         assert cpk.entries.digest(name) == hashlib.sha256(content).digest()
+        assert cpk.entries.size(name) == len(content)
+    assert cpk.entries.size("lib/none.jar") == 0
 
 
 def test_l_cpk_03_hash_of_the_file() -> None:

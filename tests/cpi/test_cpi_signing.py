@@ -11,10 +11,12 @@ from asn1crypto import algos, cms
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpi.crypto.algorithms import encode_pss
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.crypto.keys import SigningKey, load_signing_key
 from cpi.crypto.keystore_creation import create_keystore
@@ -312,6 +314,15 @@ def test_certificates_that_should_be_replaced_are_warned_of(tmp_path: Path) -> N
     for code, made in kinds.items():
         found = [w.code for w in signer_warnings((made,), has_timestamp=False, at=NOW)]
         assert found == [code]
+
+
+def test_a_key_of_an_unknown_kind_is_left_to_who_judges_its_path() -> None:
+    made = support.certificate("CN=k,O=A,C=GB", ec.generate_private_key(ec.SECP256R1()))
+    curve = bytes.fromhex("06082a8648ce3d030107")
+    odd = Certificate(made.public_bytes(Encoding.DER).replace(curve, curve[:-1] + b"\x7f"))
+    with pytest.raises(TrustError):
+        odd.public_key()
+    assert [w.code for w in signer_warnings((odd,), has_timestamp=False, at=NOW)] == []
 
 
 def test_no_date_is_too_far_away_for_the_warnings() -> None:

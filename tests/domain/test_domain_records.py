@@ -43,6 +43,7 @@ from host.domain.paging import CURSOR_CHARACTERS_MAX, Cursor, CursorInvalidError
 from host.domain.quotas import DEFAULT_QUOTA, QuotaInvalidError, check_quota, quota_meaning
 from host.domain.workers import WorkerPlan
 from host.domain.x500 import MemberX500Name
+from tests.services.support import cpi
 
 ALICE = MemberX500Name.parse("O=Alice, L=London, C=GB")
 
@@ -310,3 +311,8 @@ def test_a_quota_outside_its_range_is_named_as_it_was_written():
 def test_a_plan_of_one_process_is_combined():
     assert WorkerPlan.parse("combined", flow_count=2).is_combined
     assert not WorkerPlan.parse("flow", flow_count=2).is_combined
+
+
+def test_a_flow_class_that_no_cpk_declares_has_no_capabilities():
+    assert cpi().flow_cpk("iou.Flow") is None
+    assert cpi().capabilities_of("iou.Flow") == frozenset()

@@ -140,6 +140,7 @@ def test_an_enum_is_paid_for_by_its_length(monkeypatch):
         ),
         ({"required": ["a"]}, {"a": 1}, {}, "$.a"),
         ({"uniqueItems": True}, [1, True, "1", [1]], [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], "$"),
+        ({"uniqueItems": True}, [2**60, {"a": 2**60}], [1, {"a": 2**60}, {"a": 2**60}], "$"),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"minimum": 1}}}, 1, 0, "$"),
         (
             {"properties": {"next": {"$ref": "#"}}, "required": ["v"]},

@@ -57,6 +57,12 @@ def test_a_plan_that_cannot_be_is_refused(tmp_path, text, named):
         load_settings(options=options, file=None, environment={})
 
 
+def test_a_host_has_one_relay():
+    assert WorkerPlan.parse("relay", flow_count=1, has_relay=True).counts[WorkerKind.RELAY] == 1
+    with pytest.raises(WorkersInvalidError, match="exactly one relay"):
+        WorkerPlan.parse("relay=2", flow_count=1, has_relay=True)
+
+
 def test_a_gateway_needs_an_address(tmp_path):
     options = {"data_dir": tmp_path, "workers": "gateway"}
     with pytest.raises(SettingsInvalidError, match="gateway_listen names no address"):

@@ -83,7 +83,7 @@ def _add(proofs: Mapping[int, Proof], report: pytest.TestReport, outcome: str) -
 
 
 def _proved(report: pytest.TestReport) -> Iterator[tuple[int, Mapping[str, object]]]:
-    found = dict(report.user_properties)
+    found = dict(getattr(report, "user_properties", ()))  # a report of a collection has none
     numbers = found.pop("acceptance", ())
     if isinstance(numbers, list):
         for number in numbers:
