@@ -45,8 +45,8 @@ coverage-erase: setup-dev
 	$(BIN)/python -m coverage erase
 
 coverage-part: setup-dev
-	$(BIN)/python -m coverage run -m pytest $(XDIST) -q $(ARGS)
-	$(BIN)/python -m coverage combine --append --quiet
+	$(BIN)/python -m coverage run -m pytest $(XDIST) -q $(ARGS); ended=$$?; \
+		$(BIN)/python -m coverage combine --append --quiet && exit $$ended
 
 coverage-report:
 	$(BIN)/python -m tests.coverage $(FLOORS)
