@@ -65,6 +65,17 @@ def activate_group(
     tell_group(found, output)
 
 
+def give_group(connect: Connect, group: str, file: Path, output: str) -> None:
+    """Give an exported group to the host whose location of it is in a file."""
+    from host.tools.network import group_moves
+    from host.tools.network.answer_shapes import GroupLocation
+    from host.tools.network.location_files import read_location
+
+    found = read_location(file, GroupLocation)
+    with connect() as client:
+        tell_group(group_moves.give(client, group, found), output)
+
+
 def cancel_group(connect: Connect, group: str, *, is_unfenced: bool, output: str) -> None:
     """Take an exported group back."""
     from host.tools.network import group_moves
@@ -105,4 +116,5 @@ def tell_group(found: "GroupLocation", output: str) -> None:
 
 def told(stage: str, done: int, total: int) -> None:
     """Progress on standard error."""
-    click.echo(f"{stage} {done}/{total}" if total else f"{stage} ...", err=True)
+    of = f"/{total}" if total else " bytes"
+    click.echo(f"{stage} {done}{of}" if done or total else f"{stage} ...", err=True)

@@ -1,4 +1,4 @@
-"""`cordbox vnode export | import | activate | cancel-export | location | move`."""
+"""`cordbox vnode export | import | activate | cancel-export | location | move`, and steps back."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from host.cli.vnode_groups import (
     activate_group,
     cancel_group,
     export_group,
+    give_group,
     group_option,
     import_group,
     locate_group,
@@ -64,27 +65,32 @@ def export(
     """Pause NODE and write all of it, with its flows and keys, to FILE, encrypted.
 
     It does nothing on its host any more. If FILE is not used after all, `cordbox vnode
-    cancel-export` takes the node back.
+    cancel-export` takes the node back. Run it again after an interruption.
     """
+    from host.adapters.files.container import identity_of_file
     from host.tools.client.named_nodes import node_named
-    from host.tools.network import moving
+    from host.tools.network import node_files
 
     if (recipient is None) is (passphrase_file is None):
         raise click.UsageError("Give --recipient or --passphrase-file.")
-    identity = None
+    identity, secret = None, None
     if passphrase_file is not None:
         from host.adapters.files.container import sealed_identity
         from host.adapters.files.secret_files import read_secret
 
-        recipient, identity = sealed_identity(read_secret(passphrase_file))
+        secret = read_secret(passphrase_file)
+        recipient, identity = sealed_identity(secret)
     if is_group:
         export_group(connect, node, file, (recipient or "", identity), output)
         return
     with connect() as client:
         found = node_named(client, node)
-        request = moving.begin_export(client, found, recipient or "", identity)
-        size = moving.until_ended(client, request, told)["bytesTotal"]
-        moving.fetch(client, request, file, size, told)
+        request, size = node_files.exported(
+            client, found, file, recipient=recipient or "", identity=identity, report=told
+        )
+    if secret is not None:
+        identity_of_file(file, secret)  # which an earlier call may have begun with another one
+    node_files.forget(file)
     if output == "json":
         tell_json({"requestId": request, "file": str(file), "bytes": size})
     else:
@@ -115,7 +121,7 @@ def import_(
     """
     from host.adapters.files.container import identity_of_file
     from host.adapters.files.secret_files import read_secret, read_secret_text
-    from host.tools.network import group_moves, moving
+    from host.tools.network import group_moves, node_files
 
     if file.is_dir() is not is_group:
         raise click.UsageError("Give a folder with --group, a file without.")
@@ -129,12 +135,37 @@ def import_(
         import_group(connect, file, identity, output)
         return
     with connect() as client:
-        request = moving.send(client, file, identity, told)
-        node = moving.until_ended(client, request, told)["holdingIdentityShortHash"]
+        request, node = node_files.loaded(client, file, identity, told)
     if output == "json":
         tell_json({"requestId": request, "holdingIdentityShortHash": node})
     else:
         click.echo(node)
+
+
+@click.command("delete-import", cls=PrettyCommand)
+@click.argument("node")
+@group_option
+@host_options
+@output_option
+def delete_import(*, connect: Connect, node: str, is_group: bool, output: str) -> None:
+    """Delete the imported NODE from a host where it does not work.
+
+    With --group NODE is the id of a static group: never after its source has given it to this host.
+    """
+    from host.tools.client.named_nodes import node_named
+    from host.tools.network import group_moves, node_files
+
+    with connect() as client:
+        if is_group:
+            deleted = group_moves.delete_imports(client, node)
+        else:
+            deleted = [node_named(client, node)]
+            node_files.delete_import(client, deleted[0])
+    if output == "json":
+        tell_json({"holdingIdentityShortHashes": deleted})
+        return
+    for each in deleted:
+        click.echo(each)
 
 
 @click.command("activate", cls=PrettyCommand)
@@ -251,6 +282,37 @@ def location(*, connect: Connect, node: str, is_group: bool, output: str) -> Non
     _tell_place(found, output)
 
 
+@click.command("moved", cls=PrettyCommand)
+@click.argument("node")
+@click.argument("file", type=EXISTING_FILE)
+@group_option
+@host_options
+@output_option
+def moved(*, connect: Connect, node: str, file: Path, is_group: bool, output: str) -> None:
+    """Tell the host that NODE has left that it works elsewhere: what it left is erased.
+
+    FILE is what `cordbox vnode location NODE --output json` printed at the new host. With --group
+    NODE is the id of a static group that its new host has loaded: it is given to that host.
+    """
+    from host.tools.client.named_nodes import node_named
+    from host.tools.network import moving
+    from host.tools.network.answer_shapes import NodeLocation
+    from host.tools.network.location_files import read_location
+
+    if is_group:
+        give_group(connect, node, file, output)
+        return
+    proof = read_location(file, NodeLocation)["proof"]
+    if proof is None:
+        raise click.UsageError(
+            f"{file} has no proof: the virtual node has no list of members there"
+        )
+    with connect() as client:
+        found = node_named(client, node)
+        moving.tell_moved(client, found, proof)
+        _tell_place(moving.location(client, found), output)
+
+
 @click.command("move", cls=PrettyCommand)
 @click.argument("node")
 @click.option("--to", "target_url", required=True, metavar="URL", help="The new host's URL.")
@@ -316,4 +378,4 @@ def _tell_place(found: "NodeLocation", output: str) -> None:
     tell((found["holdingIdentityShortHash"], found["place"], words))
 
 
-COMMANDS = (export, import_, activate, cancel_export, location, move)
+COMMANDS = (export, import_, delete_import, activate, cancel_export, location, moved, move)

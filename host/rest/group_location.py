@@ -66,10 +66,12 @@ class GroupLocation:
 
     Attributes:
         export_id: of their files; null if they have none here, or are of several exports.
+        recipient: the `GET /maintenance/transferkey` of this cluster.
     """
 
     group_id: str
     export_id: str | None
+    recipient: str
     nodes: tuple[NodeLocation, ...]
 
 
@@ -135,5 +137,6 @@ def _location(services: RestServices, group_id: str) -> GroupLocation:
     return GroupLocation(
         group_id=group_id,
         export_id=exports.pop() if len(exports) == 1 else None,
+        recipient=services.transfer_key(),
         nodes=tuple(node_location(services, node) for node in nodes),
     )

@@ -89,6 +89,12 @@ class ImportedSize:
 
 @wire
 class TransferStatus:
+    """How far an export or import is.
+
+    Attributes:
+        recipient: of an export, the public key that opens its file.
+    """
+
     request_id: str
     kind: str
     holding_identity_short_hash: str | None
@@ -98,6 +104,7 @@ class TransferStatus:
     bytes_total: int
     last_updated_timestamp: datetime
     error_reason: str | None = None
+    recipient: str | None = None
 
 
 @wire
@@ -106,6 +113,7 @@ class NodeLocation:
 
     Attributes:
         place: HERE, EXPORTED, RECLAIMING, MOVED, IMPORTING or IMPORTED.
+        request_id: of the export or import that brought it there; null once that is over.
         epoch: that this cluster's copy claims, or was granted.
         listed_epoch: of the member list that the node here has; null without one.
         proof: what its MGM has signed of it, in base64; null without a list.
@@ -114,6 +122,7 @@ class NodeLocation:
 
     holding_identity_short_hash: str
     place: str
+    request_id: str | None
     epoch: int
     listed_epoch: int | None
     proof: str | None
@@ -162,6 +171,12 @@ def put_import_part(
         raise RequestInvalidError(f"{offset[:64]!r} is no offset in a file")
     data = part.file.read(PART_BYTES_MAX + 1)
     return ImportedSize(size=services.moves.arriving.add_part(requestid, int(offset), data))
+
+
+@router.delete("/maintenance/import/{requestid}", status_code=HTTPStatus.NO_CONTENT)
+def delete_import_file(requestid: Uuid, services: Services) -> None:
+    """Delete the file of an import that was not started, or that has failed."""
+    services.moves.arriving.delete_import(requestid)
 
 
 @router.post("/maintenance/import/{requestid}/start", status_code=HTTPStatus.ACCEPTED)
@@ -241,6 +256,7 @@ def node_location(services: RestServices, node: ShortHash) -> NodeLocation:
     return NodeLocation(
         holding_identity_short_hash=node,
         place="HERE" if found is None else found.place.value,
+        request_id=None if found is None else found.transfer or None,
         epoch=0 if found is None else found.epoch,
         listed_epoch=None if listed is None else listed.epoch,
         proof=None if proof is None else proof.decode(),
@@ -266,4 +282,5 @@ def _status(found: Transfer) -> TransferStatus:
         bytes_total=found.bytes_total,
         last_updated_timestamp=instant(found.updated_at),
         error_reason=found.error,
+        recipient=found.recipient,
     )

@@ -45,7 +45,7 @@ def claims_of(cluster):
 
 def parts_of(network, cluster, registers, **more):
     unused = dict.fromkeys(
-        ("keys", "exporter", "importer", "identity", "is_quiet", "wait", "background")
+        ("keys", "exporter", "importer", "identity", "used_bytes", "is_quiet", "wait", "background")
     )
     return MoveParts(
         **{

@@ -136,8 +136,11 @@ class Nodes:
     def set_state(self, _node, state):
         self.states.append(state)
 
-    def check_leaves(self, _connection, _node):
-        assert self.states[-1] == "PAUSED"
+    def leaving(self, node):
+        return lambda _connection: self.set_state(node, "PAUSED")
+
+    def all(self):
+        return list(self.rows.values())
 
     def add(self):
         self.rows[HASH] = VirtualNode(
@@ -194,6 +197,7 @@ class Side:
                 folder=self.folder / "transfers",
                 identity=lambda: self.identity,
                 erased=contents[1:],
+                used_bytes=lambda _node: 0,
                 is_quiet=lambda _node: True,
                 wait=lambda: None,
                 clock=self.clock,

@@ -50,8 +50,7 @@ def _refusing(_holding, _items, _version):
     raise ConflictError("the signer of its CPI is not trusted")
 
 
-@pytest.mark.parametrize("is_deleted", [False, True])
-def test_a_file_that_was_refused_can_be_sent_again(sides, file, is_deleted):
+def test_a_file_that_was_refused_can_be_sent_again(sides, file):
     _, target = sides
     target.nodes.load = _refusing
     failed = imported(target, file)
@@ -61,26 +60,9 @@ def test_a_file_that_was_refused_can_be_sent_again(sides, file, is_deleted):
     )
     assert _left(target) == []  # neither the file, nor what was unpacked of it
     del target.nodes.load
-    if is_deleted:
-        target.moves.arriving.give_up(HASH)
     assert imported(target, file).status is AsyncStatus.SUCCEEDED
     assert target.moves.location(HASH).place is Place.IMPORTED
     assert imported(target, file).error.endswith("is on this cluster, or was")
-
-
-def test_a_node_that_is_being_loaded_is_not_deleted(sides, file):
-    _, target = sides
-    tried = []
-
-    def load(holding, items, version):
-        with pytest.raises(LocationConflictError, match="is being loaded") as refused:
-            target.moves.arriving.give_up(HASH)
-        tried.append(refused)
-        type(target.nodes).load(target.nodes, holding, items, version)
-
-    target.nodes.load = load
-    assert imported(target, file).status is AsyncStatus.SUCCEEDED
-    assert len(tried) == 1
 
 
 def test_a_node_that_is_taken_back_is_not_activated_by_hand(sides, file):
@@ -117,7 +99,7 @@ def test_imports_that_wait_are_few_and_end_after_a_day(sides):
     target.clock.advance(86_400_001)
     target.moves.arriving.begin_import()
     assert len(_left(target)) == 1
-    assert target.moves.transfer(requests[0]).status is AsyncStatus.FAILED
+    assert target.moves.transfer(requests[0]).status is AsyncStatus.ABORTED
 
 
 def _disk(monkeypatch, free):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from host.entities import SCHEMA as PERSISTENCE
 from host.entities import EntityTypes, VaultSchemas
 from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.nodes.vnode.errors import (
+    NodeElsewhereError,
     OperationInProgressError,
     VirtualNodeInMaintenanceError,
     VirtualNodeNotInMaintenanceError,
@@ -21,6 +23,7 @@ from host.nodes.vnode.rehearsal import UpgradeRehearsal
 from host.nodes.vnode.staged_upgrades import DRAIN_MS
 from host.nodes.vnode.upgrade_report import Diverging, Way
 from host.ports.live import Fixed
+from host.ports.locations import Place
 from host.ports.node_flows import Rehearsed, Verdict
 from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, CLAIMANT, holding
@@ -318,3 +321,31 @@ def test_death_around_each_transaction_changes_nothing(tmp_path, clock, entropy,
         return World(folder, clock, entropy)
 
     assert deaths(make, Way.MIGRATE, target, Diverging.KILL) > (6 if target is NEW else 2)
+
+
+def test_a_node_does_not_leave_in_the_middle_of_an_upgrade(world):
+    service = world.booted()
+    request = service.upgrade(NODE, short(NEW), way=Way.DRAIN)
+    world.later.run()
+    with pytest.raises(OperationInProgressError, match=request):
+        world.database.transact(service.leaving(NODE))
+    assert service.get(NODE).state is NodeState.ACTIVE
+    world.flows.cpis.clear()
+    service.renew()
+    world.later.run()
+    world.database.transact(service.leaving(NODE))
+    assert service.get(NODE).state is NodeState.PAUSED
+
+
+def test_an_upgrade_is_refused_where_the_node_has_left_or_got_another_cpi_meanwhile(world):
+    service = world.booted()
+    late = service.get(NODE)
+    assert world.done(Way.FINISH, PLAIN)[1].status is AsyncStatus.SUCCEEDED
+    service.get = lambda _node: late
+    with pytest.raises(OperationInProgressError, match="another CPI meanwhile"):
+        service.upgrade(NODE, short(NEW), way=Way.DRAIN)
+    service._locations = SimpleNamespace(place=lambda _: Place.EXPORTED)
+    with pytest.raises(NodeElsewhereError):
+        service.upgrade(NODE, short(NEW), way=Way.DRAIN)
+    with pytest.raises(NodeElsewhereError):
+        service.set_state(NODE, "ACTIVE")

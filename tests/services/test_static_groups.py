@@ -10,7 +10,7 @@ from cpi.package.group_policy_generation import generate_static_policy
 from host.adapters.sqlite.database import Database
 from host.domain.errors import ConflictError, NotFoundError
 from host.domain.membership import MemberInfo
-from host.domain.vnode import VirtualNode
+from host.domain.vnode import AsyncStatus, VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.keys import SCHEMA as KEYS
 from host.keys import SchemePublicKeys
@@ -85,7 +85,7 @@ class Cluster(World):
             nodes=SimpleNamespace(
                 all=lambda: list(self.stored.nodes.values()),
                 set_state=self.set,
-                check_leaves=self.check_leaves,
+                leaving=lambda node: lambda _connection: self.set(node, "PAUSED"),
             ),
             keys=self.keys,
             erased=(self.content,),
@@ -93,17 +93,19 @@ class Cluster(World):
             node=self.stored.nodes.__getitem__,
             let_work=self.let_work,
             new_id=lambda: next(ids),
+            delete_files=lambda _node: None,
         )
         self.parts = parts
-        self.begun = []
-        self.groups = StaticGroups(parts, SimpleNamespace(begin=self.begun.append))
+        self.begun, self.are_written = [], True
+        self.groups = StaticGroups(parts, SimpleNamespace(begin=self.begin))
+
+    def begin(self, request):
+        self.begun.append(request)
+        if self.are_written:
+            self.parts.transfers.set(request, status="SUCCEEDED")
 
     def set(self, node, state):
         self.states[node] = state
-
-    def check_leaves(self, _connection, node):
-        if self.states[node] != "PAUSED":
-            raise ConflictError("was resumed meanwhile")
 
     def let_work(self, node):
         assert self.places.place(node) is Place.HERE
@@ -210,6 +212,19 @@ def test_a_group_that_came_back_is_given_to_nobody(clusters):
     with pytest.raises(LocationConflictError):
         source.groups.given(GROUP_ID, export_id=export.export_id, recipient=FIRST)
     assert source.places_of() == [Place.HERE] * 2
+
+
+def test_a_group_of_which_files_are_missing_comes_back_by_itself_and_cannot_be_given(clusters):
+    source, _ = clusters
+    source.are_written = False
+    export = _exported(source)
+    with pytest.raises(LocationConflictError, match="never written"):
+        source.groups.given(GROUP_ID, export_id=export.export_id, recipient=FIRST)
+    source.groups.cancel(GROUP_ID)
+    assert source.places_of() == [Place.HERE] * 2
+    assert source.states == dict.fromkeys(HASHES, "ACTIVE")
+    ended = {source.parts.transfers.get(each).status for each in export.requests.values()}
+    assert ended == {AsyncStatus.ABORTED}
 
 
 def test_a_group_works_only_whole_of_one_export_and_on_an_operators_word(clusters):
@@ -369,10 +384,18 @@ def test_a_member_that_registers_while_its_group_is_exported_is_not_admitted(
     source.database.close()
 
 
-def test_a_node_that_was_resumed_meanwhile_is_not_exported(clusters):
+def test_of_a_group_that_cannot_leave_no_node_is_paused(clusters):
     source, _ = clusters
-    source.set = lambda node, _state: source.states.setdefault(node, "ACTIVE")
-    source.parts.nodes.set_state = source.set
-    with pytest.raises(ConflictError, match="resumed meanwhile"):
+
+    def leaving(node):
+        def leave(_connection):
+            if node == HASHES[1]:
+                raise ConflictError("an operation on it has not ended")
+
+        return leave
+
+    source.parts.nodes.leaving = leaving
+    with pytest.raises(ConflictError, match="not ended"):
         _exported(source)
+    assert (source.begun, source.states) == ([], {})
     assert source.places_of() == [Place.HERE] * 2

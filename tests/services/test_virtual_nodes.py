@@ -333,12 +333,11 @@ def test_a_node_leaves_paused_and_alone(start, later):
     node = _made(service, later)
 
     def leave():
-        service._database.transact(lambda connection: service.check_leaves(connection, node))
+        service._database.transact(service.leaving(node))
 
-    with pytest.raises(VirtualNodeStateError, match="resumed"):
-        leave()
-    service.set_state(node, "PAUSED")
     leave()
+    assert service.get(node).is_paused
+    service.set_state(node, "ACTIVE")
     row = {
         "request_id": "r",
         "operation": "REHEARSE_VIRTUAL_NODE_UPGRADE",
@@ -352,3 +351,4 @@ def test_a_node_leaves_paused_and_alone(start, later):
     service._database.transact(lambda c: c.execute(OPERATION.insert(), row))
     with pytest.raises(OperationInProgressError):
         leave()
+    assert not service.get(node).is_paused

@@ -27,6 +27,9 @@ REFUSED = {
 }
 WITHOUT_JSON = {("certificate", "get")}
 _SHORT = str(Path(__file__).parents[1] / "steps.py")
+_PLACE, _PLACE_OF_GROUP = (
+    str(Path(__file__).with_name(name)) for name in ("location.json", "group-location.json")
+)
 COMMANDS = {
     ("audit", "admin"): (),
     ("audit", "node"): ("0123456789AB",),
@@ -101,6 +104,7 @@ COMMANDS = {
     ("user", "remove-role"): ("somebody", "r"),
     ("user", "set-password"): ("somebody", "--new-password-file", _SHORT),
     ("vnode", "create"): ("O=Alice, L=London, C=GB", "--cpi", "0123456789AB"),
+    ("vnode", "delete-import"): ("0123456789AB",),
     ("vnode", "export"): ("0123456789AB", "alice.cbxnode", "--recipient", "age1"),
     ("vnode", "get"): ("0123456789AB",),
     ("vnode", "import"): (__file__,),
@@ -110,6 +114,7 @@ COMMANDS = {
         *("0123456789AB", "--to", "http://127.0.0.1:9", "--to-password-file", _SHORT),
         *("--file", "alice.cbxnode"),
     ),
+    ("vnode", "moved"): ("0123456789AB", _PLACE),
     ("vnode", "pause"): ("0123456789AB",),
     ("vnode", "register"): ("0123456789AB",),
     ("vnode", "resume"): ("0123456789AB",),
@@ -117,6 +122,16 @@ COMMANDS = {
     ("vnode", "state"): ("0123456789AB", "active"),
 }
 """Commands that call a host -> their arguments."""
+OF_GROUPS = {
+    "activate": ("--unfenced",),
+    "cancel-export": (),
+    "delete-import": (),
+    "export": ("files", "--recipient", "age1"),
+    "location": (),
+    "move": ("--to", "http://127.0.0.1:9", "--to-password-file", _SHORT, "--file", "files"),
+    "moved": (_PLACE_OF_GROUP,),
+}
+"""Commands of nodes that take static groups -> their arguments beside the group's id."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -193,6 +208,28 @@ def test_a_refusal_of_the_host_keeps_its_code_and_its_lists(url, capsys, words):
         "message": "no flow a.B can be started",
         "details": {"startableFlows": "a.C,a.D"},
     }
+
+
+@pytest.mark.parametrize("word", OF_GROUPS)
+def test_a_refusal_keeps_its_code_where_a_command_is_about_a_group(
+    url, capsys, tmp_path, monkeypatch, word
+):
+    monkeypatch.chdir(tmp_path)
+    options = ("--group", "--url", url, "--password", "p")
+    code, out, err = run(capsys, "vnode", word, "g", *OF_GROUPS[word], *options)
+    assert (code, out) == (1, "")
+    assert err.startswith("error[flow-not-startable]")
+
+
+def test_every_command_that_takes_groups_is_tried():
+    command = root.get_command(click.Context(root), "vnode")
+    assert isinstance(command, click.Group)
+    taking = {
+        name
+        for name, each in command.commands.items()
+        if "is_group" in {option.name for option in each.params}
+    }
+    assert taking == {*OF_GROUPS, "import"}, "import reads the folder before it asks a host"
 
 
 def project(folder: Path, source: str) -> Path:

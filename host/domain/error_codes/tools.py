@@ -35,6 +35,11 @@ REMEDIES: Mapping[str, str] = {
     "certificate-untrusted": "Give the host's certificate by `--ca-file`.",
     "cluster-answer": "Check the URL: the server is no host of this release.",
     "cluster-snapshot-invalid": "Write the snapshot again with this release.",
+    "location-file-invalid": "Give what `cordbox vnode location --output json` printed.",
+    "move-to-same-cluster": "Name the new host by `--to`.",
+    "node-exported-to-another-key": "Give that key and its file, or take the node back with"
+    " `cordbox vnode cancel-export`.",
+    "node-file-taken": "Give a file that is not there yet.",
     "node-transfer-failed": "Mend what the message names, then run the command again.",
     "host-conflict": "See the reason in the message: the host answered without a code.",
     "host-refused": "See the reason in the message: the host answered without a code.",

@@ -1,17 +1,18 @@
 """Nodes that arrive: their files are received, loaded, and the nodes let work here."""
 
-import shutil
-
-from host.domain.errors import NotFoundError
+from host.domain.errors import ConflictError, NotFoundError
 from host.domain.ids import ShortHash
+from host.domain.vnode import AsyncStatus
 from host.network.location.claims import Answer, ClaimInvalidError
 from host.network.location.export import FILE_NAME
 from host.network.location.leaving import refuse_static
-from host.network.location.machine import Happened, LocationConflictError
+from host.network.location.machine import LocationConflictError
 from host.network.location.parts import MoveParts
+from host.network.location.places import Location
 from host.network.location.room import check_room
 from host.network.location.runs import TransferRuns
-from host.network.location.transfers import IMPORT, WAITING
+from host.network.location.staying import erase_arrived
+from host.network.location.transfers import IMPORT, IS_WAITING, WAITING
 from host.network.location.uploads import PartialFile
 from host.ports.locations import Place
 
@@ -31,7 +32,7 @@ class ArrivingNodes:
         """
         parts = self._parts
         for forgotten in parts.transfers.end_forgotten():
-            shutil.rmtree(parts.folder / forgotten, ignore_errors=True)
+            parts.delete_file(forgotten)
         request_id = parts.new_id()
         parts.database.transact(
             lambda connection: parts.transfers.add_import(connection, request_id)
@@ -50,7 +51,7 @@ class ArrivingNodes:
         parts, file = self._parts, self._awaited(request_id)
         check_room(parts.folder, len(data))
         size = file.add(offset, data)
-        parts.transfers.set(request_id, bytes_done=size)
+        parts.transfers.note_received(request_id, size)
         return size
 
     def start(self, request_id: str, *, identity: str | None = None) -> None:
@@ -64,14 +65,32 @@ class ArrivingNodes:
             NotFoundError: no such import waits.
         """
         self._awaited(request_id)
-        parts = self._parts
-        parts.transfers.set(
-            request_id,
-            stage="read",
-            identity=None if identity is None else self._runs.sealed(request_id, identity),
-            **parts.transfers.claims.values(),
-        )
+        sealed = None if identity is None else self._runs.sealed(request_id, identity)
+        if not self._parts.transfers.start(request_id, stage="read", identity=sealed):
+            raise _not_waiting(request_id)
         self._runs.begin(request_id)
+
+    def delete_import(self, request_id: str) -> None:
+        """Delete the file of an import that was not started, or of one that failed.
+
+        Raises:
+            NotFoundError: there is no such import.
+            ConflictError: it is being loaded, or was: then the node is to be deleted.
+        """
+        parts, found = self._parts, self._parts.transfers.get(request_id)
+        if found.kind != IMPORT:
+            raise NotFoundError(
+                f"Transfer {request_id} is no import.", kind="transfer", named=request_id
+            )
+        ended = parts.transfers.end([request_id], "its file was deleted", IS_WAITING)
+        if not parts.database.transact(ended):
+            status = parts.transfers.get(request_id).status
+            if status not in {AsyncStatus.FAILED, AsyncStatus.ABORTED}:
+                raise ConflictError(
+                    f"import {request_id} is {status}: the virtual node of its file can be deleted"
+                    " once it was loaded"
+                )
+        parts.delete_file(request_id)
 
     def activate(
         self,
@@ -125,26 +144,57 @@ class ArrivingNodes:
         """Delete an imported node that has not begun to work here.
 
         Raises:
-            LocationConflictError: it is not being imported, or is being loaded just now.
+            NotFoundError: no such node.
+            LocationConflictError: it was not imported, is being loaded, or its MGM may let it work
+                here yet: then it would be nowhere.
         """
         parts, location = self._parts, self._parts.places.location(short_hash)
+        if location is None:
+            parts.node(short_hash)
         if location is None or location.place not in {Place.IMPORTING, Place.IMPORTED}:
-            parts.places.change(short_hash, Happened.LOADED)  # refuses
-            return
-        if not parts.transfers.get(location.transfer).is_over:
             raise LocationConflictError(
-                f"virtual node {short_hash} is being loaded: wait until import {location.transfer}"
-                " has ended"
+                f"virtual node {short_hash} is {Place.HERE if location is None else location.place}"
+                " on this cluster: only one that was imported, and does not work yet, is deleted"
             )
-        node = parts.nodes.get(short_hash)
-        if node is not None:  # its row is the first of it that is stored
-            parts.importer.erase(node.holding)
+        self._check_undecided(short_hash, location)
+        erase_arrived(parts, short_hash)
+        parts.delete_files(short_hash)
         parts.places.forget(short_hash)
+
+    def _check_undecided(self, short_hash: ShortHash, location: Location) -> None:
+        parts = self._parts
+        if location.place is Place.IMPORTING:
+            if not parts.transfers.get(location.transfer).is_over:
+                raise LocationConflictError(
+                    f"virtual node {short_hash} is being loaded: wait until import"
+                    f" {location.transfer} has ended"
+                )
+            return
+        if not parts.claims.is_dynamic(short_hash) or location.location_id is None:
+            return
+        answer, reason = parts.claims.answer(short_hash, location)
+        if answer is Answer.GRANTED or (answer is Answer.NONE and reason is None):
+            raise LocationConflictError(
+                f"virtual node {short_hash} has asked its MGM to work here, which may still grant"
+                " it: have the move declined there, or the export cancelled at its source"
+            )
 
     def _awaited(self, request_id: str) -> PartialFile:
         found = self._parts.transfers.get(request_id)
-        if found.kind != IMPORT or found.stage != WAITING:
+        if (found.kind, found.stage, found.status) != (IMPORT, WAITING, AsyncStatus.ACCEPTED):
+            raise _not_waiting(request_id)
+        folder = self._parts.folder / request_id
+        if not folder.is_dir():
             raise NotFoundError(
-                f"No import {request_id} waits for a file.", kind="transfer", named=request_id
+                f"Import {request_id} was begun at another host of the cluster, which has its"
+                " file: go on there.",
+                kind="transfer",
+                named=request_id,
             )
-        return PartialFile(self._parts.folder / request_id / FILE_NAME)
+        return PartialFile(folder / FILE_NAME)
+
+
+def _not_waiting(request_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"No import {request_id} waits for a file.", kind="transfer", named=request_id
+    )

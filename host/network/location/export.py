@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,18 @@ SECRET = frozenset({"keys", "group"})
 
 Report = Callable[[str, int, int], None]
 """Called with the stage, the bytes done, and the total, which is 0 until it is known."""
+
+
+def reported(
+    items: Iterable[bytes], stage: str, report: Report, before: int = 0, total: int = 0
+) -> Iterator[bytes]:
+    """Items, each told of when it is taken; `before` are the bytes that were done before them."""
+    report(stage, before, total)
+    done = before
+    for item in items:
+        done += len(item)
+        report(stage, done, total)
+        yield item
 
 
 class Exporter:
@@ -95,14 +107,14 @@ class Exporter:
         secrets: dict[str, bytes],
         report: Report,
     ) -> Section:
-        report(content.name, 0, 0)
+        items = reported(content.dump(holding), content.name, report)
         if content.name in SECRET:
             memory = io.BytesIO()
-            section = write_items(memory, content.dump(holding))
+            section = write_items(memory, items)
             secrets[content.name] = memory.getvalue()
             return _named(content.name, section)
         with _private(folder / content.name) as stream:
-            return _named(content.name, write_items(stream, content.dump(holding)))
+            return _named(content.name, write_items(stream, items))
 
     def _seal(
         self,

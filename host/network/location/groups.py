@@ -17,12 +17,13 @@ from host.domain.ids import ShortHash
 from host.domain.membership import MemberInfo
 from host.domain.vnode import VirtualNode
 from host.network.location.claims import ClaimInvalidError
-from host.network.location.leaving import erase_left
+from host.network.location.leaving import CANCELLED, erase_left
 from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
 from host.network.location.places import Location, location_of
 from host.network.location.runs import TransferRuns
 from host.network.location.signing import NodeCannotLeaveError, signing_key
+from host.network.location.staying import take_back
 from host.network.membership.group_contents import members_of_group, notaries_of_group
 from host.ports.locations import Place
 
@@ -77,6 +78,7 @@ class StaticGroups:
         Raises:
             NotFoundError, NodeCannotLeaveError: see `nodes`; or a node has no key.
             LocationConflictError: one is not here.
+            OperationInProgressError: an operation on one has not ended.
             ContainerKeyError: `recipient` is none.
         """
         parts = self._parts
@@ -90,9 +92,7 @@ class StaticGroups:
                     f" {place}"
                 )
             signing_key(parts.keys, node.holding)
-        for node in nodes:
-            if not node.is_paused:
-                parts.nodes.set_state(node.holding.short_hash, "PAUSED")
+        leaving = [parts.nodes.leaving(node.holding.short_hash) for node in nodes]
         export_id = parts.new_id()
         requests = {node.holding.short_hash: parts.new_id() for node in nodes}
 
@@ -100,8 +100,9 @@ class StaticGroups:
             expected = {node.holding.x500_name for node in nodes}
             if {each.name for each in members_of_group(connection, group_id)} != expected:
                 raise LocationConflictError(f"group {group_id} has got a member meanwhile: again")
+            for leave in leaving:
+                leave(connection)
             for short_hash, request_id in requests.items():
-                parts.nodes.check_leaves(connection, short_hash)
                 parts.transfers.add_export(
                     connection, request_id, short_hash, recipient=recipient, identity=identity
                 )
@@ -122,11 +123,15 @@ class StaticGroups:
     def cancel(self, group_id: str, *, is_forced: bool = False) -> None:
         """Take an exported group back: its operator says that no copy of it is used.
 
+        If not all its files were written, nobody has to say so.
+
         Raises:
             NotFoundError, NodeCannotLeaveError: see `nodes`.
             ClaimInvalidError: `is_forced` is not set.
             LocationConflictError: it was not exported, or was given to another cluster.
         """
+        if take_back(self._parts, self._hashes(group_id), CANCELLED):
+            return
         if not is_forced:
             raise ClaimInvalidError(
                 f"nobody can say whether a copy of group {group_id[:64]} is used elsewhere: it has"
@@ -164,11 +169,15 @@ class StaticGroups:
                     f"virtual node {node} is of another export than the files that were loaded:"
                     " delete their imports"
                 )
+            if found is not None and self._parts.transfers.lack_files(connection, [found.transfer]):
+                raise LocationConflictError(
+                    f"the file of virtual node {node} was never written: nobody can have loaded it"
+                )
             self._parts.places.change_in(connection, node, Happened.TAKEN, location_id=taker)
 
         self._all(group_id, give)
-        for node in self.nodes(group_id):
-            erase_left(self._parts, node.holding.short_hash)
+        for short_hash in self._hashes(group_id):
+            erase_left(self._parts, short_hash)
 
     def activate(self, group_id: str, *, is_forced: bool, is_uniqueness_current: bool) -> None:
         """Let an imported group work here, all its nodes at once.
@@ -231,7 +240,7 @@ class StaticGroups:
         self, group_id: str, change: Callable[[Connection, ShortHash, Location | None], None]
     ) -> None:
         """Change the places of all nodes of a group, or of none."""
-        nodes = [each.holding.short_hash for each in self.nodes(group_id)]
+        nodes = self._hashes(group_id)
 
         def work(connection: Connection) -> None:
             for node in nodes:
@@ -239,9 +248,11 @@ class StaticGroups:
 
         self._parts.database.transact(work)
 
+    def _hashes(self, group_id: str) -> Sequence[ShortHash]:
+        return [each.holding.short_hash for each in self.nodes(group_id)]
+
     def _let_work(self, group_id: str) -> None:
-        for node in self.nodes(group_id):
-            short_hash = node.holding.short_hash
+        for short_hash in self._hashes(group_id):
             location = self._parts.places.location(short_hash)
             if location is not None and location.transfer:
                 self._parts.let_work(short_hash)

@@ -21,7 +21,7 @@ from host.adapters.files.container import (
     read_container,
 )
 from host.domain.ids import HoldingIdentity
-from host.network.location.export import SECRET, Report
+from host.network.location.export import SECRET, Report, reported
 from host.network.location.node_file import (
     MAGIC,
     MANIFEST_BYTES_MAX,
@@ -108,10 +108,10 @@ class Importer:
         for content in self._contents:
             if content.name not in sizes:
                 continue
-            report(content.name, done, total)
             version = unpacked.manifest.facts[f"version.{content.name}"]
             with unpacked.opened(content.name) as stream:
-                content.load(unpacked.holding, read_items(stream), int(version))
+                items = reported(read_items(stream), content.name, report, done, total)
+                content.load(unpacked.holding, items, int(version))
             done += sizes[content.name]
 
     def erase(self, holding: HoldingIdentity) -> None:

@@ -1,6 +1,5 @@
 """Nodes that leave: exported, taken back, or known to be elsewhere."""
 
-import shutil
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -15,9 +14,12 @@ from host.network.location.machine import Happened, LocationConflictError
 from host.network.location.parts import MoveParts
 from host.network.location.runs import TransferRuns
 from host.network.location.signing import NodeCannotLeaveError, signing_key
+from host.network.location.staying import take_back
 from host.network.location.transfers import EXPORT
 from host.network.values.member import SignedMember
 from host.ports.locations import Place
+
+CANCELLED = "the export was cancelled"
 
 
 class LeavingNodes:
@@ -41,6 +43,7 @@ class LeavingNodes:
             NotFoundError: no such node.
             NodeCannotLeaveError: it is of a static network, or has no key.
             LocationConflictError: it is not here.
+            OperationInProgressError: an operation on it has not ended.
             ContainerKeyError: `recipient` is none.
         """
         parts = self._parts
@@ -52,13 +55,11 @@ class LeavingNodes:
                 f" export its whole group, {node.holding.group_id}, with `--group`"
             )
         signing_key(parts.keys, node.holding)
-        if not node.is_paused:
-            parts.nodes.set_state(short_hash, "PAUSED")
         listed = parts.claims.listed(short_hash)
-        request_id = self._parts.new_id()
+        request_id, leave = parts.new_id(), parts.nodes.leaving(short_hash)
 
-        def add(connection: Connection) -> None:
-            parts.nodes.check_leaves(connection, short_hash)
+        def begin(connection: Connection) -> None:
+            leave(connection)
             parts.transfers.add_export(
                 connection, request_id, short_hash, recipient=recipient, identity=identity
             )
@@ -68,7 +69,7 @@ class LeavingNodes:
             Happened.EXPORT,
             transfer=request_id,
             epoch=0 if listed is None else listed.epoch,
-            also=add,
+            also=begin,
         )
         self._runs.begin(request_id)
         return request_id
@@ -95,8 +96,9 @@ class LeavingNodes:
     ) -> Place:
         """Take an exported node back, if its file was not imported anywhere.
 
-        In a dynamic network its MGM decides; the place is `RECLAIMING` until it has. Called again
-        meanwhile, it asks again. An MGM, above which nobody stands, comes back by force alone.
+        If its file was never whole, it is here at once. Else, in a dynamic network, its MGM
+        decides; the place is `RECLAIMING` until it has. Called again meanwhile, it asks again. An
+        MGM, above which nobody stands, comes back by force alone.
 
         Args:
             short_hash: the node.
@@ -109,6 +111,8 @@ class LeavingNodes:
         """
         parts = self._parts
         refuse_static(parts, short_hash)
+        if take_back(parts, [short_hash], CANCELLED):
+            return Place.HERE
         if not parts.claims.has_judge(short_hash):
             return self._force_back(short_hash, is_forced=is_forced)
         location = parts.places.location(short_hash)
@@ -184,6 +188,5 @@ def erase_left(parts: MoveParts, short_hash: ShortHash) -> None:
     node = parts.node(short_hash)
     for content in reversed(parts.erased):
         content.erase(node.holding)
-    for request_id in parts.transfers.of_node(short_hash):
-        shutil.rmtree(parts.folder / request_id, ignore_errors=True)
+    parts.delete_files(short_hash)
     parts.places.note_over(short_hash)

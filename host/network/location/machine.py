@@ -21,6 +21,8 @@ class Happened(StrEnum):
     """The MGM has approved the epoch that this copy claimed."""
     TAKEN = "taken"
     """The list shows an epoch that another copy was granted."""
+    FAILED = "failed"
+    """The file of an export could not be written: nothing of the node has left."""
     FORCED = "forced"
     """A static network: nobody decides but the operator."""
     IMPORT = "import"
@@ -37,6 +39,7 @@ _NEXT = {
     (Place.HERE, Happened.EXPORT): Place.EXPORTED,
     (Place.EXPORTED, Happened.CANCEL): Place.RECLAIMING,
     (Place.EXPORTED, Happened.FORCED): Place.HERE,
+    (Place.EXPORTED, Happened.FAILED): Place.HERE,
     (Place.EXPORTED, Happened.TAKEN): Place.MOVED,
     (Place.RECLAIMING, Happened.GRANTED): Place.HERE,
     (Place.RECLAIMING, Happened.TAKEN): Place.MOVED,

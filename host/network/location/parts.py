@@ -32,12 +32,13 @@ class MovableNodes(Protocol):
 
     def set_state(self, short_hash: ShortHash, state: str, /) -> VirtualNode: ...
 
-    def check_leaves(self, connection: Connection, short_hash: ShortHash, /) -> None:
-        """Check, in the transaction by which a node leaves, that it is paused and nothing goes on.
+    def leaving(self, short_hash: ShortHash, /) -> Callable[[Connection], None]:
+        """What pauses a node in the transaction in which it leaves.
 
         Raises:
-            HostError: it is not.
+            HostError: an operation on it has not ended.
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class MoveParts:
     Attributes:
         folder: of this host, where files are written and received.
         identity: this cluster's private key for files that are sent to it (age).
+        used_bytes: of a node's databases.
         is_quiet: whether no record of a node's flows is being worked on.
         wait: waits a tenth of a second.
         background: runs a function on another thread.
@@ -64,6 +66,7 @@ class MoveParts:
     folder: Path
     identity: Callable[[], str]
     erased: Sequence[NodeContents]
+    used_bytes: Callable[[ShortHash], int]
     is_quiet: Callable[[ShortHash], bool]
     wait: Callable[[], None]
     clock: Clock
@@ -88,9 +91,17 @@ class MoveParts:
         if self.claims.is_dynamic(short_hash):
             self.claims.ask_for_list(short_hash)
         self.nodes.set_state(short_hash, "ACTIVE")
-        for request_id in self.transfers.of_node(short_hash):
-            shutil.rmtree(self.folder / request_id, ignore_errors=True)
+        self.delete_files(short_hash)
         self.places.note_over(short_hash)
+
+    def delete_files(self, short_hash: ShortHash) -> None:
+        """Delete what this host has of a node's transfers: none of them is used any more."""
+        for request_id in self.transfers.of_node(short_hash):
+            self.delete_file(request_id)
+
+    def delete_file(self, request_id: str) -> None:
+        """Delete what this host has of a transfer."""
+        shutil.rmtree(self.folder / request_id, ignore_errors=True)
 
     def new_id(self) -> str:
         return str(uuid.UUID(bytes=self.entropy.random_bytes(16), version=4))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 from host.database.revision_cache import RevisionCache
 from host.database.sql import Upsert
 from host.domain.ids import EpochMs, ShortHash
-from host.network.location.machine import Happened, LocationConflictError, step
+from host.network.location.machine import Happened, step
 from host.network.location.tables import LOCATION
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
@@ -127,20 +127,18 @@ class NodePlaces:
         )
         return wanted
 
-    def note_import(self, short_hash: ShortHash, transfer: str, *, epoch: int) -> None:
-        """Record that another import brings a node, whose earlier one has failed.
+    def begin_import(
+        self, connection: Connection, short_hash: ShortHash, transfer: str, *, epoch: int
+    ) -> None:
+        """Record that an import brings a node, perhaps after another one that has failed.
 
         Raises:
-            LocationConflictError: it was loaded, or deleted, meanwhile.
+            LocationConflictError: the node is here, or was; or it was loaded meanwhile.
         """
-
-        def note(connection: Connection) -> None:
-            where = LOCATION.c.short_hash == short_hash, LOCATION.c.place == Place.IMPORTING.value
-            change = update(LOCATION).where(*where).values(transfer=transfer, epoch=epoch)
-            if connection.execute(change).rowcount != 1:
-                raise LocationConflictError(f"virtual node {short_hash} is not being imported")
-
-        self._database.transact(note)
+        where = LOCATION.c.short_hash == short_hash, LOCATION.c.place == Place.IMPORTING.value
+        change = update(LOCATION).where(*where).values(transfer=transfer, epoch=epoch)
+        if connection.execute(change).rowcount != 1:
+            self.change_in(connection, short_hash, Happened.IMPORT, transfer=transfer, epoch=epoch)
 
     def note_claim(self, short_hash: ShortHash, *, epoch: int, location_id: str) -> None:
         """Record what the copy of a node claims from now on; its place stays."""
@@ -159,8 +157,11 @@ class NodePlaces:
 
     def forget(self, short_hash: ShortHash) -> None:
         """Delete the row of a node whose import is given up."""
-        where = LOCATION.c.short_hash == short_hash
-        self._database.transact(lambda c: c.execute(delete(LOCATION).where(where)))
+        self._database.transact(lambda connection: self.forget_in(connection, short_hash))
+
+    def forget_in(self, connection: Connection, short_hash: ShortHash) -> None:
+        """See `forget`; in the caller's transaction."""
+        connection.execute(delete(LOCATION).where(LOCATION.c.short_hash == short_hash))
 
 
 def location_of(connection: Connection, short_hash: ShortHash) -> Location | None:

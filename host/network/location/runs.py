@@ -1,11 +1,11 @@
 """Exports and imports at work, in the background; resumed after any interruption."""
 
 import base64
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from host.adapters.files.container import Manifest, Opener, Sealer
 from host.database.claims import ClaimedWork, ClaimLostError
@@ -16,8 +16,10 @@ from host.network.location.export import FILE_NAME
 from host.network.location.machine import Happened
 from host.network.location.node_file import TOGETHER
 from host.network.location.parts import MoveParts
-from host.network.location.places import Location
+from host.network.location.places import Location, location_of
+from host.network.location.room import check_room
 from host.network.location.signing import NodeCannotLeaveError
+from host.network.location.staying import erase_arrived, take_back
 from host.network.location.transfers import EXPORT, Transfer
 from host.ports.locations import Place
 
@@ -29,6 +31,8 @@ _QUIET_AFTER = 20
 """Looks in a row that see it still: every process has seen by then that it is paused."""
 _REPORT_MS = 1000
 _TENANT = "p2p"
+_COPIES = 2
+"""Of what a node has, in the clear and encrypted."""
 
 
 class TransferRuns(ClaimedWork):
@@ -52,7 +56,7 @@ class TransferRuns(ClaimedWork):
             found = transfers.get(request_id)
             (self._export if found.kind == EXPORT else self._import)(found)
         except ClaimLostError as exc:
-            _log.warning("node-transfer-lost", request_id=request_id, reason=exc.message)
+            self._lost(request_id, exc.message)
         except HostError as exc:
             self._failed(request_id, exc.message)
         except OSError as exc:
@@ -64,18 +68,50 @@ class TransferRuns(ClaimedWork):
             self._claims.let_go(request_id)
 
     def _failed(self, request_id: str, reason: str) -> None:
-        # What was unpacked, or not encrypted yet, does not stay; the file is sent or made again.
-        shutil.rmtree(self._parts.folder / request_id, ignore_errors=True)
+        """End a transfer that failed, and leave nothing of it: neither a file nor half a node."""
+        parts = self._parts
+        parts.delete_file(request_id)
         try:
-            self._parts.transfers.fail(request_id, reason)
+            found = parts.transfers.get(request_id)
+            if found.kind == EXPORT:
+                parts.transfers.fail(request_id, reason)
+                self._stay(ShortHash(found.short_hash), f"export {request_id} failed: {reason}")
+            else:
+                parts.transfers.fail(request_id, reason, self._forgetting(found))
+        except ClaimLostError as exc:
+            self._lost(request_id, exc.message)
         except HostError:
             _log.exception("node-transfer-unfinished", request_id=request_id, reason=reason)
+
+    def _lost(self, request_id: str, reason: str) -> None:
+        _log.warning("node-transfer-lost", request_id=request_id, reason=reason)
+        if self._parts.transfers.get(request_id).status is AsyncStatus.ABORTED:
+            self._parts.delete_file(request_id)
+
+    def _stay(self, short_hash: ShortHash, reason: str) -> None:
+        """Let a node work on whose file could not be written; with it its static group."""
+        location = self._parts.places.location(short_hash)
+        if location is not None and location.place is Place.EXPORTED:
+            node = self._parts.node(short_hash)
+            take_back(
+                self._parts, self._leaving_with(node, self._together(short_hash, location)), reason
+            )
+
+    def _forgetting(self, found: Transfer) -> Callable[[Connection], None]:
+        """Erase what a failed import has loaded; returns what forgets the node in a transaction."""
+        parts, node = self._parts, ShortHash(found.short_hash)
+        location = parts.places.location(node) if node else None
+        if location is None or location.transfer != found.request_id:
+            return lambda _connection: None
+        erase_arrived(parts, node)
+        return lambda connection: parts.places.forget_in(connection, node)
 
     def _export(self, found: Transfer) -> None:
         parts, short_hash = self._parts, ShortHash(found.short_hash)
         node, location = self._parts.node(short_hash), self._leaving(found)
-        together = None if parts.claims.is_dynamic(short_hash) else location.location_id
+        together = self._together(short_hash, location)
         self._await_quiet(self._leaving_with(node, together))
+        check_room(parts.folder.parent, _COPIES * parts.used_bytes(short_hash))
         sealer = Sealer.to_recipient(found.recipient or "", identity=found.identity)
         parts.transfers.set(found.request_id, status=AsyncStatus.IN_PROGRESS.value)
         size = parts.exporter.write(
@@ -88,9 +124,15 @@ class TransferRuns(ClaimedWork):
             report=self._report(found.request_id),
             together=together,
         )
-        self._leaving(found)  # else the node works again, and the file is of no moment of it
+
+        def still_away(connection: Connection) -> None:
+            now = location_of(connection, short_hash)
+            if now is None or (now.place, now.transfer) != (Place.EXPORTED, found.request_id):
+                raise NodeCannotLeaveError(f"the export of {short_hash} was cancelled")
+
         parts.transfers.set(
             found.request_id,
+            still_away,
             status=AsyncStatus.SUCCEEDED.value,
             stage="done",
             bytes_done=size,
@@ -121,37 +163,31 @@ class TransferRuns(ClaimedWork):
             report=report,
         )
         holding = unpacked.holding
-        location = parts.places.location(holding.short_hash)
+        node, location = holding.short_hash, parts.places.location(holding.short_hash)
         if location is not None:
             parts.importer.erase(holding)  # what an interrupted or failed import has left
-            parts.places.note_import(
-                holding.short_hash,
-                found.request_id,
-                epoch=int(unpacked.manifest.facts["epoch"]),
-            )
-        else:
-            parts.places.change(
-                holding.short_hash,
-                Happened.IMPORT,
-                transfer=found.request_id,
-                epoch=int(unpacked.manifest.facts["epoch"]),
-            )
-        parts.transfers.set(found.request_id, short_hash=holding.short_hash)
-        parts.importer.load(unpacked, report)
-        is_static = not parts.claims.is_dynamic(holding.short_hash)
-        together = unpacked.manifest.facts.get(TOGETHER) if is_static else None
-        parts.places.change(
-            holding.short_hash,
-            Happened.LOADED,
-            location_id=None if together is None else str(together)[:36],
-        )
+        epoch = int(unpacked.manifest.facts["epoch"])
         parts.transfers.set(
             found.request_id,
+            lambda connection: parts.places.begin_import(
+                connection, node, found.request_id, epoch=epoch
+            ),
+            short_hash=node,
+        )
+        parts.importer.load(unpacked, report)
+        is_static = not parts.claims.is_dynamic(node)
+        together = unpacked.manifest.facts.get(TOGETHER) if is_static else None
+        location_id = None if together is None else str(together)[:36]
+        parts.transfers.set(
+            found.request_id,
+            lambda connection: parts.places.change_in(
+                connection, node, Happened.LOADED, location_id=location_id
+            ),
             status=AsyncStatus.SUCCEEDED.value,
             stage="done",
             identity=None,
         )
-        shutil.rmtree(folder, ignore_errors=True)
+        parts.delete_file(found.request_id)
 
     def _admit(self, request_id: str, holding: HoldingIdentity, manifest: Manifest) -> None:
         del manifest
@@ -169,6 +205,10 @@ class TransferRuns(ClaimedWork):
                 f"virtual node {holding.short_hash} ({holding.x500_name}) is on this cluster, or"
                 " was"
             )
+
+    def _together(self, short_hash: ShortHash, location: Location) -> str | None:
+        """What the exports of a node's static group have in common."""
+        return None if self._parts.claims.is_dynamic(short_hash) else location.location_id
 
     def _leaving_with(self, node: VirtualNode, together: str | None) -> Sequence[ShortHash]:
         """A node, and those of its static group: what one of them still does, others may get."""

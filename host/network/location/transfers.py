@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from host.database.claims import RELEASED, Claimant, Claims
 from host.domain.errors import ConflictError, NotFoundError
@@ -20,7 +20,8 @@ WAITING_MAX = 64
 _FORGOTTEN_MS = 86_400_000
 """After this time without a part an import that waits for its file has ended."""
 _UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
-_IS_WAITING = TRANSFER.c.status.in_(_UNFINISHED) & (TRANSFER.c.stage == WAITING)
+_IS_UNFINISHED = TRANSFER.c.status.in_(_UNFINISHED)
+IS_WAITING = _IS_UNFINISHED & (TRANSFER.c.stage == WAITING)
 
 
 class ImportsWaitingError(ConflictError):
@@ -65,7 +66,7 @@ class Transfers:
         self.claims = Claims(
             database,
             TRANSFER,
-            is_unfinished=TRANSFER.c.status.in_(_UNFINISHED) & (TRANSFER.c.stage != WAITING),
+            is_unfinished=_IS_UNFINISHED & (TRANSFER.c.stage != WAITING),
             claimant=claimant,
             clock=clock,
         )
@@ -96,7 +97,7 @@ class Transfers:
         Raises:
             ImportsWaitingError: there are too many that wait.
         """
-        count = select(func.count()).select_from(TRANSFER).where(_IS_WAITING)
+        count = select(func.count()).select_from(TRANSFER).where(IS_WAITING)
         if connection.execute(count).scalar_one() >= WAITING_MAX:
             raise ImportsWaitingError(
                 f"{WAITING_MAX} imports wait for their files: send one, or wait a day"
@@ -160,39 +161,88 @@ class Transfers:
             identity=row.identity,
         )
 
-    def set(self, request_id: str, **values: object) -> None:
-        """Change columns of one that this process works on."""
-        self.change(request_id, lambda _connection: None, **values)
+    def start(self, request_id: str, *, stage: str, identity: str | None) -> bool:
+        """Claim an import whose file has come; False if it does not wait for one."""
+        mine = update(TRANSFER).where(TRANSFER.c.request_id == request_id, IS_WAITING)
+        change = mine.values(
+            updated_at=self._clock.now_ms(),
+            stage=stage,
+            identity=identity,
+            **self.claims.values(),
+        )
+        return self._database.transact(lambda c: c.execute(change).rowcount) == 1
 
-    def change(self, request_id: str, also: Callable[[Connection], None], **values: object) -> None:
-        """Change columns, and do `also` in the same transaction."""
+    def set(
+        self,
+        request_id: str,
+        also: Callable[[Connection], object] = lambda _connection: None,
+        **values: object,
+    ) -> None:
+        """Change columns of one that this process works on, and do `also` in the same transaction.
+
+        Raises:
+            ClaimLostError: another process goes on with it, or it has ended.
+        """
         is_over = values.get("status") not in (None, *_UNFINISHED)
         released = RELEASED if is_over else {}
 
         def work(connection: Connection) -> None:
-            connection.execute(
-                update(TRANSFER)
-                .where(TRANSFER.c.request_id == request_id)
-                .values(updated_at=self._clock.now_ms(), **values, **released)
-            )
+            self.claims.check(connection, request_id)
+            self._update(connection, TRANSFER.c.request_id == request_id, **values, **released)
             also(connection)
 
         self._database.transact(work)
 
-    def fail(self, request_id: str, reason: str) -> None:
-        """End one without success."""
+    def fail(
+        self,
+        request_id: str,
+        reason: str,
+        also: Callable[[Connection], object] = lambda _connection: None,
+    ) -> None:
+        """End one without success; raises as `set`."""
         failed = AsyncStatus.FAILED.value
-        self.set(request_id, status=failed, error=reason[:1024], identity=None)
+        self.set(request_id, also, status=failed, error=reason[:1024], identity=None)
+
+    def end(
+        self, request_ids: Sequence[str], reason: str, of: ColumnElement[bool] = _IS_UNFINISHED
+    ) -> Callable[[Connection], int]:
+        """What ends transfers in a transaction, whoever works on them; it returns how many."""
+        which = TRANSFER.c.request_id.in_(request_ids) & of
+        return lambda connection: self._update(
+            connection,
+            which,
+            status=AsyncStatus.ABORTED.value,
+            error=reason[:1024],
+            identity=None,
+            **RELEASED,
+        )
+
+    def _update(self, connection: Connection, where: ColumnElement[bool], **values: object) -> int:
+        change = update(TRANSFER).where(where).values(updated_at=self._clock.now_ms(), **values)
+        return connection.execute(change).rowcount
+
+    def lack_files(self, connection: Connection, request_ids: Sequence[str]) -> bool:
+        """Whether the file of one of these exports was never whole, as a transaction sees it."""
+        query = select(TRANSFER.c.request_id).where(
+            TRANSFER.c.request_id.in_(request_ids),
+            TRANSFER.c.status != AsyncStatus.SUCCEEDED.value,
+        )
+        return connection.execute(query.limit(1)).first() is not None
 
     def end_forgotten(self) -> Sequence[str]:
         """End imports whose files have not come for a day; returns their ids."""
         before = self._clock.now_ms() - _FORGOTTEN_MS
-        query = select(TRANSFER.c.request_id).where(_IS_WAITING, TRANSFER.c.updated_at < before)
+        query = select(TRANSFER.c.request_id).where(IS_WAITING, TRANSFER.c.updated_at < before)
         with self._database.read() as connection:
             found = list(connection.execute(query).scalars())
-        for request_id in found:
-            self.fail(request_id, "its file has not come for a day")
+        if found:
+            self._database.transact(self.end(found, "its file has not come for a day", IS_WAITING))
         return found
+
+    def note_received(self, request_id: str, size: int) -> None:
+        """Note how many bytes of the file of an import have come."""
+        which = TRANSFER.c.request_id.in_([request_id]) & IS_WAITING
+        self._database.transact(lambda c: self._update(c, which, bytes_done=size))
 
     def of_node(self, short_hash: ShortHash) -> Sequence[str]:
         """The ids of a node's transfers, the latest first."""

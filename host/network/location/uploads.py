@@ -1,5 +1,6 @@
 """A file that arrives in parts, each of which may be sent again."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class PartialFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self._path, flags, 0o600)
         try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # a part that is repeated meanwhile waits
             size = os.fstat(descriptor).st_size
             if offset + len(data) <= size:
                 return size
@@ -46,8 +48,17 @@ class PartialFile:
                 raise PartMisplacedError(
                     f"the part begins at {offset}, the file has {size} bytes", size=str(size)
                 )
-            with os.fdopen(os.dup(descriptor), "ab") as stream:
-                stream.write(data)
+            try:
+                _write(descriptor, data)
+            except OSError:
+                os.ftruncate(descriptor, size)  # so that the part can be sent again
+                raise
             return size + len(data)
         finally:
             os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]

@@ -123,42 +123,32 @@ class NodeRegistry:
             raise VirtualNodeStateError(
                 f"{shown(state)} is no state of a virtual node; states are {', '.join(NodeState)}"
             )
-        now = self._flow_time.now_ms()
+        wanted, now = NodeState(state), self._flow_time.now_ms()
 
         def change(connection: Connection) -> VirtualNode:
             # In the transaction: else the node might leave, or an upgrade begin, meanwhile.
-            self._check_change(connection, short_hash)
-            node = next(_nodes(connection.execute(node_of(short_hash))), None)
-            if node is None:
-                raise node_not_found(short_hash)
-            changed = with_state(node, NodeState(state), now)
-            connection.execute(
-                update(VIRTUAL_NODE)
-                .where(VIRTUAL_NODE.c.short_hash == short_hash)
-                .values(state_columns(changed))
-            )
-            return changed
+            place = self._locations.place(short_hash)
+            if place is not Place.HERE:
+                raise NodeElsewhereError(
+                    f"Virtual node {short_hash} is {place}: its state cannot be changed here."
+                )
+            return self._change_state(connection, short_hash, wanted, now)
 
         return self._database.transact(change)
 
-    def check_leaves(self, connection: Connection, short_hash: ShortHash) -> None:
-        """Check, in the transaction by which a node leaves, that it is paused and nothing goes on.
-
-        Raises:
-            HostError: it is not paused, or an operation on it has not ended.
-        """
-        self._check_change(connection, short_hash)
+    def _change_state(
+        self, connection: Connection, short_hash: ShortHash, state: NodeState, now: EpochMs
+    ) -> VirtualNode:
         node = next(_nodes(connection.execute(node_of(short_hash))), None)
-        if node is None or not node.is_paused:
-            raise VirtualNodeStateError(f"Virtual node {short_hash} was resumed meanwhile.")
-
-    def _check_change(self, connection: Connection, short_hash: ShortHash) -> None:
-        del connection
-        place = self._locations.place(short_hash)
-        if place is not Place.HERE:
-            raise NodeElsewhereError(
-                f"Virtual node {short_hash} is {place}: its state cannot be changed here."
-            )
+        if node is None:
+            raise node_not_found(short_hash)
+        changed = with_state(node, state, now)
+        connection.execute(
+            update(VIRTUAL_NODE)
+            .where(VIRTUAL_NODE.c.short_hash == short_hash)
+            .values(state_columns(changed))
+        )
+        return changed
 
 
 def node_not_found(short_hash: ShortHash) -> NotFoundError:

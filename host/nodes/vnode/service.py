@@ -6,17 +6,23 @@ A new node is only a row: its vault is created at the first use.
 import json
 from collections.abc import Callable, Collection
 from functools import cached_property
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, insert, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from host.database.claims import RELEASED, Claimant
-from host.domain.ids import Checksum, HoldingIdentity, ShortHash, parse_short_hash
+from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
-from host.domain.vnode import AsyncStatus, VirtualNode
+from host.domain.vnode import AsyncStatus, NodeState, VirtualNode
 from host.domain.x500 import MemberX500Name
-from host.nodes.vnode.errors import CpiNotFoundError, NodeElsewhereError, UpgradeWayError
+from host.nodes.vnode.errors import (
+    CpiNotFoundError,
+    NodeElsewhereError,
+    OperationInProgressError,
+    UpgradeWayError,
+)
 from host.nodes.vnode.operation_runs import NodeOperations
 from host.nodes.vnode.operations import (
     CREATE,
@@ -205,18 +211,31 @@ class VirtualNodeService(NodeOperations):
         row = self._operation(request_id)
         return report_of(self._database, request_id) if row.operation in STAGED else None
 
-    def _check_change(self, connection: Connection, short_hash: ShortHash) -> None:
-        """Refuse another state while an upgrade needs the node's present one.
+    def _change_state(
+        self, connection: Connection, short_hash: ShortHash, state: NodeState, now: EpochMs
+    ) -> VirtualNode:
+        """Unless an upgrade needs the node's present state.
 
         Raises:
             OperationInProgressError: such an upgrade has not ended.
         """
-        super()._check_change(connection, short_hash)
         refuse_operation(connection, short_hash, of=(STAGED_UPGRADE,))
+        return super()._change_state(connection, short_hash, state, now)
 
-    def check_leaves(self, connection: Connection, short_hash: ShortHash) -> None:
-        refuse_operation(connection, short_hash)
-        super().check_leaves(connection, short_hash)
+    def leaving(self, short_hash: ShortHash) -> Callable[[Connection], None]:
+        """What pauses a node that leaves this cluster, in the transaction in which it does.
+
+        Raises:
+            OperationInProgressError: an operation on it has not ended, which its file would cut.
+            NotFoundError: no such node.
+        """
+        now = self._flow_time.now_ms()
+
+        def leave(connection: Connection) -> None:
+            refuse_operation(connection, short_hash)
+            self._change_state(connection, short_hash, NodeState.PAUSED, now)
+
+        return leave
 
     def _accept_upgrade(  # what an upgrade is
         self,
@@ -238,6 +257,10 @@ class VirtualNodeService(NodeOperations):
         def accept(connection: Connection) -> str:
             if self._locations.place(short_hash) is not Place.HERE:
                 raise NodeElsewhereError(f"Virtual node {short_hash} is not on this cluster now.")
+            if connection.execute(_cpi_of(short_hash)).scalar_one_or_none() != node.cpi_checksum:
+                raise OperationInProgressError(
+                    f"Virtual node {short_hash} has got another CPI meanwhile."
+                )
             if alone:
                 refuse_operation(connection, short_hash)
             request_id = self._accept(connection, operation, node.holding, cpi, alone=alone)
@@ -334,3 +357,7 @@ class VirtualNodeService(NodeOperations):
     def _granted(self, cpi: CpiRecord) -> tuple[str, ...]:
         declared = {capability for cpk in cpi.cpks for capability in cpk.capabilities}
         return tuple(sorted(declared.intersection(self._allowed.get())))
+
+
+def _cpi_of(short_hash: ShortHash) -> Select[tuple[Any]]:
+    return select(VIRTUAL_NODE.c.cpi_checksum).where(VIRTUAL_NODE.c.short_hash == short_hash)

@@ -82,6 +82,7 @@ class LocationParts(AuditParts, LinkWiring):
                 folder=self.base.directory.path / FOLDER,
                 identity=self.transfer_identity,
                 erased=[each for each in contents if each.name not in _KEPT],
+                used_bytes=self._used_bytes,
                 is_quiet=self._is_quiet,
                 wait=wait,
                 clock=self.base.clock,
@@ -171,6 +172,9 @@ class LocationParts(AuditParts, LinkWiring):
         """Whether nothing of a node's flows is taken from its queues, or will be."""
         found = self.store.work_of_node(node, -1, _LOOKED_AT)
         return all(each.record.queue.topic in _NOT_OF_FLOWS for each in found)
+
+    def _used_bytes(self, node: ShortHash) -> int:
+        return self.vaults.used_bytes(node) + self.notary_databases.used_bytes(node)
 
     def _shift_ms(self) -> int:
         stored = self.store.get(SHIFT_KEY)

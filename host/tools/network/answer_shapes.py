@@ -145,6 +145,7 @@ class TransferStatus(TypedDict):
     bytesDone: int
     bytesTotal: int
     errorReason: str | None
+    recipient: str | None
 
 
 class NodeExport(TypedDict):
@@ -160,12 +161,14 @@ class GroupExport(TypedDict):
 class GroupLocation(TypedDict):
     groupId: str
     exportId: str | None
+    recipient: str
     nodes: list["NodeLocation"]
 
 
 class NodeLocation(TypedDict):
     holdingIdentityShortHash: str
     place: str
+    requestId: str | None
     epoch: int
     listedEpoch: int | None
     proof: str | None

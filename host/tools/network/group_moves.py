@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,8 +10,9 @@ from host.domain.errors import ConflictError, NotFoundError
 from host.domain.ids import parse_short_hash
 from host.tools.client.answers import shaped
 from host.tools.client.host_client import HostClient
-from host.tools.network import moving
-from host.tools.network.answer_shapes import GroupExport, GroupLocation
+from host.tools.network import moving, node_files
+from host.tools.network.answer_shapes import GroupExport, GroupLocation, NodeExport
+from host.tools.network.moves import check_other
 from host.tools.network.moving import Report
 
 NOTE = "export.json"
@@ -39,29 +41,57 @@ def export(
     identity: str | None,
     report: Report,
 ) -> GroupExport:
-    """Have a host write the files of a group's nodes, and fetch them into a folder.
+    """Have a host write the files of a group's nodes, and fetch them; goes on where it was.
 
     Raises:
-        GroupFilesError: the folder has files already.
+        GroupFilesError: the folder has other files.
+        ExportedElsewhereError: the group was exported for another key.
         OSError: it cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    before, noted = _exported(location(client, group)), _noted(folder)
+    if noted is None and any(folder.iterdir()):
         raise GroupFilesError(f"{folder} is not empty: give a new folder for the files of a group")
-    path = _path(group, "export")
-    body = {"recipient": recipient, **({} if identity is None else {"identity": identity})}
-    found = shaped(client.post(path, dict(body)), GroupExport, path)
-    (folder / NOTE).write_text(json.dumps(found))
-    fetch(client, found, folder, report)
-    return found
-
-
-def fetch(client: HostClient, found: GroupExport, folder: Path, report: Report) -> None:
-    """Write the files of an export into a folder; those that are there in part are continued."""
-    for each in found["exports"]:
+    if noted is not None and (before is None or noted["exportId"] != before["exportId"]):
+        forget(folder)  # of an export that was cancelled
+        noted = None
+    if before is not None and (noted is None or identity is None):
+        for each in before["exports"]:
+            node = each["holdingIdentityShortHash"]
+            node_files.check_recipient(client, each["requestId"], recipient, node)
+    if before is None:
+        path = _path(group, "export")
+        body = {"recipient": recipient, **({} if identity is None else {"identity": identity})}
+        before = shaped(client.post(path, dict(body)), GroupExport, path)
+    (folder / NOTE).write_text(json.dumps(before))
+    for each in before["exports"]:
         request = each["requestId"]
         size = moving.until_ended(client, request, report)["bytesTotal"]
-        moving.fetch(client, request, _file(folder, each["holdingIdentityShortHash"]), size, report)
+        file = _file(folder, each["holdingIdentityShortHash"])
+        node_files.fetch(client, request, file, size, report)
+    return before
+
+
+def _exported(found: GroupLocation) -> GroupExport | None:
+    """The export of a group that has not been given away or taken back."""
+    exports = [
+        NodeExport(
+            requestId=each["requestId"] or "",
+            holdingIdentityShortHash=each["holdingIdentityShortHash"],
+        )
+        for each in found["nodes"]
+        if each["place"] == "EXPORTED"
+    ]
+    if found["exportId"] is None or not exports:
+        return None
+    return GroupExport(exportId=found["exportId"], exports=exports)
+
+
+def forget(folder: Path) -> None:
+    """Delete the files of a group's export in a folder, and nothing else."""
+    for each in (_noted(folder) or {"exports": []})["exports"]:
+        node_files.forget(_file(folder, each["holdingIdentityShortHash"]), with_file=True)
+    (folder / NOTE).unlink(missing_ok=True)
 
 
 def load(client: HostClient, folder: Path, identity: str | None, report: Report) -> list[str]:
@@ -76,7 +106,7 @@ def load(client: HostClient, folder: Path, identity: str | None, report: Report)
     Raises:
         GroupFilesError: the folder has no files.
     """
-    return [_load(client, file, identity, report) for file in files_of(folder)]
+    return [node_files.loaded(client, file, identity, report)[1] for file in files_of(folder)]
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -89,11 +119,6 @@ def files_of(folder: Path) -> list[Path]:
     if not files:
         raise GroupFilesError(f"{folder} has no files of nodes (*{_SUFFIX})")
     return files
-
-
-def _load(client: HostClient, file: Path, identity: str | None, report: Report) -> str:
-    request = moving.send(client, file, identity, report)
-    return str(moving.until_ended(client, request, report)["holdingIdentityShortHash"])
 
 
 def cancel(client: HostClient, group: str, *, is_unfenced: bool) -> GroupLocation:
@@ -123,31 +148,50 @@ def move(
         source: the group's host.
         target: its new host.
         group: its id.
-        folder: kept until the group works at its target.
+        folder: new or empty; the files in it are deleted once the group works at its target.
         report: told of stages.
 
     Raises:
         HostError: a step was refused; run it again when its cause is gone.
         OSError: the folder cannot be written or read.
     """
+    check_other(source, target)
     before = {each["holdingIdentityShortHash"] for each in location(source, group)["nodes"]}
     arrived = _arrived(target, group)
     if before != {n for n, place in arrived.items() if place in {"IMPORTED", "HERE"}}:
         _carry(source, target, group, folder, report=report)
     if set(_arrived(target, group).values()) != {"HERE"}:
         found = location(target, group)
-        if (taken := found["exportId"]) is None:
-            raise GroupFilesError(
-                "the nodes at the new host are of different exports: delete their imports there"
-            )
-        recipient = moving.transfer_key(target)
-        source.post(_path(group, "moved"), {"exportId": taken, "recipient": recipient})
+        give(source, group, found)
         activate(target, group, is_unfenced=True, is_uniqueness_current=True)
-    for file in folder.glob("*") if folder.exists() else ():
-        file.unlink()
-    if folder.exists():
+    forget(folder)
+    with suppress(OSError):  # it is not there, or something else is in it
         folder.rmdir()
     return location(target, group)
+
+
+def give(source: HostClient, group: str, taken: GroupLocation) -> GroupLocation:
+    """Give an exported group to a host, by what that one says of it; where it is at its source.
+
+    Raises:
+        GroupFilesError: that host has not loaded the files of one export.
+    """
+    if taken["exportId"] is None or taken["groupId"] != group:
+        raise GroupFilesError(
+            f"the nodes at the new host are not of one export of group {group}: delete their"
+            " imports there"
+        )
+    path = _path(group, "moved")
+    body = {"exportId": taken["exportId"], "recipient": taken["recipient"]}
+    return shaped(source.post(path, dict(body)), GroupLocation, path)
+
+
+def delete_imports(client: HostClient, group: str) -> list[str]:
+    """Delete the imported nodes of a group that do not work at a host; which."""
+    nodes = [each["holdingIdentityShortHash"] for each in location(client, group)["nodes"]]
+    for node in nodes:
+        node_files.delete_import(client, node)
+    return nodes
 
 
 def _carry(
@@ -158,25 +202,12 @@ def _carry(
     *,
     report: Report,
 ) -> None:
-    arrived = _arrived(target, group)
-    places = {each["place"] for each in location(source, group)["nodes"]}
-    if places == {"HERE"}:
-        for file in folder.glob("*") if folder.exists() else ():
-            file.unlink()  # of an export that was cancelled
-        export(
-            source,
-            group,
-            folder,
-            recipient=moving.transfer_key(target),
-            identity=None,
-            report=report,
-        )
-    found = _noted(folder)
-    fetch(source, found, folder, report)
+    arrived, recipient = _arrived(target, group), moving.transfer_key(target)
+    found = export(source, group, folder, recipient=recipient, identity=None, report=report)
     for each in found["exports"]:
         node = each["holdingIdentityShortHash"]
         if arrived.get(node) not in {"IMPORTED", "HERE"}:
-            _load(target, _file(folder, node), None, report)
+            node_files.loaded(target, _file(folder, node), None, report)
 
 
 def _arrived(client: HostClient, group: str) -> Mapping[str, str]:
@@ -187,14 +218,14 @@ def _arrived(client: HostClient, group: str) -> Mapping[str, str]:
     return {each["holdingIdentityShortHash"]: each["place"] for each in nodes}
 
 
-def _noted(folder: Path) -> GroupExport:
+def _noted(folder: Path) -> GroupExport | None:
     note = folder / NOTE
     if not note.is_file():
-        raise GroupFilesError(
-            f"the group was exported, and {folder} is not the folder of that export: give that"
-            " folder, or take the group back with `cordbox vnode cancel-export --group`"
-        )
-    return shaped(json.loads(note.read_text()), GroupExport, str(note))
+        return None
+    try:
+        return shaped(json.loads(note.read_text()), GroupExport, str(note))
+    except ValueError as exc:
+        raise GroupFilesError(f"{note} does not say which export the files are of: {exc}") from exc
 
 
 def _file(folder: Path, node: str) -> Path:

@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.domain.errors import NotFoundError
+from host.domain.errors import ConflictError, NotFoundError
 from host.tools.client.host_client import HostClient
-from host.tools.network import moving
+from host.tools.network import moving, node_files
 from host.tools.network.answer_shapes import NodeLocation
 from host.tools.network.moving import Report
+
+
+class SameClusterError(ConflictError):
+    """A virtual node is to be moved to the cluster where it is."""
+
+    code = "move-to-same-cluster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,7 @@ def move(
         OSError: the file cannot be written or read.
     """
     moving.location(source, node)  # whoever mistypes a node or its host learns it first
+    check_other(source, target)
     arrived = _location(target, node)
     if arrived is None:
         _carry(source, target, node, file, report)
@@ -58,21 +65,27 @@ def move(
         arrived = moving.until_here(target, node, report)
     if arrived["proof"] is not None:
         moving.tell_moved(source, node, arrived["proof"])
-    file.unlink(missing_ok=True)
-    _note(file).unlink(missing_ok=True)
+    if node_files.is_noted(file):
+        node_files.forget(file, with_file=True)
     return arrived
 
 
+def check_other(source: HostClient, target: HostClient) -> None:
+    """Refuse a move to where it begins.
+
+    Raises:
+        SameClusterError: both are hosts of one cluster.
+    """
+    if moving.transfer_key(source) == moving.transfer_key(target):
+        raise SameClusterError(
+            f"{source.url} and {target.url} are hosts of one cluster: name the new host"
+        )
+
+
 def _carry(source: HostClient, target: HostClient, node: str, file: Path, report: Report) -> None:
-    note = _note(file)
-    if moving.location(source, node)["place"] == "HERE" or not note.exists():
-        request = moving.begin_export(source, node, moving.transfer_key(target), None)
-        file.unlink(missing_ok=True)
-        note.write_text(request)
-    request = note.read_text().strip()
-    size = moving.until_ended(source, request, report)["bytesTotal"]
-    moving.fetch(source, request, file, size, report)
-    moving.until_ended(target, moving.send(target, file, None, report), report)
+    recipient = moving.transfer_key(target)
+    node_files.exported(source, node, file, recipient=recipient, report=report)
+    node_files.loaded(target, file, None, report)
 
 
 def _location(client: HostClient, node: str) -> NodeLocation | None:
@@ -80,7 +93,3 @@ def _location(client: HostClient, node: str) -> NodeLocation | None:
         return moving.location(client, node)
     except NotFoundError:
         return None
-
-
-def _note(file: Path) -> Path:
-    return file.with_name(f"{file.name}.request")

@@ -1,23 +1,19 @@
 """Moves of virtual nodes between running hosts; each step may be repeated after an interruption."""
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from host.domain.errors import ConflictError, UnavailableError
 from host.tools.client.answers import shaped
 from host.tools.client.host_client import HostClient, HostConflictError
 from host.tools.network.answer_shapes import (
-    ImportedSize,
     NodeLocation,
     Requested,
     TransferKey,
     TransferStatus,
 )
 
-PART_BYTES = 8 * 1024 * 1024
-_POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2
 _SECONDS_MAX = 3600.0
 _APPROVAL_SECONDS_MAX = 3600.0
 
@@ -50,6 +46,12 @@ def begin_export(client: HostClient, node: str, recipient: str, identity: str | 
     return shaped(client.post(path, dict(body)), Requested, path)["requestId"]
 
 
+def transfer(client: HostClient, request: str) -> TransferStatus:
+    """How far an export or import is, by its host."""
+    path = f"/maintenance/transfer/{request}"
+    return shaped(client.get(path), TransferStatus, path)
+
+
 def until_ended(client: HostClient, request: str, report: Report) -> TransferStatus:
     """Wait until an export or import has ended well.
 
@@ -57,71 +59,16 @@ def until_ended(client: HostClient, request: str, report: Report) -> TransferSta
         TransferFailedError: it failed.
         UnavailableError: it takes more than an hour.
     """
-    path = f"/maintenance/transfer/{request}"
     deadline = time.monotonic() + _SECONDS_MAX
     while time.monotonic() < deadline:
-        found = shaped(client.get(path), TransferStatus, path)
+        found = transfer(client, request)
         report(found["stage"], found["bytesDone"], found["bytesTotal"])
         if found["status"] == "SUCCEEDED":
             return found
         if found["status"] in {"FAILED", "ABORTED"}:
             raise TransferFailedError(f"{found['kind']} {request}: {found['errorReason']}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
     raise UnavailableError(f"transfer {request} has not ended after {_SECONDS_MAX:.0f} s")
-
-
-def fetch(client: HostClient, request: str, file: Path, size: int, report: Report) -> None:
-    """Write the file of an export; one that is there in part is continued.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    with os.fdopen(os.open(file, flags, 0o600), "r+b") as stream:
-        stream.seek(0, os.SEEK_END)
-        while stream.tell() < size:
-            offset = stream.tell()
-            path = f"/maintenance/transfer/{request}/file"
-            data = client.ask("GET", path, params={"offset": offset})
-            if not data:
-                raise UnavailableError(f"the file of {request} ends after {offset} bytes")
-            stream.write(data)
-            report("fetch", stream.tell(), size)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def send(client: HostClient, file: Path, identity: str | None, report: Report) -> str:
-    """Send a node's file to a host, and have it loaded; returns the request's id.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    path = "/maintenance/import"
-    request = shaped(client.post(path), Requested, path)["requestId"]
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        while data := stream.read(PART_BYTES):
-            offset = stream.tell() - len(data)
-            _send_part(client, request, offset, data)
-            report("send", stream.tell(), size)
-    start = {} if identity is None else {"identity": identity}
-    client.post(f"{path}/{request}/start", dict(start))
-    return request
-
-
-def _send_part(client: HostClient, request: str, offset: int, data: bytes) -> None:
-    path = f"/maintenance/import/{request}/part"
-    for last in (False, False, True):
-        try:
-            answer = client.upload("PUT", path, {"part": ("part", data)}, {"offset": str(offset)})
-        except UnavailableError:
-            if last:
-                raise
-            time.sleep(_POLL_SECONDS)
-            continue
-        shaped(answer, ImportedSize, path)
-        return
 
 
 def activate(
@@ -157,7 +104,7 @@ def until_here(client: HostClient, node: str, report: Report) -> NodeLocation:
         if found["errorReason"] is not None:
             raise TransferFailedError(f"virtual node {node}: {found['errorReason']}")
         report("approval", 0, 0)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
     raise UnavailableError(f"nobody has approved the move of {node} within an hour")
 
 

@@ -18,6 +18,17 @@ from tests.support.hosts import running_host
 
 SAMPLES = Path(__file__).parents[3] / "sample_cordapps"
 
+_PLACE = {
+    "holdingIdentityShortHash": "0123456789AB",
+    "place": "HERE",
+    "requestId": None,
+    "epoch": 1,
+    "listedEpoch": 1,
+    "proof": "AA==",
+    "errorReason": None,
+}
+"""What `cordbox vnode location` prints."""
+
 
 def make_workspace(folder: Path) -> Workspace:
     """Build the hello sample into packages, make a data directory, and write all other files."""
@@ -68,6 +79,7 @@ def make_workspace(folder: Path) -> Workspace:
         ("cluster.json", json.dumps({"cluster": NOWHERE, "snapshotVersion": 1})),
         ("group.json", "{}"),
         ("audit-policy.json", "{}"),
+        ("location.json", json.dumps(_PLACE)),
     ):
         (folder / name).write_text(text)
     (folder / "empty").mkdir()
@@ -169,6 +181,11 @@ def _special(folder: Path) -> dict[str, str]:
         "runtime build directory": "",
         "user reset-password user": "admin",
         "user reset-password password_file": str(folder / "password"),
+        "vnode activate is_group": "yes",
+        "vnode cancel-export is_group": "yes",
+        "vnode delete-import is_group": "yes",
+        "vnode location is_group": "yes",
+        "vnode moved file": str(folder / "location.json"),
         "worker kind": "flow",
         "worker data_dir": str(folder / "empty"),
     }
