@@ -50,6 +50,9 @@ class LeavingKeys:
     def export(self, tenant: str, alias: str | None) -> Sequence[KeyMaterial]:
         """See `KeyStore.export_keys`."""
         _check_owner(tenant, () if alias is None else (alias,))
+        return self._wrapping.outside(lambda: self._exported(tenant, alias))
+
+    def _exported(self, tenant: str, alias: str | None) -> Sequence[KeyMaterial]:
         with self._database.read() as connection:
             return [
                 KeyMaterial(
@@ -87,7 +90,7 @@ class LeavingKeys:
             if rows:
                 connection.execute(insert(SIGNING_KEY), rows)
 
-        self._database.transact(store)
+        self._wrapping.outside(lambda: self._database.transact(store))
 
     def erase(self, tenant: str, alias: str | None) -> None:
         """See `KeyStore.erase`."""

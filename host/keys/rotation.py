@@ -71,16 +71,17 @@ class Rotations:
             RotationInProgressError: the previous rotation has not ended.
         """
         if tenant == MASTER_TENANT:
-            # The file is written first: an unused key does no harm.
             with self._database.read() as connection:
                 generation = self._wrapping.master_generation(connection) + 1
-            self._masters.make(generation)
-        return self._database.transact(lambda connection: self._begin(connection, tenant))
+            self._wrapping.make_master(generation)
+        return self._wrapping.outside(
+            lambda: self._database.transact(lambda connection: self._begin(connection, tenant))
+        )
 
     def advance(self, tenant: str) -> KeyRotation | None:
         """Rewrap some keys; None if there never was a rotation of `tenant`."""
-        known, has_ended = self._database.transact(
-            lambda connection: self._advance(connection, tenant)
+        known, has_ended = self._wrapping.outside(
+            lambda: self._database.transact(lambda connection: self._advance(connection, tenant))
         )
         if has_ended:
             self._forget()

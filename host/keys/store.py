@@ -112,7 +112,7 @@ class SoftKeyStore:
         )
         self._leaving = LeavingKeys(database, self._wrapping, entropy)
         self._wrapping.derive_master(database)
-        database.transact(self._wrapping.check_master)
+        self._wrapping.outside(lambda: database.transact(self._wrapping.check_master))
         self._rotations.resume()
 
     def create(self, tenant: str, category: KeyCategory, alias: str, scheme: str) -> KeyInfo:
@@ -130,8 +130,8 @@ class SoftKeyStore:
             created_at=self._clock.now_ms(),
         )
         try:
-            generation = self._database.transact(
-                lambda connection: self._insert(connection, key, private_key)
+            generation = self._wrapping.outside(
+                lambda: self._database.transact(lambda c: self._insert(c, key, private_key))
             )
         except IntegrityError as exc:
             raise KeyAliasExistsError(f"tenant {tenant} has a key {alias!r} already") from exc
@@ -190,10 +190,13 @@ class SoftKeyStore:
             with self._database.read() as connection:
                 return self._wrapping.get(connection, tenant, generation)
 
+        def opened() -> bytes:
+            return unseal(sealed, wrapping_key, tenant=tenant, bound_to=bound_to)
+
         try:
-            return unseal(sealed, wrapping_key, tenant=tenant, bound_to=bound_to)
+            return self._wrapping.outside(opened)
         except MasterKeyGoneError:  # as in `_retried`
-            return unseal(sealed, wrapping_key, tenant=tenant, bound_to=bound_to)
+            return self._wrapping.outside(opened)
 
     def open_sealed(self, tenant: str, public_key: str, sealed: bytes, info: bytes) -> bytes:
         private_key = self._retried(tenant, public_key, (KeyCategory.PRE_AUTH,))
@@ -248,6 +251,9 @@ class SoftKeyStore:
 
     def _newest(self, tenant: str) -> tuple[int, bytes]:
         """Generation and bytes of a tenant's current wrapping key; only its first one writes."""
+        return self._wrapping.outside(lambda: self._newest_derived(tenant))
+
+    def _newest_derived(self, tenant: str) -> tuple[int, bytes]:
         with suppress(MasterKeyGoneError), self._database.read() as connection:  # as in `_retried`
             generation = self._wrapping.generation(connection, tenant)
             if generation is not None:
@@ -257,11 +263,14 @@ class SoftKeyStore:
     def _retried(
         self, tenant: str, public_key: str, categories: Sequence[KeyCategory] | None
     ) -> StoredPrivateKey:
-        try:
+        def found() -> StoredPrivateKey:
             return self._private(tenant, public_key, categories)
+
+        try:
+            return self._wrapping.outside(found)
         except MasterKeyGoneError:
             # Another process has rotated it between our snapshot and our read of its file.
-            return self._private(tenant, public_key, categories)
+            return self._wrapping.outside(found)
 
     def _private(
         self, tenant: str, public_key: str, categories: Sequence[KeyCategory] | None

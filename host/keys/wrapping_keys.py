@@ -1,5 +1,8 @@
 """The tenants' wrapping keys, by generation, wrapped under generations of the master key."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from host.database.prepared import Prepared
@@ -10,6 +13,8 @@ from host.keys.tables import MASTER_KEY, WRAPPING_KEY
 from host.keys.wrapping import KEY_BYTES, NONCE_BYTES, unwrap, wrap
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
+
+T = TypeVar("T")
 
 _CHECK = b"cordbox master key"
 MASTER_CHECK_BINDING = "master-check"
@@ -27,19 +32,31 @@ _KEY = Prepared(
 )
 
 
+class _NotDerivedError(Exception):
+    """A transaction needs a master key that this process has not derived yet."""
+
+    def __init__(self, generation: int, *, is_new: bool = False) -> None:
+        super().__init__(f"master key {generation} is not derived")
+        self.generation = generation
+        self.is_new = is_new
+
+
 class WrappingKeys:
-    """Reads and creates wrapping keys, always inside a transaction of the caller. Thread-safe."""
+    """Reads and creates wrapping keys, always inside a transaction of the caller. Thread-safe.
+
+    Deriving a master key from a passphrase takes a busy host seconds, and a database ends
+    transactions that stand still. So a transaction that needs one which this process has not
+    derived is left, and begun again once it has: `outside`.
+    """
 
     def __init__(self, masters: MasterKeys, *, clock: Clock, entropy: Entropy) -> None:
         self._masters = masters
+        self._derived = set[int]()
         self._clock = clock
         self._entropy = entropy
 
     def derive_master(self, database: SqlDatabase) -> None:
         """Have the current master key ready, or the first one, before a transaction needs it.
-
-        Deriving it from a passphrase takes a busy host seconds, and a database ends transactions
-        that stand still.
 
         Raises:
             MasterKeyError: it is not there.
@@ -47,9 +64,35 @@ class WrappingKeys:
         with database.read() as connection:
             newest = connection.execute(_SELECT_MASTER_GENERATION).scalar_one()
         if newest is None:
-            self._masters.make(1)
+            self.make_master(1)
         else:
-            self._masters.get(newest)
+            self._derive(newest)
+
+    def make_master(self, generation: int) -> None:
+        """Make a master key, whose file is written first: an unused key does no harm."""
+        self._masters.make(generation)
+        self._derived.add(generation)
+
+    def outside(self, run: Callable[[], T]) -> T:
+        """What `run` returns, which does transactions: master keys are derived between them.
+
+        Raises:
+            MasterKeyGoneError: one was destroyed.
+        """
+        while True:
+            try:
+                return run()
+            except _NotDerivedError as needed:
+                (self.make_master if needed.is_new else self._derive)(needed.generation)
+
+    def _derive(self, generation: int) -> None:
+        self._masters.get(generation)
+        self._derived.add(generation)
+
+    def _master(self, generation: int) -> bytes:
+        if generation not in self._derived:
+            raise _NotDerivedError(generation)
+        return self._masters.get(generation)
 
     def check_master(self, connection: Connection) -> None:
         """Check the current master key, or create the first one.
@@ -62,7 +105,7 @@ class WrappingKeys:
             self.add_master(connection, 1)
             return
         try:
-            unwrap(self._masters.get(row.generation), row.wrapped, bound_to=MASTER_CHECK_BINDING)
+            unwrap(self._master(row.generation), row.wrapped, bound_to=MASTER_CHECK_BINDING)
         except KeyMaterialError as exc:
             raise MasterKeyError(
                 "the master key is not the one that the keys in the cluster's database are"
@@ -74,7 +117,9 @@ class WrappingKeys:
         return int(connection.execute(_SELECT_MASTER_GENERATION).scalar_one())
 
     def add_master(self, connection: Connection, generation: int) -> None:
-        """Activate a master key that `MasterKeys.make` has created."""
+        """Activate a master key that `make_master` has made."""
+        if generation not in self._derived:
+            raise _NotDerivedError(generation, is_new=True)
         key = self._masters.make(generation)
         nonce = self._entropy.random_bytes(NONCE_BYTES)
         wrapped = wrap(key, _CHECK, bound_to=MASTER_CHECK_BINDING, nonce=nonce)
@@ -95,7 +140,7 @@ class WrappingKeys:
         row = _KEY.first(connection, {"of_tenant": tenant, "number": generation})
         if row is None:
             raise KeyMaterialError(f"tenant {tenant} has keys and no wrapping key {generation}")
-        master = self._masters.get(row.master_generation)
+        master = self._master(row.master_generation)
         return unwrap(master, row.wrapped, bound_to=wrapping_key_binding(tenant))
 
     def newest(self, connection: Connection, tenant: str) -> tuple[int, bytes]:
@@ -124,7 +169,7 @@ class WrappingKeys:
     def wrapped(self, tenant: str, key: bytes, master_generation: int) -> bytes:
         """A wrapping key, wrapped under a generation of the master key."""
         nonce = self._entropy.random_bytes(NONCE_BYTES)
-        master = self._masters.get(master_generation)
+        master = self._master(master_generation)
         return wrap(master, key, bound_to=wrapping_key_binding(tenant), nonce=nonce)
 
     def now(self) -> EpochMs:

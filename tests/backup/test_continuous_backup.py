@@ -35,7 +35,7 @@ from host.tools.backup.errors import BackupBusyError, BackupExistsError, BackupS
 from host.tools.backup.part_keys import PartKeys
 from host.tools.backup.standby import Standby
 from host.tools.data_check import check_directory
-from tests.support.data_directories import ALICE, BOB, notarise, parts_of
+from tests.support.data_directories import ALICE, BOB, make_directory, notarise, parts_of
 
 CLOCK = SystemClock()
 
@@ -321,6 +321,20 @@ def test_a_backup_that_is_begun_again_begins_with_a_base(folder, backup, target,
     shutil.copyfile(target / "00000003.base", target / "00000003.changes")
     with pytest.raises(BackupExistsError):
         backup.advance()
+
+
+def test_a_base_of_another_cluster_replaces_no_draft(folder, backup, target, new, keys, tmp_path):
+    backup.advance()
+    with standby(target, new, keys) as made:
+        made.advance()
+        other = make_directory(tmp_path / "other")
+        assert ContinuousBackup(other, target, sealer=keys[0], clock=CLOCK).advance()
+        for follow in (made.advance, made.take_over):
+            with pytest.raises(BackupChainBrokenError, match="another cluster"):
+                follow()
+    (target / "00000002.base").unlink()
+    cluster = read_directory_id(folder).cluster_id
+    assert taken_over(target, new, keys).restored.cluster_id == cluster
 
 
 def test_what_failed_is_in_the_next_part(folder, backup, target, new, keys, monkeypatch):

@@ -41,7 +41,7 @@ from host.keys.errors import (
 from host.keys.schemes import SPECS
 from host.keys.tables import SIGNING_KEY
 from host.keys.wrapping import unwrap
-from host.ports.keys import MASTER_TENANT, KeyCategory, KeyOrder, KeyQuery
+from host.ports.keys import MASTER_TENANT, KeyCategory, KeyOrder, KeyQuery, RotationStatus
 from tests.services.support import (
     ALICE,
     BOB,
@@ -165,11 +165,48 @@ def test_no_transaction_waits_until_a_master_key_is_derived(tmp_path):
                 database, masters=masters, clock=SimClock(), entropy=CountingEntropy()
             )
 
-        opened().start_rotation(MASTER_TENANT)
+        first = opened()
+        first.create(TENANT, KeyCategory.LEDGER, "a", EC)
+        first.start_rotation(MASTER_TENANT)
         assert masters.derived == {1, 2}
+        masters.derived.clear()
+        # Goes on with the rotation: the tenant's key is still under the older master key.
+        second = opened()
+        assert masters.derived == {1, 2}
+        assert second.rotation(MASTER_TENANT).status is RotationStatus.DONE
         masters.derived.clear()
         opened()
         assert masters.derived == {2}
+
+
+def test_a_master_key_that_another_process_has_made_is_derived_outside_transactions(tmp_path):
+    with Database.open(tmp_path / "k.sqlite", [SCHEMA]) as database:
+
+        class Outside(MemoryMasterKeys):
+            def get(self, generation):
+                assert database._writer is None or generation in self.known
+                self.known.add(generation)
+                return super().get(generation)
+
+        masters = Outside()
+        masters.known = {1}
+
+        def opened():
+            return SoftKeyStore(
+                database, masters=masters, clock=SimClock(), entropy=CountingEntropy()
+            )
+
+        mine, others = opened(), opened()
+        key = mine.create(TENANT, KeyCategory.LEDGER, "a", EC)
+        others.start_rotation(MASTER_TENANT)
+        assert mine.create(OTHER, KeyCategory.LEDGER, "b", EC).tenant == OTHER
+        while mine.rotate_some(MASTER_TENANT).status is RotationStatus.IN_PROGRESS:
+            pass
+        assert mine.sign(TENANT, key.public_key, b"x", "SHA256withECDSA")
+        assert mine.open(TENANT, mine.seal(TENANT, b"x", "y"), "y") == b"x"
+        others.start_rotation(MASTER_TENANT)
+        mine.start_rotation(TENANT)
+        assert mine.export_keys(TENANT)[0].public_key == key.public_key
 
 
 def test_wrapped_material_moved_to_another_key_or_changed_does_not_open(keys):

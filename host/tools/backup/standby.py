@@ -222,6 +222,13 @@ class Standby:
         with segment.path.open("rb") as stream:
             opener = self._opener_of(segment.path)
             manifest = unpack_base(stream, self._incoming, opener, lambda _done, _total: None)
+        before = self._state
+        if before is not None and manifest.facts["clusterId"] != before.cluster_id:
+            raise BackupChainBrokenError(
+                f"{segment.path} is of another cluster than part {before.number}: two hosts write"
+                f" to {self._source}, or {self._draft} is to be deleted",
+                path=str(segment.path),
+            )
         self._state_file.unlink(missing_ok=True)
         shutil.rmtree(self._content, ignore_errors=True)
         self._incoming.rename(self._content)
