@@ -144,6 +144,12 @@ def test_what_is_no_public_key_is_refused(text):
         Sealer.to_recipient(text)
 
 
+@pytest.mark.parametrize("identity", ["", "x", "A" * 8192, "YWdlLWVuY3J5cHRpb24="])
+def test_what_no_passphrase_opens_comes_into_no_header(identity):
+    with pytest.raises(ContainerKeyError, match="no base64"):
+        Sealer.to_recipient(PUBLIC, identity)
+
+
 def test_an_empty_passphrase_is_refused():
     with pytest.raises(ContainerKeyError, match="empty"):
         Sealer.by_passphrase("")

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from host.adapters.files.container import TransferKeyDamagedError, cluster_identity
 from host.adapters.files.data_directory import DataDirectoryLockedError
 from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.accounts import Account, Charge
@@ -373,6 +374,20 @@ def test_a_package_or_certificate_that_others_can_write_is_found(folder):
     assert check(folder) == []
     package.chmod(0o664)
     assert check(folder) == [("file-permissions", f"packages/{package.name}")]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"AGE-SECRET-KEY-1BAD\n"])
+def test_a_transfer_key_that_nobody_can_use_is_found(folder, content):
+    transfer = folder / "transfers" / "00000000-0000-0000-0000-000000000000"
+    transfer.mkdir(parents=True, mode=0o700)
+    for name in ("node.cbxnode", ".node.cbxnode", "vault"):
+        (transfer / name).touch(0o600)
+    cluster_identity(folder / "secrets")
+    assert check(folder) == []
+    (folder / "secrets" / "transfer-key").write_bytes(content)
+    assert check(folder) == [("key-unusable", "secrets/transfer-key")]
+    with pytest.raises(TransferKeyDamagedError):
+        cluster_identity(folder / "secrets")
 
 
 def test_files_that_no_host_makes_are_found(folder):

@@ -70,6 +70,8 @@ REMEDIES: Mapping[str, str] = {
     "backup-exists": "Choose another file name.",
     "backup-source-invalid": "Give a host's data directory.",
     "restore-target-not-empty": "Restore into an empty or new directory.",
+    "transfer-key-damaged": "Restore `secrets/transfer-key` from a backup, mode 0600; without one,"
+    " delete it: a new one is made, and files for the old one are exported again.",
     "container-damaged": "Take another copy of the file.",
     "container-invalid": "Give a file of this kind, written by this release or an older one.",
     "container-key-wrong": "Give the passphrase or private key that belongs to the file.",

@@ -82,7 +82,7 @@ class StaticGroups:
             ContainerKeyError: `recipient` is none.
         """
         parts = self._parts
-        Sealer.to_recipient(recipient)
+        Sealer.to_recipient(recipient, identity)
         nodes = self.nodes(group_id)
         for node in nodes:
             place = parts.places.place(node.holding.short_hash)

@@ -47,7 +47,7 @@ class LeavingNodes:
             ContainerKeyError: `recipient` is none.
         """
         parts = self._parts
-        Sealer.to_recipient(recipient)
+        Sealer.to_recipient(recipient, identity)
         node = self._parts.node(short_hash)
         if not parts.claims.is_dynamic(short_hash):
             raise NodeCannotLeaveError(

@@ -39,6 +39,7 @@ from host.tools.data_check.nodes import Node, bad_logs, check_node, registered, 
 from host.tools.data_check.places import DIRECTORY, check_places
 from host.tools.data_check.registers import administrative_log, keys, packages
 from host.tools.data_check.tls_pair import tls_pair
+from host.tools.data_check.transfer_key import transfer_key
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"
 _AUDIT_KEY = f"secrets/{KEY_NAME}"
@@ -112,7 +113,12 @@ def check_own_files(folder: Path) -> Sequence[Finding]:
         found = [*check_places(folder)]
         if not any(_would_block(each) for each in found):
             key = _audit_key(folder)
-            found += [*tls_pair(folder), *_lost_audit_key(folder, key), *bad_logs(folder, key)]
+            found += [
+                *tls_pair(folder),
+                *transfer_key(folder),
+                *_lost_audit_key(folder, key),
+                *bad_logs(folder, key),
+            ]
     return found
 
 
@@ -140,6 +146,7 @@ class _Check:
         if any(_would_block(each) for each in self.findings):
             return
         self._add("tls", tls_pair(self._folder))
+        self._add("secrets", transfer_key(self._folder))
         self._check_id()
         if self._is_readable(_FLOWS):
             self._add(_FLOWS, self._flows())

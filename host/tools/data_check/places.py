@@ -12,6 +12,7 @@ from host.tools.data_check.codes import CheckCode, finding
 _KNOWN = re.compile(
     r"lock|joined|probe|moved|cordbox-(id|marks)(\.new)?|(cluster|flows)\.sqlite(-wal|-shm|-writer|-place|-journal)?"
     r"|vnodes/[0-9A-F]{12}/((vault|uniqueness)\.(sqlite(-wal|-shm|-journal)?|new)|uniqueness\.restored|audit[0-9A-Za-z.-]*)"
+    r"|transfers/[0-9a-f-]{36}/(\.?node\.cbxnode|(unpacked/)?[a-z]+)"
     r"|packages/[0-9A-F]{64}\.(cpi|new)"
     r"|secrets/[0-9A-Za-z._-]+|tls/[0-9A-Za-z._-]+|(run|backup)/.*"
 )

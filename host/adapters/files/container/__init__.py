@@ -4,9 +4,11 @@ from host.adapters.files.container.errors import (
     ContainerDamagedError,
     ContainerInvalidError,
     ContainerKeyError,
+    TransferKeyDamagedError,
 )
 from host.adapters.files.container.format import Manifest, Section, manifest_digest
 from host.adapters.files.container.keys import (
+    TRANSFER_KEY,
     Opener,
     Sealer,
     cluster_identity,
@@ -22,6 +24,7 @@ from host.adapters.files.container.reader import (
 from host.adapters.files.container.writer import write_container
 
 __all__ = [
+    "TRANSFER_KEY",
     "ContainerDamagedError",
     "ContainerInvalidError",
     "ContainerKeyError",
@@ -30,6 +33,7 @@ __all__ = [
     "Sealer",
     "Section",
     "Target",
+    "TransferKeyDamagedError",
     "cluster_identity",
     "identity_of_file",
     "manifest_digest",

@@ -1,6 +1,6 @@
 """Errors of containers and of their keys."""
 
-from host.domain.errors import InvalidInputError
+from host.domain.errors import InvalidInputError, StorageError
 
 
 class ContainerInvalidError(InvalidInputError):
@@ -19,3 +19,9 @@ class ContainerKeyError(InvalidInputError):
     """The passphrase or private key is invalid, or does not open the container."""
 
     code = "container-key-wrong"
+
+
+class TransferKeyDamagedError(StorageError):
+    """The private key of this cluster for files of nodes was changed, or others can read it."""
+
+    code = "transfer-key-damaged"

@@ -12,14 +12,21 @@ from pathlib import Path
 
 import pyrage
 
-from host.adapters.files.container.errors import ContainerDamagedError, ContainerKeyError
+from host.adapters.files.container.errors import (
+    ContainerDamagedError,
+    ContainerKeyError,
+    TransferKeyDamagedError,
+)
 from host.adapters.files.container.format import VERSION, Header
-from host.adapters.files.secret_files import read_or_create
+from host.adapters.files.secret_files import SecretFileInvalidError, read_or_create
 from host.domain.ids import EpochMs
 
+TRANSFER_KEY = "transfer-key"
+"""Its file, among the secrets of a data directory."""
 _IDENTITY_PREFIX = "AGE-SECRET-KEY-1"
 _SCRYPT = re.compile(rb"age-encryption\.org/v1\n-> scrypt \S{1,64} (\d{1,3})\n")
 """The header of what a passphrase opens, as of C2SP age, with the logarithm of the work factor."""
+_SEALED_CHARACTERS_MAX = 4096
 _WORK_FACTOR_MAX = 22
 """As of the command `age`: 4 GiB of memory. pyrage seals with what takes it a second."""
 _WORK_REFUSED = "the passphrase is protected by more work"
@@ -54,8 +61,10 @@ class Sealer:
             identity: its private key, encrypted with a passphrase and in base64, for the header.
 
         Raises:
-            ContainerKeyError: it is not a public key.
+            ContainerKeyError: it is not a public key, or `identity` is nothing that age encrypts.
         """
+        if identity is not None:
+            _check_sealed(identity)
         try:
             recipient = pyrage.x25519.Recipient.from_str(text)
         except pyrage.RecipientError as exc:
@@ -117,6 +126,19 @@ class Opener:
             ) from exc
 
 
+def _check_sealed(identity: str) -> None:
+    """Refuse for a header what no passphrase opens, and what a header has no room for."""
+    is_short = len(identity) <= _SEALED_CHARACTERS_MAX
+    try:
+        sealed = base64.b64decode(identity, validate=True) if is_short else b""
+    except (binascii.Error, ValueError):
+        sealed = b""
+    if _SCRYPT.match(sealed) is None:
+        raise ContainerKeyError(
+            "the identity is no base64 of a private key that a passphrase encrypts (age)"
+        )
+
+
 def _limit_work(sealed: bytes) -> None:
     """Refuse what would need too much memory: pyrage limits the time alone, by measuring it."""
     found = _SCRYPT.match(sealed)
@@ -146,10 +168,17 @@ def cluster_identity(secrets: Path) -> str:
     """The private key of a cluster for files that are sent to it; made at its first use.
 
     Raises:
+        TransferKeyDamagedError: it was changed, or others can read it.
         StorageError: it cannot be read or made.
     """
     fresh = str(pyrage.x25519.Identity.generate()).encode() + b"\n"
-    return read_or_create(secrets / "transfer-key", fresh).decode().strip()
+    file = secrets / TRANSFER_KEY
+    try:
+        found = read_or_create(file, fresh).decode().strip()
+        _parse(found)
+    except (SecretFileInvalidError, ContainerKeyError, UnicodeDecodeError) as exc:
+        raise TransferKeyDamagedError(f"{file} cannot be used: {exc}", path=str(file)) from exc
+    return found
 
 
 def recipient_of(identity: str) -> str:
