@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.interrupts",
     "tests.support.java",
     "tests.support.passwords",
+    "tests.support.profiles",
     "tests.support.properties",
     "tests.support.skips",
     "tests.support.stages",

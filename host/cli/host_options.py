@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from host.cli.package_options import EXISTING_FILE, resolve_password
+from host.cli.progress import waiting
 
 if TYPE_CHECKING:
     from host.tools.client.host_client import HostClient
@@ -20,6 +21,18 @@ HASH_IS_H = {"help_option_names": ["--help"]}
 """Context of commands whose `-h` names a hash, as in Corda's."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def complete_profile(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of the user's profiles that begin as what was typed; none if they cannot be read."""
+    from host.domain.errors import HostError
+    from host.tools.client.profiles import Profiles
+
+    try:
+        return [name for name in Profiles.of_user().all() if name.startswith(typed)]
+    except (HostError, OSError):
+        return []
+
 
 url_option = click.option(
     "--url",
@@ -41,6 +54,7 @@ _OPTIONS = (
         "--profile",
         envvar="CORDBOX_PROFILE",
         show_envvar=True,
+        shell_complete=complete_profile,
         help="Profile that names the host: `cordbox profile create`.",
     ),
     url_option,
@@ -89,7 +103,9 @@ def host_options(function: _F) -> _F:
         }
         chosen = {name for name in given if _is_chosen(name)}
 
-        return function(*args, connect=connect, **options)
+        path = click.get_current_context().command_path
+        with waiting(path, str(options.get("output", "text"))):
+            return function(*args, connect=connect, **options)
 
     for option in reversed(_OPTIONS):
         command = option(command)

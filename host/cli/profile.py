@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from host.cli.host_options import complete_profile
 from host.cli.lines import tell_done, tell_json, tell_table
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
@@ -63,7 +64,7 @@ def list_profiles(output: str) -> None:
 
 
 @command.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_profile)
 @output_option
 def delete(name: str, output: str) -> None:
     """Delete the profile NAME."""

@@ -9,7 +9,6 @@ from host.cli.host_options import Connect, host_options
 from host.cli.lines import limit_option, some, tell, tell_json, tell_table
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
-from host.cli.progress import waiting
 from host.cli.vnode_move import COMMANDS
 from host.cli.watching import watchable
 
@@ -75,7 +74,7 @@ def create(
     from host.tools.network.operations import create_node
 
     values = _context(key_scheme, context)
-    with connect() as client, waiting("making the virtual node", output):
+    with connect() as client:
         node = create_node(client, cpi_named(client, cpi)["cpiFileChecksum"], name)
         if registers:
             _register(client, node, values, waits=not no_wait)

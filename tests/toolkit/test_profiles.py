@@ -4,9 +4,10 @@ import json
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
-from host.cli import main
-from host.cli.host_options import host_options
+from host.cli import main, root
+from host.cli.host_options import complete_profile, host_options
 from host.domain.errors import NotFoundError
 from host.tools.client.profiles import Profile, ProfileInvalidError, Profiles
 
@@ -53,6 +54,30 @@ def test_names_and_files_that_are_none_are_refused(file, capsys):
     file.unlink()
     with pytest.raises(NotFoundError):
         Profiles(file).get("a")
+
+
+def test_files_of_any_name_are_kept_and_what_is_no_url_is_not(file, tmp_path, capsys):
+    odd = tmp_path / "odd\udcff\n.pem"
+    odd.write_text("x")
+    words = ("profile", "create", "odd", "--url", "https://a/", "--ca-file", str(odd))
+    assert run(capsys, *words)[0] == 0
+    assert Profiles(file).get("odd").ca_file == str(odd)
+    for url in ("127.0.0.1:8888", "ftp://a", "https://", "https://a b", "https://a/api", ""):
+        code, _, err = run(capsys, "profile", "create", "new", "--url", url)
+        assert (code, err.partition(":")[0]) == (1, "error[profile-invalid]"), url
+    file.write_text("[" * 200_000)
+    with pytest.raises(ProfileInvalidError):
+        Profiles(file).all()
+
+
+def test_names_of_profiles_are_completed(file):
+    for name in ("live", "local", "test"):
+        Profiles(file).put(name, Profile(url="https://a"))
+    for words in (["vnode", "list", "--profile"], ["profile", "delete"]):
+        found = ShellComplete(root, {}, "cordbox", "X").get_completions(words, "l")
+        assert [each.value for each in found] == ["live", "local"]
+    file.write_text("{")
+    assert complete_profile(None, None, "l") == []
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from host.domain.errors import InvalidInputError, NotFoundError
 VARIABLE = "CORDBOX_PROFILES"
 """Names another file than `~/.config/cordbox/profiles.json`."""
 _NAME = re.compile(r"[-._A-Za-z0-9]{1,64}")
+_URL = re.compile(r"https?://[^\s/?#]+/?")
 _PROFILES_MAX = 1_000
 _BYTES_MAX = 1024 * 1024
 
@@ -68,8 +69,9 @@ class Profiles:
         if len(data) > _BYTES_MAX:
             raise ProfileInvalidError(f"{self._file} is longer than {_BYTES_MAX} bytes")
         try:
-            found = msgspec.json.decode(data, type=dict[str, Profile])
-        except (ValueError, msgspec.MsgspecError) as error:
+            # Names of files need not be UTF-8: Python's decoder takes what its encoder has written.
+            found = msgspec.convert(json.loads(data), type=dict[str, Profile])
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
             raise ProfileInvalidError(f"{self._file}: no file of profiles: {error}") from error
         return dict(sorted(found.items()))
 
@@ -91,11 +93,16 @@ class Profiles:
         """Add a profile, or replace it.
 
         Raises:
-            ProfileInvalidError: the name, or there are too many.
+            ProfileInvalidError: the name, the URL, or there are too many.
         """
         if not _NAME.fullmatch(name):
             raise ProfileInvalidError(
                 f"profile {name!r:.80}: a name has 1 to 64 letters, digits or '-._'"
+            )
+        if not _URL.fullmatch(profile.url):
+            raise ProfileInvalidError(
+                f"profile {name!r:.80}: {profile.url!r:.80} is no URL of a host, such as"
+                " https://127.0.0.1:8888"
             )
         found = {**self.all(), name: profile}
         if len(found) > _PROFILES_MAX:
