@@ -46,7 +46,7 @@ _FINDERS: Mapping[str, _Finder] = {
     f"{_GROUP}/": _of_group,
     "/deadletter/{letterid}": _of_letter,
     "/maintenance/transfer/{requestid}": _of_transfer,
-    "/maintenance/import/{requestid}/": _of_transfer,
+    "/maintenance/import/{requestid}": _of_transfer,
     "/virtualnode/status/{requestid}": _of_operation,
     "/virtualnode/upgrade/{requestid}": _of_operation,
 }
