@@ -109,7 +109,7 @@ def carried(handler: HostCallHandler | None, work: Callable[[], T], *, size: int
     """The result of `work` on a text of `size` characters, that of a long one by the handler.
 
     A thread of low priority must not hold the interpreter for long: while others have the
-    processors, everybody waits for it.
+    processors, all other threads wait for it.
     """
     if size > LONG and hasattr(handler, "carry"):
         return cast("CarryingHandler", handler).carry(work)

@@ -165,7 +165,7 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
 
 
 def _coloured(line: str) -> str:
-    """A line of the status: what needs somebody stands out on a terminal."""
+    """A line of the status: what needs an operator is emphasised on a terminal."""
     if line.startswith("needs you:"):
         return click.style(line, fg="red" if "(critical" in line else "yellow")
     return click.style(line, fg="green") if line.endswith(": OK") else line

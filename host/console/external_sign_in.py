@@ -70,7 +70,7 @@ async def from_provider(gate: Gate, request: Request) -> tuple[str, str] | None:
 
 
 def forget(answer: Response) -> None:
-    """Let the browser forget its secret: it serves once."""
+    """Delete the browser's secret: it is used once."""
     answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax", path="/")
 
 

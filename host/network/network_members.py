@@ -257,7 +257,7 @@ class NetworkMembers:
         with self._access.database.read() as connection:
             found = viewer.member(connection, name)
             if found is None and is_mgm:
-                # What its neighbours here know of the MGM, which may have moved since.
+                # What other nodes here have stored of the MGM, which may have moved since.
                 newest = group_store.newest_version(connection, group.signer.realm)
                 found = group_store.member_at(connection, group.signer.realm, name, newest)
         if found is not None:

@@ -27,7 +27,7 @@ class PingFailedError(UnavailableError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A URL at which a member's gateway is, and the requests in a row that were in vain there."""
+    """A URL at which a member's gateway is, and the requests in a row that failed there."""
 
     url: str
     failures: int = 0

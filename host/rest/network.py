@@ -107,7 +107,7 @@ def get_health(holdingidentityshorthash: NodeHash, services: Services) -> Networ
 
 @wire
 class PeerEndpointInfo:
-    """`failures` counts the requests in a row that were in vain there."""
+    """`failures` counts the requests in a row that failed there."""
 
     url: str
     failures: int

@@ -103,7 +103,7 @@ class RecordSender:
 
     def away(self) -> BrokerUnavailableError:
         """No broker answers: why, as far as it is known. What was not sent is dropped."""
-        self.producer().poll(0)  # hears why connections failed
+        self.producer().poll(0)  # calls the handler of errors with why connections failed
         cause = ", ".join(sorted(self._causes)) or "no broker answers"
         self.forget()
         return BrokerUnavailableError(f"Kafka cannot be reached: {cause}")

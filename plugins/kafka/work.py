@@ -32,7 +32,7 @@ _RECORDS_MAX = 500
 """Of one reception."""
 _WAIT_SECONDS = 0.25
 _CONSUMER: ClientSettings = {
-    "group.id": "cordbox",  # the client wants one; partitions are assigned by the store
+    "group.id": "cordbox",  # required by the client; partitions are assigned by the store
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "earliest",

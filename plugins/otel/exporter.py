@@ -16,7 +16,7 @@ def batches(
     settings: OtelSettings, authorization: str | None, *, queue_max: int
 ) -> BatchSpanProcessor:
     """What takes spans at once, and sends them later; full, it drops them."""
-    # A collector that is away would be told of each two seconds.
+    # The failure of a collector that is away would be logged every two seconds.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     ca_file = settings.otel_ca_file
     exporter = OTLPSpanExporter(

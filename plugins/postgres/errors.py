@@ -86,7 +86,7 @@ def storage_error(place: str, error: BaseException) -> Exception:
 
 
 def lock_held(place: str) -> StorageBusyError:
-    """The error of a call that has waited for a lock in vain."""
+    """The error of a call that has waited for a lock, and did not get it."""
     return StorageBusyError(f"database {place}: another connection holds a lock", database=place)
 
 

@@ -14,6 +14,8 @@ _PRIVATE = {
     r"shall only": "should only",
     r"is led": "is changed, is migrated",
     r"pays? off": "decreases",
+    r"in vain": "without success, failed",
+    r"nobody stands": "there is none above",
 }
 """Words that a reader would have to be told of, with what to write instead."""
 

@@ -46,7 +46,7 @@ class KeptConnections:
             yield connection
             run_text(connection, "COMMIT")
             if connection.in_transaction():
-                # SQLAlchemy has executed statements: it shall know that its transaction is over.
+                # SQLAlchemy has executed statements: so it is told that its transaction is over.
                 connection.commit()
         except BaseException:
             self._roll_back(connection)

@@ -201,7 +201,7 @@ def encode(value: Struct) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that a step sends. It is encoded once, and stands in queues as these bytes."""
+    """A message that a step sends. It is encoded once, and queues hold these bytes."""
 
     message: SessionMessage
     value: bytes

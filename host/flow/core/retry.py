@@ -52,7 +52,7 @@ KINDS: Sequence[_Row] = (
     _Row(StateConflictError, FailureKind.CONFLICT),
     _Row(StorageError, FailureKind.OUTAGE),
     _Row(OutageError, FailureKind.OUTAGE),
-    # Whoever holds the lock commits, or loses it: also a process that is stopped.
+    # The process that holds the lock commits, or loses it, also if it is stopped.
     _Row(StorageBusyError, FailureKind.OUTAGE),
     _Row(BaseException, FailureKind.OUTAGE, is_shortage),
     _Row(FlowRecordDamagedError, FailureKind.FATAL),

@@ -31,4 +31,4 @@ class CleanupsDone:
         try:
             self._states.commit(Unit(states=(gone,)))
         except StateConflictError:
-            return  # its flow has been started, finds nothing to release and forgets it
+            return  # its flow has been started, finds nothing to release and deletes the state

@@ -177,7 +177,7 @@ class Lander:
         return [each for each in records if each in found]
 
     def _acknowledge(self, records: Sequence[Carried]) -> None:
-        """Tell other databases what has landed, again if it came again: it may not have been told.
+        """Acknowledge what has landed, again if it came again: the first answer may be lost.
 
         Those of this database have left its outbox as they landed.
         """

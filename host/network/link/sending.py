@@ -357,7 +357,7 @@ class Sender:
         self._tried(pair, url, reason)
 
     def _tried(self, pair: Pair, url: str, reason: str) -> None:
-        """A request was in vain: the next one follows later, to another endpoint."""
+        """A request failed: the next one follows later, to another endpoint."""
         if pair.session is None:
             pair.handshake = pair.next_frame = None
         jitter = int.from_bytes(self.entropy.random_bytes(2), "big") / 32_768 - 1

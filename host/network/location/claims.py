@@ -50,7 +50,7 @@ class PlaceClaims:
         return relocation.is_dynamic(self.access, short_hash)
 
     def has_judge(self, short_hash: ShortHash) -> bool:
-        """Whether somebody decides which copy of a node works: an MGM of which it is a member."""
+        """Whether an MGM, of which the node is a member, decides which copy of it works."""
         return self.is_dynamic(short_hash) and not self.is_mgm(short_hash)
 
     def is_mgm(self, short_hash: ShortHash) -> bool:
@@ -87,7 +87,7 @@ class PlaceClaims:
         urls: tuple[str, ...],
         token: str | None,
     ) -> None:
-        """Ask the MGM for a place; an MGM grants it to itself, for nobody stands above it.
+        """Ask the MGM for a place; an MGM grants it to itself, since it has no MGM above.
 
         Raises:
             ClaimInvalidError: the endpoints cannot be used, or the node never registered.

@@ -1,7 +1,7 @@
 """Static groups that move: all their nodes together, for they are each other's network.
 
-Nobody stands above a static group, so its source decides where it works: it gives the group to one
-cluster, by compare-and-set, and keeps tombstones; only then the target lets the nodes work. Where
+No MGM decides where a static group works, so its source does: it gives the group to one cluster,
+by compare-and-set, and keeps tombstones; only then the target lets the nodes work. Where
 the source cannot be asked, an operator vouches for it.
 """
 

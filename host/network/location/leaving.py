@@ -98,7 +98,7 @@ class LeavingNodes:
 
         If its file was never whole, it is here at once. Else, in a dynamic network, its MGM
         decides; the place is `RECLAIMING` until it has. Called again meanwhile, it asks again. An
-        MGM, above which nobody stands, comes back by force alone.
+        MGM, which has none above it, comes back by force alone.
 
         Args:
             short_hash: the node.

@@ -1,4 +1,4 @@
-"""Upgrades that leave open flows alive: in stages, each stored, so that they outlive any process.
+"""Upgrades during which open flows go on: in stages, each stored, so any process can resume them.
 
 Everything that can refuse comes before the first change: `CHECK` while the node runs, `REHEARSE`
 again once it is paused. From `MIGRATE` on nothing can be refused any more, and a stage that the

@@ -11,7 +11,7 @@ from host.tools.fuzz.hunt import FuzzResult
 def warnings(result: FuzzResult) -> Iterator[str]:
     """Reasons why the run may have reached little of the contracts."""
     for name in result.unconfirmed:
-        yield f"{name}: its participants are not known, only guessed"
+        yield f"{name}: its participants are not known; fields that looked like some were used"
     if result.runs and not result.accepted:
         yield (
             "no transaction was accepted, so only refusals were tried: give known transactions"

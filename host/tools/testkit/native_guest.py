@@ -40,7 +40,7 @@ OnFailure = Callable[[str, BaseException], None]
 
 
 class Stopped(BaseException):  # no Exception, so that guest code cannot catch it by chance
-    """Unwinds a run that is over: the reason stands in its slot, whatever the guest does now."""
+    """Unwinds a run that is over: the reason is in its slot, whatever the guest does now."""
 
 
 class NativeGuest(Runnable):
