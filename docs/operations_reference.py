@@ -19,6 +19,7 @@ PREFIXES = ("cordbox_rest", "cordbox_gateway")
 """Of metrics that several servers have."""
 COLLECTED_LABELS = {
     "cordbox_build_info": ("cordbox", "python", "wasmtime"),
+    "cordbox_carriage_leaving_records": ("topic",),
     "cordbox_config_version": ("section",),
     "cordbox_virtual_nodes": ("state",),
     "cordbox_file_bytes": ("file",),

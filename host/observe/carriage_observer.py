@@ -1,14 +1,18 @@
 """What carries work over a broker (`bus = kafka`), as log lines and metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from host.domain.errors import HostError
+from host.domain.ids import EpochMs
 from host.observe.seldom import Seldom
 from host.ports.bus import TopicPartition
 from host.ports.clock import TwoClocks
+from host.ports.work import Backlog
 
 _log = structlog.get_logger("cordbox.carriage")
 
@@ -79,3 +83,37 @@ class CarriageObserver:
         kind = type(error).__name__
         if self._seldom.is_time(kind):
             _log.error("carriage-work-failed", reason=str(error) or kind)
+
+
+class LeavingCollector(Collector):
+    """Gauges of work that is on its way to its queues; none while the store does not answer.
+
+    Args:
+        leaving: what has not landed.
+        now: the store's time.
+    """
+
+    def __init__(
+        self, leaving: Callable[[], Sequence[Backlog]], now: Callable[[], EpochMs]
+    ) -> None:
+        self._leaving = leaving
+        self._now = now
+
+    def collect(self) -> Sequence[Metric]:
+        records = Metric(
+            "cordbox_carriage_leaving_records",
+            "Records of work that have not entered their queues (`bus = kafka`).",
+            "gauge",
+        )
+        oldest = Metric(
+            "cordbox_carriage_oldest_seconds", "Age of the oldest of these; 0 without any.", "gauge"
+        )
+        try:
+            found, now = self._leaving(), self._now()
+        except HostError:
+            return ()  # `/status` reports it
+        for each in found:
+            records.add_sample(records.name, {"topic": each.topic}, each.records)
+        age_ms = max((now - each.oldest_at for each in found), default=0)
+        oldest.add_sample(oldest.name, {}, max(0, age_ms) / 1000)
+        return records, oldest

@@ -15,6 +15,7 @@ from host.domain.errors import HostError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.landed import Landed
 from host.ports.bus import TopicPartition, WorkQueue
+from host.ports.work import Backlog
 
 
 class Stream(NamedTuple):
@@ -141,6 +142,14 @@ class CarriedWork(Protocol):
         """The first records of each queue that have not landed, at most `window` of each.
 
         Records of one queue are together, oldest first.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        ...
+
+    def leaving(self) -> Sequence[Backlog]:
+        """What has not landed, of each topic that has any.
 
         Raises:
             StorageError: the store cannot be read.

@@ -45,6 +45,7 @@ INLETS = (
 PLACES = "SELECT topic, partition, next FROM inlet_places WHERE partition = ANY (:ps)"
 LAND = "SELECT land_work(:number, :said::jsonb, :vals::bytea[])"
 ACKNOWLEDGE = "SELECT acknowledge(:number, :said::jsonb)"
+LEAVING = "SELECT topic, count(*), min(written_at) FROM outbox GROUP BY topic ORDER BY topic"
 COUNT_LEAVING = "SELECT count(*) FROM outbox WHERE node = :n"
 _RUN = re.compile(r"\[(\d+),(\d+)\)")
 _encode = msgspec.json.Encoder().encode

@@ -21,6 +21,7 @@ from plugins.postgres.carriage import (
     COUNT_LEAVING,
     INLETS,
     LAND,
+    LEAVING,
     PLACES,
     STILL_THERE,
     UNLANDED,
@@ -114,6 +115,10 @@ class CarryingStore(PostgresStore):
         self._notices.committed(
             Committed(work=frozenset(record.queue for record in landing.records))
         )
+
+    def leaving(self) -> Sequence[Backlog]:
+        rows = self._read(LEAVING)
+        return [Backlog(topic=t, records=n, oldest_at=EpochMs(at)) for t, n, at in rows]
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
         """With what is on its way to the queues of any database."""

@@ -133,6 +133,14 @@ def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
                         "series": 'cordbox_relay_unsent_records{instance="a",topic="ext"}',
                         "values": "9000+1000x60",
                     },
+                    {
+                        "series": 'cordbox_carriage_blocked_partitions{instance="a"}',
+                        "values": "0 0 3 3 3 3 0x20",
+                    },
+                    {
+                        "series": 'cordbox_carriage_oldest_seconds{instance="a"}',
+                        "values": "0 0 20 80 140 200 260x4 0x20",
+                    },
                 ],
                 "alert_rule_test": [
                     _fires("CordboxDeadLetters", "1m", {}),
@@ -144,6 +152,12 @@ def test_prometheus_takes_the_rules_and_fires_them(tmp_path: Path) -> None:
                     _fires("CordboxRelayWaits", "10m", {"instance": "a"}, value="1"),
                     _fires("CordboxRelayBehind", "10m", {}),
                     _fires("CordboxRelayBehind", "40m", {"instance": "a"}),
+                    _fires("CordboxCarriageAway", "2m", {}),
+                    _fires("CordboxCarriageAway", "4m", {"instance": "a"}, value="3"),
+                    _fires("CordboxCarriageAway", "7m", {}),
+                    _fires("CordboxCarriageBehind", "4m", {}),
+                    _fires("CordboxCarriageBehind", "7m", {"instance": "a"}, value="260"),
+                    _fires("CordboxCarriageBehind", "15m", {}),
                 ],
             }
         ],

@@ -61,9 +61,11 @@ def test_work_is_in_the_outbox_until_it_lands(store: CarryingStore, carriage: Ca
     store.commit(Unit(records=(work("k", b"1"), work("k", b"2"))))
     assert waiting(store) == []
     assert [(b.topic, b.records) for b in store.backlogs([EVENTS])] == [(EVENTS, 2)]
+    assert [(b.topic, b.records) for b in store.leaving()] == [(EVENTS, 2)]
     with pytest.raises(StorageBusyError, match=f"2 records of virtual node {ALICE} are on"):
         store.work_of_node(ALICE, -1, 10)
     carriage.carry()
+    assert store.leaving() == []
     assert waiting(store) == [("k", b"1"), ("k", b"2")]
     assert [b.records for b in store.backlogs([EVENTS])] == [2]
     assert len(store.work_of_node(ALICE, -1, 10)) == 2

@@ -8,6 +8,7 @@ from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import TopicPartition, WorkQueue
 from host.ports.carriage import Carried, Inlet, Landing, Received, Stream, Unlanded
 from host.ports.state import StateConflictError
+from host.ports.work import Backlog
 
 TOPIC = "flow.event"
 
@@ -92,6 +93,14 @@ class MemoryDatabase:
                     )
                 )
         return [each for way in found.values() for each in way]
+
+    def leaving(self) -> Sequence[Backlog]:
+        held: dict[str, list[EpochMs]] = {}
+        for each in self.outbox.values():
+            held.setdefault(each.queue.topic, []).append(each.written_at)
+        return [
+            Backlog(topic=topic, records=len(at), oldest_at=min(at)) for topic, at in held.items()
+        ]
 
     def contents(self, wanted: Mapping[Unlanded, int | None]) -> Sequence[Carried]:
         self.operations.begin()

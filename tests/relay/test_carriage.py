@@ -10,14 +10,17 @@ from itertools import count, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from host.domain.errors import HostError
+from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import EpochMs
 from host.network.carriage import sender as sending
 from host.network.carriage.lander import RENEW_MS, Lander
 from host.network.carriage.sender import BYTES_MAX, RESEND_MS_MAX, WINDOW, Sender
+from host.observe.carriage_observer import LeavingCollector
 from host.ports.bus import TopicPartition
 from host.ports.carriage import Carried
+from host.ports.work import Backlog
 from tests.relay.carried_memory import (
     TOPIC,
     Crash,
@@ -306,3 +309,20 @@ def test_a_process_without_partitions_does_nothing() -> None:
         assert not each.work()
     assert process.landers[0].pause_ms() > 0
     assert not cluster.kafka.logs
+
+
+def test_metrics_tell_what_is_on_its_way_and_since_when() -> None:
+    database = MemoryDatabase(0, Operations())
+    registry = CollectorRegistry()
+    registry.register(LeavingCollector(database.leaving, lambda: EpochMs(7_500)))
+    assert registry.get_sample_value("cordbox_carriage_oldest_seconds") == 0
+    database.write(0, 1, "A" * 12, "k", b"v")
+    assert registry.get_sample_value("cordbox_carriage_oldest_seconds") == 7.5
+    assert registry.get_sample_value("cordbox_carriage_leaving_records", {"topic": TOPIC}) == 1
+
+    def away() -> Sequence[Backlog]:
+        raise UnavailableError("the database is away")
+
+    silent = CollectorRegistry()
+    silent.register(LeavingCollector(away, lambda: EpochMs(0)))
+    assert list(silent.collect()) == []

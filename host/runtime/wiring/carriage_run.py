@@ -8,7 +8,7 @@ from host.network.carriage.sender import Sender
 from host.network.carriage.workers import CARRIED_TOPICS, LANDERS, SENDERS
 from host.network.group_thread import GroupThread
 from host.network.outward.troubles import PLACES_MAX, Trouble, write_trouble
-from host.observe.carriage_observer import CarriageObserver
+from host.observe.carriage_observer import CarriageObserver, LeavingCollector
 from host.ports.bus import TopicPartition
 from host.ports.carriage import CarriedWork, WorkBroker
 from host.ports.clock import TwoClocks
@@ -36,6 +36,7 @@ def start_carriage(parts: StorageParts, member_of: Callable[[str], str]) -> None
         raise PluginMissingError("the plugin of the bus has none that a broker carries")
     teller = _Teller(store, base.clock, own_host_name(base.settings))
     observer = CarriageObserver(base.registry, base.clock, teller.tell)
+    base.registry.register(LeavingCollector(store.leaving, parts.store.time.now_ms))
     broker: WorkBroker | None = base.plugins.hook.register_work_broker(
         settings=base.settings, number=store.number, key=store.carriage_key
     )
