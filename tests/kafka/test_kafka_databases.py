@@ -1,8 +1,8 @@
 """Work between the databases of two servers, over one broker: once and in order, whatever of them is lost."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -11,6 +11,7 @@ from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.network.carriage.sender import WINDOW
 from host.ports.bus import NewRecord
+from host.ports.clock import Clock
 from host.ports.groups import Fence, FencedError
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
@@ -48,17 +49,29 @@ def other_server() -> Iterator[PostgresServer]:
         yield server
 
 
+@contextmanager
+def opened_stores(
+    servers: Sequence[PostgresServer],
+    home_of: Callable[[ShortHash], int],
+    clock: Clock | None = None,
+) -> Iterator[tuple[CarryingStore, ...]]:
+    """A store on each server."""
+    with ExitStack() as stack:
+        made = [
+            CarryingStore(database_of(server), number=number, home_of=home_of, clock=clock)
+            for number, server in enumerate(servers)
+        ]
+        for each in made:
+            stack.callback(each.close)
+        yield tuple(made)
+
+
 @pytest.fixture
 def stores(
     postgres_server: PostgresServer, other_server: PostgresServer
 ) -> Iterator[tuple[CarryingStore, ...]]:
-    made = tuple(
-        CarryingStore(database_of(server), number=number, home_of=home_of)
-        for number, server in enumerate((postgres_server, other_server))
-    )
-    yield made
-    for each in made:
-        each.close()
+    with opened_stores((postgres_server, other_server), home_of) as made:
+        yield made
 
 
 @pytest.fixture
