@@ -1,6 +1,7 @@
 """A store whose work a real broker carries, and which waits until what is committed has landed."""
 
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,32 @@ def settings_of(server: KafkaServer, prefix: str = "") -> KafkaSettings:
     return KafkaSettings(
         kafka_bootstrap_servers=server.address, kafka_tls=False, kafka_topic_prefix=prefix
     )
+
+
+class WorkTopics:
+    """Topics of the work of hosts with `bus = kafka`, under a prefix of their own.
+
+    Attributes:
+        environment: variables of the hosts.
+    """
+
+    def __init__(self, server: KafkaServer, partitions: int) -> None:
+        prefix = f"{uuid.uuid4().hex[:8]}."
+        self._settings = settings_of(server, prefix)
+        self._partitions = partitions
+        self.environment = {
+            "CORDBOX_BUS": "kafka",
+            "CORDBOX_PLUGINS": "embedded,kafka",
+            "CORDBOX_KAFKA_BOOTSTRAP_SERVERS": server.address,
+            "CORDBOX_KAFKA_TLS": "false",
+            "CORDBOX_KAFKA_TOPIC_PREFIX": prefix,
+        }
+        self.make()
+
+    def make(self) -> None:
+        """Make those that are missing."""
+        topics = KafkaTopics(self._settings, carries_work=True)
+        topics.create(topics.wanted((), partitions=1, replicas=1, work_partitions=self._partitions))
 
 
 class Seen:

@@ -1,6 +1,6 @@
 """Fixtures of hosts that share a database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,13 +22,18 @@ def cluster(tmp_path: Path, postgres_server: PostgresServer) -> Cluster:
 def start(tmp_path: Path, cluster: Cluster) -> Iterator[Start]:
     """Starts hosts of the cluster by their names, each with a data directory of its own."""
     with ExitStack() as stack:
+        yield starter(tmp_path, cluster.environment, stack)
 
-        def started(name: str, workers: str = "combined", **settings: str) -> KillableHost:
-            (tmp_path / name).mkdir()
-            environment = {**cluster.environment, "CORDBOX_HOST_NAME": name, **settings}
-            host = KillableHost(tmp_path / name, ("--workers", workers), environment=environment)
-            host.start()
-            stack.callback(host.kill)
-            return host
 
-        yield started
+def starter(folder: Path, environment: Mapping[str, str], stack: ExitStack) -> Start:
+    """What starts hosts by their names, each with a data directory of its own, until the stack is closed."""
+
+    def started(name: str, workers: str = "combined", **settings: str) -> KillableHost:
+        (folder / name).mkdir()
+        own = {**environment, "CORDBOX_HOST_NAME": name, **settings}
+        host = KillableHost(folder / name, ("--workers", workers), environment=own)
+        host.start()
+        stack.callback(host.kill)
+        return host
+
+    return started

@@ -25,6 +25,7 @@ class Fleet:
 
     Attributes:
         wire: between the hosts and their database.
+        more: further variables of the hosts.
         hosts: those that run.
         checksum: of the CPI of `streams`.
     """
@@ -34,6 +35,7 @@ class Fleet:
     wire: Wire | None
     stack: ExitStack
     workers: str
+    more: Mapping[str, str] = field(default_factory=dict)
     hosts: list[KillableHost] = field(default_factory=list)
     checksum: str = ""
 
@@ -62,7 +64,7 @@ class Fleet:
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables of hosts, whose database is behind the wire."""
-        found = dict(self.cluster.environment)
+        found = {**self.cluster.environment, **self.more}
         if self.wire is None:
             return found
         before = self.cluster.settings.database_url or ""
@@ -78,11 +80,14 @@ def opened_fleet(
     *,
     workers: str = "flow=1,rest=1",
     is_wired: bool = True,
+    more: Mapping[str, str] | None = None,
 ) -> Fleet:
     """A fleet without hosts, on a database of its own; behind a wire unless its time is measured."""
     cluster = server.new_cluster(folder)
     wire = stack.enter_context(wire_to(server.port)) if is_wired else None
-    return Fleet(folder=folder, cluster=cluster, wire=wire, stack=stack, workers=workers)
+    return Fleet(
+        folder=folder, cluster=cluster, wire=wire, stack=stack, workers=workers, more=more or {}
+    )
 
 
 def join(host: KillableHost, packages: Packages) -> str:
@@ -146,7 +151,8 @@ def until(session: Session, question: str, **values: object) -> None:
 
 
 def nothing_is_left(session: Session) -> None:
-    """No record waits, none is set aside or dead, no flow is open."""
+    """No record waits or is on its way, none is set aside or dead, no flow is open."""
+    until(session, "SELECT count(*) = 0 FROM outbox")
     until(session, "SELECT count(*) = 0 FROM work")
     ((dead,),) = session.run("SELECT count(*) FROM records WHERE topic = 'flow.event.dlq'")
     assert dead == 0

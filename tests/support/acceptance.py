@@ -6,6 +6,7 @@ have such tests end with a line for each demand: its name, whether its tests pas
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +80,10 @@ def _add(proofs: Mapping[int, Proof], report: pytest.TestReport, outcome: str) -
         proof = proofs[number]
         proof.outcomes.append(outcome)
         proof.seconds += report.duration
-        proof.counted |= counted
+        for name, value in counted.items():
+            # A demand may be proved by the same test in several files.
+            place = Path(report.nodeid.partition("::")[0]).stem
+            proof.counted[f"{name} ({place})" if name in proof.counted else name] = value
 
 
 def _proved(report: pytest.TestReport) -> Iterator[tuple[int, Mapping[str, object]]]:
