@@ -7,7 +7,7 @@ JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 XDIST := -n $(JOBS) --dist worksteal
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-decentralise test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-moves prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
+.PHONY: demo demo-decentralise test test-all test-processes test-servers test-network test-kills quick coverage coverage-erase coverage-part coverage-report coverage-cores kafka-jars prove-certificates prove-mutations prove-network prove-network-kills prove-archives prove-ledger prove-ledger-hosts prove-scale prove-scale-hosts prove-scale-kafka prove-scale-walls prove-scale-storage prove-link prove-sandbox prove-deaths prove-kills prove-properties prove-moves prove-upgrade prove-walls prove-rest check docs console-pictures bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -120,15 +120,32 @@ prove-ledger-hosts: setup-dev
 		CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/python -m pytest -q -s -n 0 --timeout=14400 tests/network/test_two_hosts_race.py $(ARGS)
 
-# Hosts on one PostgreSQL database, in full: a line for each of the 16 demands ends the run, with seed, counts and
-# time. ARGS='-k kills' runs a part.
-prove-scale: setup-dev kafka-jars
-	CORDBOX_HOST_KILLS=$(or $(COUNT),200) CORDBOX_DATABASE_RESTARTS=$(or $(RESTARTS),10) \
-		CORDBOX_DOUBLE_SPENDS=$(or $(SPENDS),1000) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
-		SCALED_FLOWS=$(or $(FLOWS),60) SCALED_ZOMBIES=$(or $(ZOMBIES),10) SCALED_MESSAGES=$(or $(MESSAGES),1000) \
-		SCALED_NODES=$(or $(NODES),10000) SCALED_BACKLOG=$(or $(BACKLOG),200000) \
-		$(BIN)/python -m pytest -q -s -n 0 --timeout=14400 -m acceptance tests/postgres tests/kafka $(ARGS)
-	$(BIN)/python -m pytest -q -s -n 0 tests/postgres/gauntlet_on_postgres.py
+# Hosts on one PostgreSQL database, in full: a line for each of the 16 demands ends a run, with seed, counts and time.
+# Its parts: hosts, hosts with `bus = kafka`, the walls, and the tests of storage that else run on SQLite.
+# ARGS='-k kills' runs some of a part.
+prove-scale:
+	$(MAKE) --no-print-directory prove-scale-hosts
+	$(MAKE) --no-print-directory prove-scale-kafka
+	$(MAKE) --no-print-directory prove-scale-walls
+	$(MAKE) --no-print-directory prove-scale-storage
+
+SCALED = CORDBOX_HOST_KILLS=$(or $(COUNT),200) CORDBOX_DATABASE_RESTARTS=$(or $(RESTARTS),10) \
+	CORDBOX_DOUBLE_SPENDS=$(or $(SPENDS),1000) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+	SCALED_FLOWS=$(or $(FLOWS),60) SCALED_ZOMBIES=$(or $(ZOMBIES),10) SCALED_MESSAGES=$(or $(MESSAGES),1000) \
+	SCALED_NODES=$(or $(NODES),10000) SCALED_BACKLOG=$(or $(BACKLOG),200000)
+
+prove-scale-hosts: setup-dev kafka-jars
+	$(SCALED) $(BIN)/python -m pytest -q -s -n 0 --timeout=14400 -m acceptance tests/postgres tests/kafka $(ARGS)
+
+prove-scale-kafka: setup-dev kafka-jars
+	$(SCALED) $(BIN)/python -m pytest -q -s -n 0 --timeout=14400 tests/kafka/bus_fleet_in_full.py $(ARGS)
+
+prove-scale-walls: setup-dev
+	$(BIN)/python -m pytest -q -s -n 0 tests/postgres/gauntlet_on_postgres.py $(ARGS)
+
+prove-scale-storage: setup-dev
+	CORDBOX_TEST_DATABASE=postgres $(BIN)/python -m pytest $(XDIST) -q --timeout=600 \
+		tests/flow tests/ledger tests/notary tests/quotas tests/services $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff format --check .

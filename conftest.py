@@ -4,6 +4,7 @@ pytest_plugins = [
     "cordapp_testkit.pytest_plugin",
     "tests.support.acceptance",
     "tests.support.cores",
+    "tests.support.database_instead",
     "tests.support.database_servers",
     "tests.support.garbage",
     "tests.support.interrupts",

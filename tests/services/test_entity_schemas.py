@@ -96,9 +96,12 @@ class Fish:
 
 def indexes(vaults, node=NODE):
     with vaults.read(node) as connection:
-        return connection.exec_driver_sql(
-            "SELECT count(*) FROM sqlite_master WHERE type='index' AND name LIKE 'entity_by_%'"
-        ).scalar_one()
+        names = {
+            "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+            "postgresql": "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()",
+        }[connection.dialect.name]
+        found = connection.exec_driver_sql(names).scalars()
+        return sum(name.startswith("entity_by_") for name in found)
 
 
 def test_a_schema_may_have_patterns_and_none_of_them_takes_long(vaults):

@@ -35,22 +35,25 @@ class Doomed:
         self.count += 1
 
 
-class DoomedDatabase(Database):
-    """Crashes before it begins or after it has made a transaction."""
+class DoomedDatabase:
+    """A database of any kind; crashes before it begins or after it has made a transaction."""
 
     def __init__(self, database, doom):
-        super().__init__(database.path, database._engine)
+        self._database = database
         self.doom = doom
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
 
     def transact(self, work):
         self.doom.step()
-        result = super().transact(work)
+        result = self._database.transact(work)
         self.doom.step()
         return result
 
     def scrub(self):
         self.doom.step()
-        super().scrub()
+        self._database.scrub()
 
 
 class DoomedMasterKeys(MasterKeyFiles):

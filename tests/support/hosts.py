@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,15 @@ from host.settings import HostSettings, load_settings
 SECONDS_MAX = 60
 
 
+def database_settings(data_dir: Path) -> Mapping[str, Any]:
+    """What names a host's database: nothing, unless `tests/support/database_instead.py` replaces this."""
+    del data_dir
+    return {}
+
+
 def settings_of(data_dir: Path, **settings: Any) -> HostSettings:
     """Settings by their names, whatever the environment has."""
-    options = {"data_dir": data_dir, **settings}
+    options = {"data_dir": data_dir, **database_settings(data_dir), **settings}
     return load_settings(options=options, file=None, environment={}, declare=declared_settings)
 
 

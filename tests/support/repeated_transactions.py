@@ -7,6 +7,7 @@ then gives another result or fails.
 from contextlib import suppress
 
 from host.adapters.sqlite.database import Database
+from tests.support.database_instead import IS_POSTGRES
 
 
 class _RolledBackError(Exception):
@@ -14,8 +15,11 @@ class _RolledBackError(Exception):
 
 
 def run_transactions_twice(monkeypatch):
-    """Have each `Database` run the work of `transact` twice until the test ends."""
-    transact = Database.transact
+    """Have each database run the work of `transact` twice until the test ends."""
+    kind = Database
+    if IS_POSTGRES:
+        from plugins.postgres.database import PostgresDatabase as kind  # of an extra
+    transact = kind.transact
 
     def transact_twice(self, work):
         def rehearsed(connection):
@@ -26,4 +30,4 @@ def run_transactions_twice(monkeypatch):
             transact(self, rehearsed)
         return transact(self, work)
 
-    monkeypatch.setattr(Database, "transact", transact_twice)
+    monkeypatch.setattr(kind, "transact", transact_twice)
