@@ -31,6 +31,7 @@ COLLECTED_LABELS = {
     "cordbox_membership_registrations": ("side", "status"),
     "cordbox_queue_oldest_seconds": ("topic",),
     "cordbox_queue_records": ("topic",),
+    "cordbox_relay_unsent_records": ("topic",),
     "cordbox_set_aside_keys": ("topic", "cause"),
     "cordbox_set_aside_oldest_seconds": ("topic", "cause"),
     "cordbox_set_aside_records": ("topic", "cause"),

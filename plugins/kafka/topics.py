@@ -99,13 +99,14 @@ class KafkaTopics:
         answers = self._admin.create_topics(
             asked, request_timeout=ANSWER_SECONDS_MAX, operation_timeout=ANSWER_SECONDS_MAX
         )
+        forms = {each.name: f"topic {_form(each)}" for each in topics}
         for name, answer in answers.items():
             try:
                 answer.result()
             except KafkaException as failed:
                 error = failed.args[0]
                 if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise error_of(error, f"topic {name}") from failed
+                    raise error_of(error, forms[name]) from failed
             else:
                 made.append(name)
         self._wait_for(made)
@@ -125,7 +126,8 @@ class KafkaTopics:
             exist = [each for each in topics if each.name in there]
             values = self._values([each.name for each in exist])
         except KafkaException as failed:
-            raise error_of(failed.args[0], "a question about topics") from failed
+            asked = f"a question about topics at {self._settings.kafka_bootstrap_servers}"
+            raise error_of(failed.args[0], asked) from failed
         return [
             FoundTopic(
                 name=each.name,
@@ -147,6 +149,11 @@ class KafkaTopics:
             resource.name: {key: entry.value or "" for key, entry in answer.result().items()}
             for resource, answer in answers.items()
         }
+
+
+def _form(topic: WantedTopic) -> str:
+    """A topic as it was asked for."""
+    return f"{topic.name} with {topic.partitions} partitions and {topic.replicas} replicas"
 
 
 def _config(topic: WantedTopic) -> dict[str, str]:

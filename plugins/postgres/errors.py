@@ -21,11 +21,12 @@ _FULL = frozenset({"53100"})
 _LOST = ("08", "25P03", "57P")
 """What the server says before it ends a connection, by the beginning of its SQLSTATE."""
 _NO_DATABASE, _NO_RIGHT = "3D000", "42501"
+_NO_ACCESS = "28"
 _REASONS: Mapping[str, str] = {
     "08": "the connection failed",
     "25006": "it is read-only",
-    "28": "access is denied",
-    _NO_DATABASE: "there is no such database",
+    _NO_ACCESS: "access is denied",
+    _NO_DATABASE: "there is no such database (`cordbox database init` makes one)",
     _NO_RIGHT: "a right is missing",
     "53": "the server lacks resources",
     "25P03": "the server ended the connection, whose transaction had stood still",
@@ -77,7 +78,7 @@ def storage_error(place: str, error: BaseException) -> Exception:
     if state in _FULL:
         return DiskFullError(f"database {place} cannot be used: the disk is full", database=place)
     reason = _REASONS.get(state, _REASONS.get(state[:2], message))
-    if state == _NO_RIGHT:
+    if state == _NO_RIGHT or state.startswith(_NO_ACCESS):
         reason = f"{reason}: {message}"
     if not state:
         reason = f"the connection failed: {message}"

@@ -289,7 +289,7 @@ def test_a_lock_that_is_not_released_is_waited_for_ten_seconds_at_most(
     ("change", "message"),
     [
         ({"database": "none"}, "there is no such database"),
-        ({"user": "nobody"}, "access is denied"),
+        ({"user": "nobody"}, 'access is denied: password authentication failed for user "nobody"'),
         ({"port": 1}, "cannot be used"),
     ],
 )
