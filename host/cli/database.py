@@ -120,6 +120,7 @@ def migrate(
     write on.
     """
     from host.runtime.wiring.administrative_reading import keep_shared_key
+    from host.runtime.wiring.offline_acts import note_shared_act
     from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 
     by = _administrator(administrator, password_file)
@@ -128,6 +129,8 @@ def migrate(
     with waiting("migrating the tables", output):
         upkeep.migrate(CLUSTER_SCHEMAS, by=by)
         keep_shared_key(upkeep, key)
+        # Afterwards: before it, an older release's tables may have no log that can be written.
+        note_shared_act(upkeep, "database migrate", parameters={"administrator": administrator})
     tell_done(output, "the tables are those of this release", migrated=True)
 
 
@@ -150,6 +153,7 @@ def import_(
     """
     from host.adapters.files.secret_files import read_secret
     from host.runtime.wiring.importing import ImportRefusedError, import_data_directory
+    from host.runtime.wiring.offline_acts import note_shared_act
 
     settings = offline_settings(settings_file)
     passphrase = None if passphrase_file is None else read_secret(passphrase_file)
@@ -161,6 +165,9 @@ def import_(
         )
     with waiting("importing the directory", output):
         done = import_data_directory(directory, settings, passphrase=passphrase)
+        # Afterwards: the database is empty before, and its log is the directory's, which goes on.
+        name = {"directory": directory.resolve().name}
+        note_shared_act(_upkeep(settings_file), "database import", parameters=name)
     text = f"imported: {done.nodes} virtual nodes, {done.packages} packages"
     tell_done(output, text, virtualNodes=done.nodes, packages=done.packages)
 

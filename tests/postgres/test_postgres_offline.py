@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 
 from host.access import Users
 from host.adapters.files.data_directory import DataDirectory
@@ -14,6 +15,7 @@ from host.cli import root
 from host.domain.clock import SimClock
 from host.domain.ids import HoldingIdentity
 from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.administrative.tables import ENTRIES
 from host.nodes.audit_log.service import load_audit_key
 from host.rest.tls import own_certificate
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
@@ -49,6 +51,17 @@ def database(cluster: Cluster) -> Iterator[PostgresDatabase]:
 
 def code_of(result: Result) -> str:
     return str(getattr(result.exception, "code", ""))
+
+
+def commands_of(cluster: Cluster) -> list[str]:
+    """What the administrative log says that commands have begun."""
+    query = select(ENTRIES.c.entry).order_by(ENTRIES.c.seq)
+    with (
+        PostgresStorage(cluster.settings).open_database(CLUSTER_SCHEMAS) as database,
+        database.read() as connection,
+    ):
+        entries = [json.loads(text) for text in connection.execute(query).scalars()]
+    return [each["path"] for each in entries if each["kind"] == "intent"]
 
 
 def found(result: Result) -> list[tuple[str, str]]:
@@ -100,17 +113,19 @@ def test_migrate_gives_a_database_without_a_key_of_the_log_one(
     given = run("database", "migrate", *by, "--audit-key", tmp_path / "key")
     assert given.exit_code == 0, given.exception
     assert shared.get() == key
+    assert commands_of(cluster) == ["database migrate", "user reset-password", "database migrate"]
     assert json.loads(run("audit", "admin", "--verify", "--output", "json").output)["good"]
     (tmp_path / "key").write_bytes(b"short")
     assert run("database", "migrate", *by, "--audit-key", tmp_path / "key").exit_code == 2
 
 
 @pytest.fixture
-def imported(run: Run, tmp_path: Path) -> None:
+def imported(run: Run, cluster: Cluster, tmp_path: Path) -> None:
     """Two nodes, a package, keys, vaults, in the database."""
     make_directory(tmp_path / "embedded")
     done = run("database", "import", tmp_path / "embedded")
     assert done.exit_code == 0, (done.output, done.exception)
+    assert commands_of(cluster)[-1] == "database import"
 
 
 @pytest.mark.usefixtures("imported")

@@ -90,6 +90,18 @@ def shared_act(
             yield database
 
 
+def note_shared_act(
+    upkeep: DatabaseUpkeep, command: str, *, parameters: Mapping[str, JsonValue]
+) -> None:
+    """Record a command on the database of a cluster that was executed, and only then has a log.
+
+    Raises:
+        ActNotRecordedError, StorageError: see `shared_act`.
+    """
+    with shared_act(upkeep, command, parameters=parameters):
+        pass
+
+
 @contextmanager
 def _recorded(
     database: SqlDatabase, key: bytes, command: str, parameters: Mapping[str, JsonValue] | None
