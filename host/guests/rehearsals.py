@@ -6,6 +6,7 @@ from dataclasses import replace
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, FlowId, ShortHash
 from host.domain.packages import CpiRecord
+from host.domain.refused import cut
 from host.domain.vnode import VirtualNode
 from host.flow.engine.node_flows import OpenFlowRecords
 from host.guests.limits import limits_of, limits_of_quota
@@ -20,6 +21,7 @@ from sandbox.runtime import Sandbox
 
 _LOG_BYTES_MAX = 64 * MIB
 """Lines tell the origin of each call; they are not kept."""
+_TEXT_CHARACTERS_MAX = 200
 _TRACE_FACTOR = 4
 """What telling it may cost, in the fuel and calls of a run."""
 
@@ -65,7 +67,7 @@ class FlowRehearsals:
                 code = CpiCode(data, label, self._sandbox, guest_of=self._guest_of)
             found = self._of(glance, cpi, code)
             if found is not None:
-                yield found
+                yield shortened(found)
 
     def move(self, node: ShortHash, flows: Sequence[FlowId], cpi: CpiRecord) -> int:
         return sum(self._records.move(node, flow_id, cpi.file_checksum) for flow_id in flows)
@@ -115,6 +117,22 @@ class FlowRehearsals:
             host_calls_max=limits.host_calls_max * _TRACE_FACTOR,
             log_bytes_max=_LOG_BYTES_MAX,
         )
+
+
+def shortened(found: Rehearsed) -> Rehearsed:
+    """What a report of many flows has of one: code chooses how long the texts of its failures are.
+
+    Half characters are replaced, since a report is stored as UTF-8.
+    """
+
+    def text(value: str | None) -> str | None:
+        if value is None:
+            return None
+        return cut(value.encode("utf-8", "replace").decode(), _TEXT_CHARACTERS_MAX)
+
+    return replace(
+        found, expected=text(found.expected), found=text(found.found), file=text(found.file)
+    )
 
 
 def _judged(blank: Rehearsed, divergence: Divergence | None, places: Sequence[Place]) -> Rehearsed:

@@ -1,5 +1,6 @@
 """Upgrades that leave open flows alive: each way, each refusal, and death at every transaction."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from host.domain.ids import FlowId, short_hash_of
 from host.domain.vnode import AsyncStatus, NodeState
 from host.entities import SCHEMA as PERSISTENCE
 from host.entities import EntityTypes, VaultSchemas
+from host.guests.rehearsals import shortened
 from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.nodes.vnode.errors import (
     NodeElsewhereError,
@@ -21,7 +23,7 @@ from host.nodes.vnode.errors import (
 )
 from host.nodes.vnode.rehearsal import UpgradeRehearsal
 from host.nodes.vnode.staged_upgrades import DRAIN_MS
-from host.nodes.vnode.upgrade_report import Diverging, Way
+from host.nodes.vnode.upgrade_report import Diverging, Report, Way
 from host.ports.live import Fixed
 from host.ports.locations import Place
 from host.ports.node_flows import Rehearsed, Verdict
@@ -349,3 +351,23 @@ def test_an_upgrade_is_refused_where_the_node_has_left_or_got_another_cpi_meanwh
         service.upgrade(NODE, short(NEW), way=Way.DRAIN)
     with pytest.raises(NodeElsewhereError):
         service.set_state(NODE, "ACTIVE")
+
+
+def test_a_report_of_many_flows_has_short_texts_whatever_code_says():
+    failed = Rehearsed(
+        flow_id=FlowId("f"),
+        request_id="r",
+        flow_class="F",
+        cpi_checksum="c",
+        verdict=Verdict.DIVERGES,
+        expected="flow.send",
+        found="failed: " + "\ud83d" + "m" * 8192,
+        file="a/" * 5000,
+    )
+    report = Report(from_cpi="a", to_cpi="b", flows=(shortened(failed),) * 10_000)
+    text = json.dumps(report.to_json(), ensure_ascii=False)
+    assert len(text.encode()) < 10_000 * 700
+    (flow, *_) = report.flows
+    assert (flow.expected, flow.found[:10]) == ("flow.send", "failed: ?m")
+    assert flow.found.endswith("... (8201 characters)")
+    assert shortened(replace(failed, found=None, file=None)).found is None
