@@ -62,17 +62,21 @@ def gauntlet(
 
     Attacks get the host's limits and its `isolation`; with a CPI, the limits of its code, which is
     then the neighbour whose latency is measured meanwhile. With --host, a host is started in a
-    temporary directory, and its neighbour is an honest virtual node. Exit code 1 if an attack is
+    temporary directory, and its neighbour is an honest virtual node; if the settings name a
+    database, it has to be a new one, which is left as it is afterwards. Exit code 1 if an attack is
     not stopped.
     """
     if whole and cpi is not None:
         raise click.UsageError("--host attacks nodes of its own, give no CPI")
     if names and not whole:
         raise click.UsageError("--attack chooses among the attacks of --host")
+    from host.runtime.wiring.empty_database import refuse_used_database
+
     shown = output == "text"
     settings = offline_settings(settings_file)
     mode = isolation or settings.isolation
     if whole:
+        refuse_used_database(settings, "the gauntlet")
         return _attack_host(names, samples, settings_file, mode, shown=shown)
     return _attack_sandboxes(cpi, settings, mode, shown=shown)
 

@@ -85,6 +85,8 @@ def test_a_lost_password_is_replaced_in_the_database_and_the_log_tells_of_it(
     assert code_of(run(*words, "nobody")) == "not-found"
     both = run(*words, "alice", "--data-dir", tmp_path, "--settings", tmp_path / "new")
     assert (both.exit_code, "not both" in both.output) == (2, True)
+    attacked = run("audit", "gauntlet", "--host", "--attack", "half-character")
+    assert code_of(attacked) == "database-used"
     verified = json.loads(run("audit", "admin", "--verify", "--output", "json").output)
     # The genesis, and an intent and an outcome of each.
     assert (verified["good"], verified["authenticated"], verified["entries"]) == (True, True, 5)

@@ -27,6 +27,8 @@ REMEDIES: Mapping[str, str] = {
     " directory is as it was.",
     "database-import-refused": "Make an empty database (`cordbox database init`), or mend what"
     " `cordbox host check` finds in the data directory.",
+    "database-used": "Make a database of its own for it (`cordbox database init`), or take"
+    " `database_url` out of the settings.",
     "disk-full": "Free space on the disk; the host goes on by itself.",
     "host-not-running": "Start a host on the data directory first.",
     "ledger-damaged": "Check the disk, and restore a backup (`cordbox host check`).",

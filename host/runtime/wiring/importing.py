@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, func, select
 from host.adapters.files.data_directory import MOVED, DataDirectory
 from host.adapters.files.durable_files import write_durably
 from host.adapters.os.system import SystemClock, SystemEntropy
-from host.database.node_rows import dump_rows, load_rows, tables_of
+from host.database.node_rows import dump_rows, load_rows
 from host.domain.errors import HostError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.domain.x500 import MemberX500Name
@@ -35,10 +35,10 @@ from host.ports.units import FlowStore
 from host.ports.vaults import DatabaseProblem
 from host.runtime.plugin_loading import declared_settings, make_plugin_manager
 from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.empty_database import cluster_tables, used_table
 from host.runtime.wiring.importing_logs import copy_logs
 from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.schemas import (
-    CLUSTER_SCHEMAS,
     NOTARY_SCHEMAS,
     VAULT_SCHEMAS,
 )
@@ -190,7 +190,7 @@ def import_directory(
         ImportDiffersError: a copy is not what was copied.
         HostError: something cannot be read or written.
     """
-    tables = dict.fromkeys(tables_of(s.metadata for s in CLUSTER_SCHEMAS if s.metadata is not None))
+    tables = cluster_tables()
     _refuse_content(target.database, tables)
     count = _copy_rows(source.database, target.database, tables)
     _keep_audit_key(source, target)
@@ -215,13 +215,11 @@ def import_directory(
 
 
 def _refuse_content(database: SqlDatabase, tables: Iterable[Table]) -> None:
-    with database.read() as connection:
-        for table in tables:
-            if connection.execute(select(func.count()).select_from(table)).scalar_one():
-                raise ImportRefusedError(
-                    f"the database has rows in table {table.name}: import into one that"
-                    " `cordbox database init` has just made, which no host has used"
-                )
+    if (used := used_table(database, tables)) is not None:
+        raise ImportRefusedError(
+            f"the database has rows in table {used}: import into one that"
+            " `cordbox database init` has just made, which no host has used"
+        )
 
 
 def _load(item: bytes, tables: Iterable[Table], connection: Connection) -> None:
