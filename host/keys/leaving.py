@@ -36,6 +36,7 @@ from host.ports.keys import STATIC_GROUP_ALIAS, KeyCategory, KeyMaterial
 
 _NODE = re.compile(r"[0-9A-F]{12}")
 _CLUSTER = "p2p"
+_CREATED_MAX = 2**53
 _OF = select(SIGNING_KEY).order_by(SIGNING_KEY.c.created_at, SIGNING_KEY.c.alias)
 
 
@@ -154,6 +155,8 @@ def _checked(key: KeyMaterial) -> StoredPrivateKey:
         KeyAliasInvalidError: the alias.
     """
     check_alias(key.alias)
+    if not 0 <= key.created_at <= _CREATED_MAX:
+        raise KeyImportError(f"the key {key.alias!r} was made at no time: {key.created_at}")
     try:
         found = read_private_key(key.private_key, "the file")
     except DerRefusedError as exc:

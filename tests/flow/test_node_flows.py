@@ -284,6 +284,7 @@ def _state(key, value=b"", **more):
         _state("p2p/rx/" + PAIR),
         _state("p2p/so/" + PAIR),
         _state("relay/store-id"),
+        _state(f"status/{ME}/r", due_at=EpochMs(1)),
         Work(EVENT_TOPIC, "other", encode(Wake()), None),
         Work(EVENT_TOPIC, FLOW, _message(BOB, BOB), None),
         Work(P2P_OUT_TOPIC, PAIR, _message(BOB, ALICE), None),
@@ -327,3 +328,23 @@ def test_a_flow_runs_no_package_of_another_line():
     with pytest.raises(NodeItemInvalidError):
         flows.load(ALICE, [item], 1)
     assert asked == [(ALICE, "c")]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Clock(2**60),
+        _state("flow/f", due_at=EpochMs(2**60), is_placed=True),
+        _state("flow/f", due_at=EpochMs(-1), is_placed=True),
+        State("flow/f", b"", None, False, None, None, EpochMs(2**60), None),  # a field
+        _state("flow/f", peer="x" * 13),
+        _state("f" * 5000),
+        Journal(FLOW, Account.JOURNAL, None, -1, ()),
+        Journal(FLOW, Account.JOURNAL, None, 0, (b"",) * 1001),
+        Log("ext." + "x" * 256, "k", b""),
+    ],
+    ids=lambda item: repr(item)[:60],
+)
+def test_values_of_an_item_are_in_range(item):
+    with pytest.raises(NodeItemInvalidError):
+        decode_item(encode_item(item))

@@ -49,6 +49,7 @@ def test_a_private_key_is_not_shown(exported):
     [
         ({"private_key": b"none"}, KeyImportError),
         ({"scheme": "CORDA.RSA"}, KeyImportError),
+        ({"created_at": 2**63}, KeyImportError),
         ({"alias": "../a"}, KeyAliasInvalidError),
     ],
 )

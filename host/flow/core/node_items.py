@@ -5,10 +5,10 @@ state, journal or record of another node, and no key of the host's own, can come
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from host.domain.accounts import Account
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
@@ -36,34 +36,40 @@ from host.ports.bus import Placement
 from host.ports.node_contents import NodeItemInvalidError
 
 LINK_GROUP = "link"
+_TIME_MAX = 2**53
+_ROWS_MAX = 1_000
+_Time: TypeAlias = Annotated[EpochMs, Meta(ge=0, le=_TIME_MAX)]
+_Key: TypeAlias = Annotated[str, Meta(max_length=4096)]
+_Topic: TypeAlias = Annotated[str, Meta(max_length=255)]
+_Node: TypeAlias = Annotated[str, Meta(max_length=12)]
 
 
 class Clock(Struct, frozen=True, tag="clock", array_like=True):
     """The difference between flow time and the time of day in the store that the items are of."""
 
-    shift_ms: int
+    shift_ms: Annotated[int, Meta(ge=-_TIME_MAX, le=_TIME_MAX)]
 
 
 class State(Struct, frozen=True, tag="state", array_like=True):
     """A state. `is_placed` tells that it has an owner, also without a due time."""
 
-    key: str
+    key: _Key
     value: bytes
-    due_at: EpochMs | None
+    due_at: _Time | None
     is_placed: bool
     account: Account | None
-    peer: str | None
-    started_at: EpochMs | None
+    peer: _Node | None
+    started_at: _Time | None
     origin: FlowId | None
 
 
 class Work(Struct, frozen=True, tag="work", array_like=True):
     """A waiting record."""
 
-    topic: str
-    key: str
+    topic: _Topic
+    key: _Key
     value: bytes
-    peer: str | None
+    peer: _Node | None
 
 
 class Journal(Struct, frozen=True, tag="journal", array_like=True):
@@ -71,16 +77,16 @@ class Journal(Struct, frozen=True, tag="journal", array_like=True):
 
     flow_id: FlowId
     account: Account
-    peer: str | None
-    first: int
-    values: tuple[bytes, ...]
+    peer: _Node | None
+    first: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    values: Annotated[tuple[bytes, ...], Meta(max_length=_ROWS_MAX)]
 
 
 class Log(Struct, frozen=True, tag="log", array_like=True):
     """A record of a log that the node owns."""
 
-    topic: str
-    key: str
+    topic: _Topic
+    key: _Key
     value: bytes
 
 
@@ -153,7 +159,8 @@ class Owner:
     def _is_own(self, item: Item) -> bool:
         match item:
             case State():
-                return self._is_own_state(item)
+                # Nobody looks at a state with a due time and without a place.
+                return (item.is_placed or item.due_at is None) and self._is_own_state(item)
             case Work():
                 return self._is_own_work(item)
             case Journal():

@@ -38,6 +38,7 @@ from host.ports.public_keys import PublicKeys
 
 _PARAMETERS_MAX = 10_000
 _MEMBERS_MAX = 100_000
+_AT_MAX = 2**53
 
 
 class StaticGroupExistsError(ConflictError):
@@ -134,7 +135,10 @@ class StaticGroup:
             parameters = [
                 checked_parameters(each, signer, self._public_keys) for each in group.parameters
             ]
-            is_its = all(each.parameters.group_id == group_id for each in parameters)
+            is_its = all(
+                each.parameters.group_id == group_id and 0 <= each.at <= _AT_MAX
+                for each in parameters
+            )
         except (ValueError, RecursionError, HostError) as exc:
             raise NodeItemInvalidError(
                 f"the static group of the file cannot be used: {exc}"
