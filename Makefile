@@ -144,8 +144,10 @@ prove-scale-walls: setup-dev
 	$(BIN)/python -m pytest -q -s -n 0 tests/postgres/gauntlet_on_postgres.py $(ARGS)
 
 prove-scale-storage: setup-dev
-	CORDBOX_TEST_DATABASE=postgres $(BIN)/python -m pytest $(XDIST) -q --timeout=600 \
-		tests/flow tests/ledger tests/notary tests/quotas tests/services $(ARGS)
+	STORAGE_UNDER_TEST=postgres $(BIN)/python -m pytest $(XDIST) -q --timeout=600 \
+		tests/flow tests/ledger tests/notary tests/quotas tests/services \
+		$(addprefix tests/network/,test_node_moves.py test_mgm_moves.py test_node_claims.py test_registrations.py \
+		test_group_directory.py test_mgm_operations.py test_move_kills.py) $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff format --check .

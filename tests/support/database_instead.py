@@ -1,8 +1,9 @@
-"""CORDBOX_TEST_DATABASE=postgres: tests that open files of SQLite get databases of PostgreSQL instead.
+"""STORAGE_UNDER_TEST=postgres: tests that open files of SQLite get databases of PostgreSQL instead.
 
 Each path that a test opens stands for a database of its own, which keeps its content until the test ends, so that a
 test may close and open it. Hosts that tests run in their process (`tests/support/hosts.py`) get the settings of a
-cluster. What is about SQLite itself is left out, each with its reason: see `LEFT_OUT`.
+cluster; those that are processes of their own are embedded as ever, so that tests of them are left out (`tests/postgres`
+has such). What is about SQLite itself is left out, each with its reason: see `LEFT_OUT`.
 """
 
 import os
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IS_POSTGRES = os.environ.get("CORDBOX_TEST_DATABASE") == "postgres"
+IS_POSTGRES = os.environ.get("STORAGE_UNDER_TEST") == "postgres"
 LEFT_OUT: Mapping[str, str] = {
+    "tests/flow/test_flow_reads.py"
+    "::test_a_flow_of_one_step_takes_few_statements": "SQLite's statements",
+    "tests/flow/test_flow_workers.py"
+    "::test_steps_cost_no_thread_no_connection_and_no_look_in_vain": "SQLite's statements",
+    "tests/network/test_node_moves.py::test_a_member_moves_and_its_flows_go_on": "processes",
+    "tests/notary/test_notary_kill.py": "processes",
     "tests/ledger/test_ledger_races.py": "processes that share files",
     "tests/quotas/test_quota_commands.py": "a directory that is made beforehand",
     "tests/quotas/test_quota_rest.py": "a directory that is made beforehand",
