@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import os
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -151,7 +152,7 @@ def get_transfer_file(
 ) -> Response:
     """Give the bytes of an exported node's file from `offset` on, at most 8 MiB."""
     with services.moves.leaving.file(requestid).open("rb") as stream:
-        stream.seek(offset)
+        stream.seek(min(offset, os.fstat(stream.fileno()).st_size))
         data = stream.read(PART_BYTES_MAX)
     return Response(data, media_type="application/octet-stream")
 

@@ -65,6 +65,11 @@ def test_nothing_of_a_node_that_has_left_is_changed(api, alice_member, services,
     for path in ("", "/file"):
         transfer = f"{BASE}/maintenance/transfer/{export['requestId']}{path}"
         assert api.get(transfer, auth=bound).status_code == 403
+    transfer = f"{BASE}/maintenance/transfer/{export['requestId']}"
+    size = polled(transfer, lambda found: found["status"] == "SUCCEEDED")["bytesTotal"]
+    for offset, there in ((0, size), (size - 1, 1), (size, 0), (2**63, 0), (10**30, 0)):
+        reply = api.get(f"{transfer}/file?offset={offset}")
+        assert (reply.status_code, len(reply.content)) == (200, there), (offset, reply.text)
     key = f"{BASE}/key/{node}/alias/late/category/LEDGER/scheme/CORDA.ECDSA.SECP256R1"
     start = {"clientRequestId": "late", "flowClassName": "demo.Any", "requestBody": {}}
     changes = (
