@@ -34,6 +34,7 @@ SUITES = {
     "idle_nodes": ("nodes",),
     "moves": ("vault",),
     "links": ("messages", "latency", "handshakes", "dead_peers"),
+    "joins": ("joins",),
     "host_start": ("ready",),
     "cluster": ("hosts", "messages", "takeover", "nodes"),
     "ledger": (

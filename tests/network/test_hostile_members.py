@@ -36,6 +36,7 @@ from host.network.values.messages import (
     StatusUpdate,
     SyncAck,
     SyncRequest,
+    VerificationRequest,
     VerificationResponse,
     encode_message,
     encode_record,
@@ -174,6 +175,10 @@ def test_an_mgm_serves_its_members_after_a_message_that_it_cannot_read(network: 
     for payload in (
         encode_message(SyncRequest(version=LARGE, head_hash=b"")),
         encode_message(SyncAck(version=LARGE, head_hash=b"", serial=LARGE)),
+        # What an MGM sends: who registers under its name has it sent to itself.
+        encode_message(VerificationRequest(registration_id="r")),
+        encode_message(StatusUpdate(registration_id="r", status="DECLINED", reason="no")),
+        encode_message(PackagePart(package_id="p", index=0, count=1, data=b"")),
         b"\xc1",
     ):
         record = MembershipIn(

@@ -312,4 +312,4 @@ def test_the_page_of_the_protocol_has_every_field_of_frames() -> None:
 def test_the_page_of_the_protocol_has_every_status_of_a_gateway() -> None:
     page = PAGE.read_text(encoding="utf-8")
     listed = {int(found) for found in re.findall(r"^\| (\d{3}) \|", page, re.MULTILINE)}
-    assert listed == {200, 400, 404, 411, 413, 415, 429, 500, 501, 503, 505}
+    assert listed == {200, 400, 404, 408, 411, 413, 415, 429, 500, 501, 503, 505}

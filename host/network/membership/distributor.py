@@ -147,6 +147,8 @@ _DUE = Prepared(
             (_C.status != MemberStatus.ACTIVE.value) & (_C.acked_serial < _C.serial),
         ),
     )
+    # Who has the least waits for the most: a newcomer would wait until all others have its name.
+    .order_by(_C.acked_version)
     .limit(_AT_ONCE)
 )
 

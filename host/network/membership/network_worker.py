@@ -1,6 +1,6 @@
 """The worker of `membership.in`: hands messages on, and does what is due."""
 
-from host.domain.errors import HostError
+from host.domain.errors import HostError, InvalidInputError, NotFoundError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.domain.x500 import MemberX500Name
 from host.network.membership.distributor import Distributor
@@ -79,7 +79,13 @@ class NetworkWorker:
         except MembershipMessageInvalidError as exc:
             self._log.warning(exc.code, source=record.source, reason=exc.message)
             return
-        self._dispatch(message, source, target)
+        try:
+            self._dispatch(message, source, target)
+        except (InvalidInputError, NotFoundError) as exc:
+            # Such as what a member's MGM sends, sent to an MGM: anybody can do that, and often.
+            self._log.warning(
+                "membership-message-dropped", source=record.source, reason=exc.message
+            )
 
     def _dispatch(
         self, message: MembershipMessage, source: HoldingIdentity, target: HoldingIdentity
