@@ -101,7 +101,7 @@ def _join(network: _Counted, number: int) -> Join:
     begun = time.process_time()
     network.join(network.newcomer, number % 2)
     while network.newcomer not in network.members(network.newcomer):
-        if not network._run():
+        if not network.step():
             raise BenchmarkError(f"{network.newcomer} did not become a member")
     member = time.process_time() - begun
     network.settle()

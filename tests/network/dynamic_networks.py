@@ -296,13 +296,14 @@ class Network:
         while True:
             self.end_in = self.random.randint(1, ends_per_run) if ends_per_run else 0
             try:
-                if not self._run():
+                if not self.step():
                     self.end_in = 0  # what callers do next is done by processes that live
                     return
             except ProcessEndError:
                 continue
 
-    def _run(self) -> bool:
+    def step(self) -> bool:
+        """Let every cluster work once, and carry what it sends; whether there was anything."""
         busy = False
         for cluster in self.random.sample(self.clusters, len(self.clusters)):
             busy |= cluster.worker.members.renew() + cluster.worker.tick() > 0

@@ -68,3 +68,17 @@ def test_what_is_due_of_an_mgm_that_is_elsewhere_does_not_keep_the_thread_busy(
     assert due_at < network.clock.now_ms()
 
     assert _work(network).pause_ms() == BEAT_MS
+
+
+def test_a_newcomer_gets_the_list_before_others_get_its_name(network: Network) -> None:
+    """Else it would wait until everybody has been written to: a second of a thousand members."""
+    for number in range(1, 6):
+        network.join(member_name(number), 1)
+    network.settle()
+    network.recorded.clear()
+    network.join(member_name(6), 1)
+    network.settle()
+
+    sent = [each.target for each in network.recorded if each.message_id.startswith("package/")]
+    assert sent[0] == member_name(6)
+    assert set(sent[1:]) == {member_name(number) for number in range(6)}

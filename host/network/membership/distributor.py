@@ -112,6 +112,8 @@ class Distributor:
             if due is None:
                 return 0
             group, newest, rows = due
+            # Newcomers do not wait until packages for others are made.
+            rows = [row for row in rows if row.acked_version == 0] or rows
 
             @cache
             def delta(after: int) -> Sequence[PackagePart]:

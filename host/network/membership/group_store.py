@@ -153,6 +153,17 @@ def members_of(
     return found
 
 
+def names_of(connection: Connection, realm: str, digests: Iterable[bytes]) -> Mapping[bytes, str]:
+    """Whose information is stored, of some digests."""
+    found = dict[bytes, str]()
+    for wanted in in_parts(sorted({digest.hex() for digest in digests})):
+        query = select(MEMBER_VERSION.c.digest, MEMBER_VERSION.c.name).where(
+            MEMBER_VERSION.c.realm == realm, MEMBER_VERSION.c.digest.in_(wanted)
+        )
+        found |= {bytes.fromhex(row.digest): row.name for row in connection.execute(query)}
+    return found
+
+
 def names_of_key(connection: Connection, realm: str, kind: str, digest: str) -> Sequence[str]:
     """Members that have, or had, a key."""
     values = {"of_realm": realm, "of_kind": kind, "of_digest": digest}

@@ -201,10 +201,9 @@ class MemberViews:
             found = _found_version(connection, realm, package)
             have = group_store.list_state(connection, realm, 0 if found else view.version)
             digests = [] if found else [entry.digest for entry in package.entries]
-            stored = group_store.members_of(connection, realm, digests)
+            known = group_store.names_of(connection, realm, digests)
         opened = None
         if not found:
-            known = {digest: each.name for digest, each in stored.items()}
             keys = self._access.public_keys
             opened = open_package(package, have, group.signer, keys, known=known)
         before = view.version

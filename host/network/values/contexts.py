@@ -52,6 +52,8 @@ PLACE = (LOCATION_EPOCH, LOCATION_ID)
 """Where a member is, if it has moved: its node's cluster adds it to what an operator gives."""
 CUSTOM = "ext."
 
+_NUL = rb"\u0000"
+"""As canonical JSON writes it, and perhaps something else."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 _decoder = msgspec.json.Decoder(dict[str, str])
 
@@ -83,7 +85,7 @@ def encode_context(context: Context) -> bytes:
         ContextInvalidError: it is beyond the limits.
     """
     content = canonical_json(dict(context))
-    _check(context, len(content))
+    _check(context, content)
     return content
 
 
@@ -102,7 +104,7 @@ def read_context(content: bytes) -> Context:
         raise ContextInvalidError(f"a context is malformed: {exc}") from exc
     if not is_canonical:
         raise ContextInvalidError("a context is not in canonical form")
-    _check(context, len(content))
+    _check(context, content)
     return context
 
 
@@ -175,12 +177,13 @@ def serial_of(context: Context) -> int | None:
     return int(text) if re.fullmatch(r"0|[1-9][0-9]{0,8}", text) else None
 
 
-def _check(context: Context, size: int) -> None:
-    if size > BYTES_MAX:
-        raise ContextInvalidError(f"a context has {size} bytes, at most {BYTES_MAX}")
+def _check(context: Context, content: bytes) -> None:
+    if len(content) > BYTES_MAX:
+        raise ContextInvalidError(f"a context has {len(content)} bytes, at most {BYTES_MAX}")
     if len(context) > ENTRIES_MAX:
         raise ContextInvalidError(f"a context has {len(context)} entries, at most {ENTRIES_MAX}")
-    if any("\0" in text for entry in context.items() for text in entry):
+    texts = (text for entry in context.items() for text in entry)
+    if _NUL in content and any("\0" in text for text in texts):
         raise ContextInvalidError("a context has the character U+0000, which cannot be stored")
     custom = [key for key in context if key.startswith(CUSTOM)]
     if len(custom) > CUSTOM_MAX:
