@@ -68,6 +68,7 @@ PATHS_BEYOND_CORDA = (
         f"/maintenance/{part}"
         for part in (
             "import",
+            "import/{requestid}",
             "import/{requestid}/part",
             "import/{requestid}/start",
             "transfer/{requestid}",
