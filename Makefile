@@ -141,7 +141,8 @@ prove-scale-kafka: setup-dev kafka-jars
 	$(SCALED) $(BIN)/python -m pytest -q -s -n 0 --timeout=14400 tests/kafka/bus_fleet_in_full.py $(ARGS)
 
 prove-scale-walls: setup-dev
-	$(BIN)/python -m pytest -q -s -n 0 tests/postgres/gauntlet_on_postgres.py $(ARGS)
+	for mode in shared process; do MODE=$$mode $(BIN)/python -m pytest -q -s -n 0 \
+		tests/postgres/gauntlet_on_postgres.py $(ARGS) || exit 1; done
 
 prove-scale-storage: setup-dev
 	STORAGE_UNDER_TEST=postgres $(BIN)/python -m pytest $(XDIST) -q --timeout=600 \
