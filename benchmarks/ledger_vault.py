@@ -43,7 +43,7 @@ _SECONDS = 5.0
 _CLAIMING, _WRITERS = 16, 8
 _ROUNDS, _ROUND_SECONDS = 3, 1.0
 _BEFORE = 40
-_RECORDED = 300
+_RECORDED = 600
 """Transactions that a writer has to record: more than it can in all rounds."""
 _PAGE = 1_000
 _SCANNED_PAGES = 200

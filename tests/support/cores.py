@@ -23,6 +23,7 @@ _FILES = (
     "flow/test_flow_formats.py",
     "flow/test_flow_golden.py",
     "flow/test_flow_machine.py",
+    "flow/test_flow_peer_messages.py",
     "flow/test_flow_sessions.py",
     "flow/test_flow_time.py",
     "flow/test_flow_trace_context.py",
