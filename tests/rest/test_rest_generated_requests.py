@@ -33,9 +33,14 @@ A_FEW = ("/config/{section}", "/mgm/{holdingidentityshorthash}/suspend", "/key/{
 
 _TEXT = "as in Corda, a text is sent as it is, not as JSON"
 _OVERLAP = "the path of another operation, which has the method, matches too, as in Corda"
+_AS_SENT = "the request that was sent is a valid one: what was wrong was lost when it was written"
 EXPLAINED = {
+    ("ST201", "GET /search"): _AS_SENT,
+    ("ST201", "GET /members/{holdingidentityshorthash}"): _AS_SENT,
     ("ST109", "GET /virtualnode/create/db/crypto"): _TEXT,
     ("ST109", "GET /virtualnode/create/db/uniqueness"): _TEXT,
+    ("ST109", "GET /virtualnode/create/db/vault/{cpichecksum}"): _TEXT,
+    ("ST109", "GET /virtualnode/{virtualnodeshortid}/db/vault/{newcpichecksum}"): _TEXT,
     ("ST109", "POST /hello"): _TEXT,
     ("ST109", "GET /certificate/cluster/{usage}/{alias}"): _TEXT,
     ("ST109", "GET /key/{tenantid}/{keyid}"): _TEXT,
