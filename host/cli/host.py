@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from host.cli.host_files import backup, check, restore
-from host.cli.host_options import ca_file_option, url_option
+from host.cli.host_options import open_host_options
 from host.cli.host_standby import standby
 from host.cli.lines import json_text, tell_json_line
 from host.cli.pretty import PrettyGroup
@@ -142,8 +142,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
 
 @command.command("status")
 @watchable
-@url_option
-@ca_file_option
+@open_host_options
 @_OUTPUT
 def status(url: str, ca_file: Path | None, output: str) -> None:
     """Show a host's health, its workers, what waits and how many flows are open.

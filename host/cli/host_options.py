@@ -34,7 +34,7 @@ def complete_profile(_ctx: click.Context, _parameter: click.Parameter, typed: st
         return []
 
 
-url_option = click.option(
+_url_option = click.option(
     "--url",
     default="https://127.0.0.1:8888",
     show_default=True,
@@ -49,15 +49,16 @@ ca_file_option = click.option(
     show_envvar=True,
     help="Certificate to trust: tls/certificate.pem in the host's data directory.",
 )
+_profile_option = click.option(
+    "--profile",
+    envvar="CORDBOX_PROFILE",
+    show_envvar=True,
+    shell_complete=complete_profile,
+    help="Profile that names the host: `cordbox profile create`.",
+)
 _OPTIONS = (
-    click.option(
-        "--profile",
-        envvar="CORDBOX_PROFILE",
-        show_envvar=True,
-        shell_complete=complete_profile,
-        help="Profile that names the host: `cordbox profile create`.",
-    ),
-    url_option,
+    _profile_option,
+    _url_option,
     click.option("--user", "-u", default="admin", show_default=True, help="User of the host."),
     click.option(
         "--password",
@@ -108,6 +109,23 @@ def host_options(function: _F) -> _F:
             return function(*args, connect=connect, **options)
 
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+def open_host_options(function: _F) -> _F:
+    """Add the options of a command that needs no user of its host: it gets `url` and `ca_file`."""
+
+    @wraps(function)
+    def command(
+        *args: Any, profile: str | None, url: str, ca_file: Path | None, **options: Any
+    ) -> Any:
+        given: dict[str, Any] = {"url": url, "ca_file": ca_file}
+        chosen = {name for name in given if _is_chosen(name)}
+        where = given if profile is None else _by_profile(profile, given, chosen)
+        return function(*args, url=where["url"], ca_file=where["ca_file"], **options)
+
+    for option in (ca_file_option, _url_option, _profile_option):
         command = option(command)
     return command  # type: ignore[return-value]
 

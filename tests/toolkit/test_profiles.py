@@ -7,7 +7,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from host.cli import main, root
-from host.cli.host_options import complete_profile, host_options
+from host.cli.host_options import complete_profile, host_options, open_host_options
 from host.domain.errors import NotFoundError
 from host.tools.client.profiles import Profile, ProfileInvalidError, Profiles
 
@@ -119,3 +119,22 @@ def test_the_command_line_counts_more_than_a_profile_and_that_more_than_variable
     assert where("--url", "https://o", "-u", "me") == ("https://o", "me", "of-profile")
     assert where("--password", "typed") == ("https://p", "pat", "typed")
     assert where("--password-file", tmp_path / "of-option") == ("https://p", "pat", "of-option")
+
+
+def test_commands_that_need_no_user_ask_the_host_of_a_profile(file, tmp_path, monkeypatch, capsys):
+    trusted = tmp_path / "certificate.pem"
+    trusted.write_text("x")
+    Profiles(file).put("p", Profile(url="https://p", user="pat", ca_file=str(trusted)))
+    asked = []
+
+    @click.command()
+    @open_host_options
+    def command(*, url, ca_file):
+        asked.append((url, ca_file))
+
+    monkeypatch.setenv("CORDBOX_PROFILE", "p")
+    for words in ([], ["--url", "https://o"]):
+        command.main(args=words, standalone_mode=False)
+    assert asked == [("https://p", trusted), ("https://o", trusted)]
+    code, _, err = run(capsys, "host", "status", "--profile", "q")
+    assert (code, err) == (1, "error[not-found]: there is no profile 'q'; there are: p\n")
