@@ -94,6 +94,19 @@ def test_what_comes_in_during_a_look_is_looked_at_again(dispatch: Dispatch) -> N
     assert begin(dispatch).queue == QUEUE
 
 
+def test_a_look_that_has_ended_does_not_end_the_next_one_into_its_queue(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    look = begin(dispatch)
+    dispatch.offer([QUEUE])
+    assert not dispatch.found(look, None)
+    following = begin(dispatch)  # another thread's, before this one reports the end of its turn
+    dispatch.end(look, 0.0)
+    assert nothing(dispatch)
+    dispatch.offer([QUEUE])
+    assert dispatch.found(following, FIRST, more=False)
+    assert begin(dispatch).queue == QUEUE
+
+
 def test_a_key_is_done_by_one_thread_whichever_way_it_came(dispatch: Dispatch) -> None:
     dispatch.offer([QUEUE])
     look = begin(dispatch)

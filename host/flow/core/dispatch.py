@@ -44,6 +44,7 @@ class Job:
         expected: see `Turns.begin`.
         begun: when the turn began, in seconds.
         is_committing: whether the turn has only its commit left.
+        has_looked: whether the result of the query was reported.
     """
 
     queue: WorkQueue
@@ -53,6 +54,7 @@ class Job:
     expected: float = 0.0
     begun: float = 0.0
     is_committing: bool = False
+    has_looked: bool = False
 
 
 @dataclass(slots=True)
@@ -168,6 +170,7 @@ class Dispatch:
             more: whether the queue may hold further records, of this or another key.
         """
         came_in = self._looking.pop(job.queue)
+        job.has_looked = True
         if key is not None and not self._is_free(key):
             came_in, key = True, None
         job.key = key
@@ -216,7 +219,9 @@ class Dispatch:
 
     def end(self, job: Job, now: float) -> None:
         """End the turn; its key is released, and its queue may hold more of its records."""
-        came_in = self._looking.pop(job.queue, None) if job.key is None else None
+        # Once its query was reported, another turn may look into the same queue.
+        is_looking = job.key is None and not job.has_looked
+        came_in = self._looking.pop(job.queue, None) if is_looking else None
         rest_s = 0.0
         if job.is_committing:
             self._committing -= 1
