@@ -32,6 +32,7 @@ class Client:
         return {
             "holdingIdentityShortHash": path.split("/")[-2],
             "place": place,
+            "requestId": None,
             "epoch": 0,
             "listedEpoch": None,
             "proof": None,
