@@ -4,6 +4,8 @@ Their file is written, or read. What membership is asked of them it refuses itse
 what brings them back.
 """
 
+from anyio import to_thread
+
 from host.access import Action
 from host.domain.ids import ShortHash
 from host.nodes.vnode.errors import NodeElsewhereError
@@ -16,8 +18,12 @@ _OWN = ("/maintenance/", "/membership/", "/mgm/", "/mgmadmin/", "/certificate/{t
 """Beginnings of paths of operations that decide it themselves, or change nothing."""
 
 
-def refuse_elsewhere(services: RestServices, method: str, template: str, action: Action) -> None:
+async def refuse_elsewhere(
+    services: RestServices, method: str, template: str, action: Action
+) -> None:
     """Refuse an operation that changes something of a node that is not here.
+
+    The database is asked on another thread: where it is a server, all other requests would wait.
 
     Raises:
         NodeElsewhereError: it would be lost.
@@ -25,7 +31,7 @@ def refuse_elsewhere(services: RestServices, method: str, template: str, action:
     node: ShortHash | None = action.node
     if node is None or template.startswith(_OWN) or not is_act(method, template):
         return
-    place = services.moves.place(node)
+    place = await to_thread.run_sync(services.moves.place, node)
     if place in _FIXED:
         raise NodeElsewhereError(
             f"Virtual node {node} is {place}: what is changed of it here would be lost."

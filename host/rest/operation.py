@@ -96,7 +96,7 @@ class Operation(LateRoute):
                 others = actions_on_nodes(request, services, self.path_format, call, wanted[0])
                 authorized(user, await others)
             parameters.check(call)
-            refuse_elsewhere(services, request.method, self.path_format, wanted[0])
+            await refuse_elsewhere(services, request.method, self.path_format, wanted[0])
             request.state.user = user
             ready = call.applied_to(request)
             if self._takes_form:

@@ -1,9 +1,15 @@
 """Moves over REST: who may not export a node exports no group of it; what has left is not changed."""
 
+import asyncio
+import threading
+from types import SimpleNamespace
+
 import pytest
 
-from host.access import Effect, Permission
+from host.access import Action, Effect, Permission
 from host.domain.ids import ShortHash
+from host.ports.locations import Place
+from host.rest.nodes_elsewhere import refuse_elsewhere
 from tests.rest.conftest import GROUP_ID
 
 BASE = "/api/v5_2"
@@ -92,3 +98,23 @@ def test_nothing_of_a_node_that_has_left_is_changed(api, alice_member, services,
     back = api.post(f"{GROUP}/export/cancel", json={"unfenced": True}).json()
     assert [each["place"] for each in back["nodes"]] == ["HERE"]
     assert api.post(f"{BASE}/hsm/soft/{node}/TLS", json={}).status_code == 200
+
+
+def test_the_database_is_not_asked_on_the_event_loop(alice):
+    asked = []
+
+    def place(node):
+        asked.append((node, threading.current_thread()))
+        return Place.HERE
+
+    services = SimpleNamespace(moves=SimpleNamespace(place=place))
+    action = Action(allowed_as=("x",), denied_as=frozenset(), node=ShortHash(alice))
+    for method, template in (
+        ("POST", "/flow/{holdingidentityshorthash}"),
+        ("GET", "/flow/{holdingidentityshorthash}"),
+        ("POST", "/maintenance/virtualnode/{holdingidentityshorthash}/export"),
+    ):
+        asyncio.run(refuse_elsewhere(services, method, template, action))
+    ((node, thread),) = asked
+    assert node == alice
+    assert thread is not threading.current_thread()
