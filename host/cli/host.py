@@ -14,7 +14,6 @@ from host.cli.host_options import open_host_options
 from host.cli.host_standby import standby
 from host.cli.lines import json_text, tell_json_line
 from host.cli.pretty import PrettyGroup
-from host.cli.progress import waiting
 from host.cli.watching import watchable
 
 if TYPE_CHECKING:
@@ -153,9 +152,8 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     from host.tools.client.answers import shaped
     from host.tools.client.host_connection import ask_openly
 
-    with waiting("cordbox host status", output):
-        health = ask_openly(url, "/status", ca_file, any_status=True)
-        facts = {"url": url, **health, **ask_openly(url, "/overview", ca_file)}
+    health = ask_openly(url, "/status", ca_file, any_status=True)
+    facts = {"url": url, **health, **ask_openly(url, "/overview", ca_file)}
     shown = shaped(facts, StatusFacts, url)
     lines = status_lines(shown)
     click.echo(json_text(facts) if output == "json" else "\n".join(map(_coloured, lines)))

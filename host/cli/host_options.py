@@ -1,7 +1,8 @@
 """Options of the commands that call a running host, and the client made from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -89,7 +90,7 @@ def host_options(function: _F) -> _F:
         def connect() -> "HostClient":
             from host.tools.client.host_client import HostClient
 
-            where = given if profile is None else _by_profile(profile, given, chosen)
+            where = _where(profile, given, chosen)
             secret = _secret(where["password"], where["password_file"])
             return HostClient(
                 where["url"], user=where["user"], password=secret, ca_file=where["ca_file"]
@@ -102,10 +103,9 @@ def host_options(function: _F) -> _F:
             "password_file": password_file,
             "ca_file": ca_file,
         }
-        chosen = {name for name in given if _is_chosen(name)}
+        chosen = _chosen(given)
 
-        path = click.get_current_context().command_path
-        with waiting(path, str(options.get("output", "text"))):
+        with _waiting_for(options):
             return function(*args, connect=connect, **options)
 
     for option in reversed(_OPTIONS):
@@ -121,28 +121,38 @@ def open_host_options(function: _F) -> _F:
         *args: Any, profile: str | None, url: str, ca_file: Path | None, **options: Any
     ) -> Any:
         given: dict[str, Any] = {"url": url, "ca_file": ca_file}
-        chosen = {name for name in given if _is_chosen(name)}
-        where = given if profile is None else _by_profile(profile, given, chosen)
-        return function(*args, url=where["url"], ca_file=where["ca_file"], **options)
+        where = _where(profile, given, _chosen(given))
+        with _waiting_for(options):
+            return function(*args, url=where["url"], ca_file=where["ca_file"], **options)
 
     for option in (ca_file_option, _url_option, _profile_option):
         command = option(command)
     return command  # type: ignore[return-value]
 
 
-def _is_chosen(option: str) -> bool:
-    """Whether an option of the command being run was given, and has not its default."""
-    source = click.get_current_context().get_parameter_source(option)
-    return source is ParameterSource.COMMANDLINE
+def _waiting_for(options: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """What tells how long the command that is run, with these options, has been silent."""
+    path = click.get_current_context().command_path
+    return waiting(path, str(options.get("output", "text")))
 
 
-def _by_profile(name: str, given: Mapping[str, Any], chosen: AbstractSet[str]) -> Mapping[str, Any]:
+def _chosen(options: Iterable[str]) -> AbstractSet[str]:
+    """Those options of the command being run that were given, and have not their defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {each for each in options if source(each) is ParameterSource.COMMANDLINE}
+
+
+def _where(
+    profile: str | None, given: Mapping[str, Any], chosen: AbstractSet[str]
+) -> Mapping[str, Any]:
     """What the command line gives, else what the profile has, else variables and defaults."""
+    if profile is None:
+        return given
     from host.tools.client.profiles import Profiles
 
-    profile = Profiles.of_user().get(name).shown()
+    found = Profiles.of_user().get(profile).shown()
     files = {"password_file", "ca_file"}
-    named = {key: Path(text) if key in files else text for key, text in profile.items()}
+    named = {key: Path(text) if key in files else text for key, text in found.items()}
     if "password" in chosen:
         named["password_file"] = given["password_file"]
     return {**given, **named, **{key: given[key] for key in chosen}}
