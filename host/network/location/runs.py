@@ -108,7 +108,8 @@ class TransferRuns(ClaimedWork):
 
     def _export(self, found: Transfer) -> None:
         parts, short_hash = self._parts, ShortHash(found.short_hash)
-        node, location = self._parts.node(short_hash), self._leaving(found)
+        node = self._parts.node(short_hash)
+        location = _leaving(found, parts.places.location(short_hash))
         together = self._together(short_hash, location)
         self._await_quiet(self._leaving_with(node, together))
         check_room(parts.folder.parent, _COPIES * parts.used_bytes(short_hash))
@@ -125,31 +126,14 @@ class TransferRuns(ClaimedWork):
             together=together,
         )
 
-        def still_away(connection: Connection) -> None:
-            now = location_of(connection, short_hash)
-            if now is None or (now.place, now.transfer) != (Place.EXPORTED, found.request_id):
-                raise NodeCannotLeaveError(f"the export of {short_hash} was cancelled")
-
         parts.transfers.set(
             found.request_id,
-            still_away,
+            lambda connection: _leaving(found, location_of(connection, short_hash)),
             status=AsyncStatus.SUCCEEDED.value,
             stage="done",
             bytes_done=size,
             bytes_total=size,
         )
-
-    def _leaving(self, found: Transfer) -> Location:
-        """The place of a node that stands still for this export.
-
-        Raises:
-            NodeCannotLeaveError: it was cancelled.
-        """
-        location = self._parts.places.location(ShortHash(found.short_hash))
-        is_exported = location is not None and location.place is Place.EXPORTED
-        if location is None or not is_exported or location.transfer != found.request_id:
-            raise NodeCannotLeaveError(f"the export of {found.short_hash} was cancelled")
-        return location
 
     def _import(self, found: Transfer) -> None:
         parts, folder = self._parts, self._parts.folder / found.request_id
@@ -260,3 +244,15 @@ class TransferRuns(ClaimedWork):
 
 def _bound(request_id: str) -> str:
     return f"transfer/{request_id}"
+
+
+def _leaving(found: Transfer, location: Location | None) -> Location:
+    """The place of a node that stands still for an export.
+
+    Raises:
+        NodeCannotLeaveError: it does not, since the export was cancelled.
+    """
+    is_exported = location is not None and location.place is Place.EXPORTED
+    if location is None or not is_exported or location.transfer != found.request_id:
+        raise NodeCannotLeaveError(f"the export of {found.short_hash} was cancelled")
+    return location

@@ -163,14 +163,9 @@ class Transfers:
 
     def start(self, request_id: str, *, stage: str, identity: str | None) -> bool:
         """Claim an import whose file has come; False if it does not wait for one."""
-        mine = update(TRANSFER).where(TRANSFER.c.request_id == request_id, IS_WAITING)
-        change = mine.values(
-            updated_at=self._clock.now_ms(),
-            stage=stage,
-            identity=identity,
-            **self.claims.values(),
-        )
-        return self._database.transact(lambda c: c.execute(change).rowcount) == 1
+        which = (TRANSFER.c.request_id == request_id) & IS_WAITING
+        values = {"stage": stage, "identity": identity, **self.claims.values()}
+        return self._database.transact(lambda c: self._update(c, which, **values)) == 1
 
     def set(
         self,
@@ -241,7 +236,7 @@ class Transfers:
 
     def note_received(self, request_id: str, size: int) -> None:
         """Note how many bytes of the file of an import have come."""
-        which = TRANSFER.c.request_id.in_([request_id]) & IS_WAITING
+        which = (TRANSFER.c.request_id == request_id) & IS_WAITING
         self._database.transact(lambda c: self._update(c, which, bytes_done=size))
 
     def of_node(self, short_hash: ShortHash) -> Sequence[str]:
