@@ -1,7 +1,6 @@
 """A whole host over HTTPS for a browser: a package, two nodes, and flows that failed."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from host.rest.server import Door, _Server
 from host.rest.tls import own_certificate
 from host.rest.tls_files import Certificates
 from tests.rest.conftest import ALICE, BOB, PASSWORD, WIDER, _host_on, _stored_cpi
+from tests.support.npm import npm_modules
 
 _SCRIPT = Path(__file__).parent / "browser.mjs"
 _SECONDS_MAX = 300
@@ -40,13 +40,7 @@ def chromium() -> str:
 
 def modules() -> str:
     """The folder with playwright-core and axe-core; skips where they are not installed."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    for place in os.environ.get("PATH", "").split(os.pathsep):
-        folder = Path(place).parent
-        if folder.name == "node_modules" and (folder / "playwright-core").is_dir():
-            return str(folder)
-    pytest.skip("npm's playwright-core and axe-core are not installed")
+    return str(npm_modules("playwright-core", "axe-core"))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.network.dynamic_networks import copied_network, member_name
 from tests.network.two_hosts import TwoHosts
 
 
@@ -13,3 +14,13 @@ def two_hosts(tmp_path_factory):
     hosts = TwoHosts.started(tmp_path_factory.mktemp("two-hosts"), of_first=traced)
     yield hosts
     hosts.stop()
+
+
+@pytest.fixture
+def network(tmp_path):
+    """Two clusters with an MGM and a member that has the newest list; many files have another one."""
+    made = copied_network(tmp_path, clusters=2, seed=0)
+    made.join(member_name(0), 1)
+    made.settle()
+    yield made
+    made.close()

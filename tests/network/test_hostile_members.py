@@ -4,8 +4,6 @@ Numbers and ids of messages become keys and values of rows: one that a database 
 fail again each time that its record is tried.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +14,6 @@ from host.flow.core.messages import Close, Init, Party, SessionMessage, encode
 from host.flow.core.messages import Data as FlowData
 from host.network.link.frames import (
     Ack,
-    Data,
     FramesUnreadableError,
     Kind,
     decode_body,
@@ -44,8 +41,8 @@ from host.network.values.messages import (
 )
 from host.ports.link import TlsPeer
 from tests.flow.network import ALICE, BOB
-from tests.network.dynamic_networks import MGM, Network, copied_network, identity, member_name
-from tests.network.test_link_channels import ack
+from tests.network.dynamic_networks import MGM, Network, identity, member_name
+from tests.network.frame_bodies import ack, data
 from tests.network.test_link_clusters import ALICES, PAIRS, clusters, is_over, settled
 
 LARGE = 2**64 - 1
@@ -55,15 +52,6 @@ CLOSING = SessionMessage(
     session_id="x", sequence=1, source=PARTIES[0], target=PARTIES[1], payload=Close()
 )
 INIT = Init(protocol="p", versions=(1,), require_close=False, context={"k": "v" * 900_000})
-
-
-@pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
-    made = copied_network(tmp_path, clusters=2, seed=0)
-    made.join(member_name(0), 1)
-    made.settle()
-    yield made
-    made.close()
 
 
 def test_session_messages_that_no_engine_makes_reach_no_flow() -> None:
@@ -88,17 +76,7 @@ def test_session_messages_that_no_engine_makes_reach_no_flow() -> None:
             Kind.DATA,
             lane=9,
             counter=number,
-            body=Data(
-                channel=b"c" * 16,
-                n=number,
-                base=1,
-                ttl_ms=1,
-                subsystem="flow",
-                filter="ACTIVE",
-                message_id="m",
-                trace="",
-                payload=encode(message),
-            ),
+            body=data(encode(message), n=number),
         )
         for number, message in enumerate(hostile, start=1)
     ]

@@ -11,10 +11,10 @@ from host.network.link.channel_in import RxState, Verdict
 from host.network.link.channel_out import TxHead, TxMessage
 from host.network.link.frames import Ack
 from host.network.values.p2p_out import Filter, Subsystem
+from tests.network.frame_bodies import CHANNEL, ack
 from tests.network.handshakes import SCHEDULES
 
 NOW = EpochMs(1_000_000)
-CHANNEL = b"c" * 16
 
 
 def head(**changes: object) -> TxHead:
@@ -30,21 +30,6 @@ def message(expires_at: int = NOW + 1000) -> TxMessage:
         expires_at=EpochMs(expires_at),
         payload=b"p",
     )
-
-
-def ack(**changes: object) -> Ack:
-    given_: dict[str, object] = {
-        "channel": CHANNEL,
-        "upto": 0,
-        "ranges": (),
-        "refused": (),
-        "credit_messages": 1000,
-        "credit_bytes": 1 << 25,
-        "hold_until_ms": 0,
-        "list_version": 0,
-        "head_hash": b"",
-    }
-    return Ack(**{**given_, **changes})  # type: ignore[arg-type]
 
 
 def settle(tx: TxHead, pending: dict[int, TxMessage], given_: Ack) -> channel_out.Settled:

@@ -13,7 +13,7 @@ from host.domain.accounts import Account
 from host.domain.clock import SimClock
 from host.domain.membership import MemberStatus
 from host.flow.core.messages import Close, Party, SessionMessage, encode
-from host.network.link.frames import Data, Kind, split
+from host.network.link.frames import Kind, split
 from host.network.link.outgoing import head_write, read_pair
 from host.network.link.protection import Mode, acknowledged, protect
 from host.network.values import p2p_out
@@ -25,6 +25,7 @@ from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB
 from tests.flow.scripted import CallFailed, Guest
 from tests.network.clusters import Cluster, Group, Medium, of_name
+from tests.network.frame_bodies import data
 from tests.network.handshakes import FIRST_SEED, SCHEDULES
 
 A, B = "https://a.test:8080", "https://b.test:8080"
@@ -268,18 +269,8 @@ def test_a_message_of_other_members_than_the_sessions_is_refused(named: dict[str
         target=Party(name=names["target"], group_id=group),
         payload=Close(),
     )
-    data = Data(
-        channel=b"c" * 16,
-        n=1,
-        base=1,
-        ttl_ms=1,
-        subsystem="flow",
-        filter="ACTIVE",
-        message_id="m",
-        trace="",
-        payload=encode(message),
-    )
-    frame = protect(session.keys, session.mode, Kind.DATA, lane=9, counter=0, body=data)
+    body = data(encode(message))
+    frame = protect(session.keys, session.mode, Kind.DATA, lane=9, counter=0, body=body)
 
     reply = b.link.receive(frame.encode(), TlsPeer(address="10.0.0.1"))
 

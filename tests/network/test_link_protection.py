@@ -17,7 +17,7 @@ from host.network.link.protection import (
     protect,
     unprotect,
 )
-from tests.network.test_link_channels import ack
+from tests.network.frame_bodies import ack, data
 from tests.support.properties import examples
 
 KEYS = SessionKeys(session_id=b"s" * 16, data_key=b"d" * 32, data_iv=b"i" * 12, ack_key=b"a" * 32)
@@ -30,21 +30,11 @@ def heartbeat(lane: int = 1, counter: int = 0, mode: Mode = Mode.ENCRYPTED) -> F
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_frame_is_read_as_it_was_sent_and_only_then(mode: Mode) -> None:
-    data = Data(
-        channel=b"c" * 16,
-        n=1,
-        base=1,
-        ttl_ms=5,
-        subsystem="flow",
-        filter="ACTIVE",
-        message_id="m",
-        trace="",
-        payload=b"a planted text",
-    )
-    sent = protect(KEYS, mode, Kind.DATA, lane=1, counter=2, body=data)
+    body = data(b"a planted text", ttl_ms=5)
+    sent = protect(KEYS, mode, Kind.DATA, lane=1, counter=2, body=body)
     encoded = sent.encode()
 
-    assert frames.decode_body(unprotect(KEYS, mode, frames.split(encoded)[0]), Data) == data
+    assert frames.decode_body(unprotect(KEYS, mode, frames.split(encoded)[0]), Data) == body
     assert (b"planted" in encoded) is (mode is Mode.AUTHENTICATED)
     for index in range(len(encoded)):
         changed = encoded[:index] + bytes([encoded[index] ^ 1]) + encoded[index + 1 :]

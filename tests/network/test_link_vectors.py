@@ -34,6 +34,7 @@ from host.network.values.messages import (
     registration_text,
 )
 from host.network.values.signed import registration_info
+from tests.network.frame_bodies import ack, data
 from tests.network.handshakes import ALICE, BOB, KEYS, REALM, Sides, secrets
 from tests.support.vectors import VECTORS
 
@@ -191,37 +192,24 @@ def test_the_golden_handshake() -> None:
 def test_the_golden_frames() -> None:
     """A request over the golden handshake's session in both modes, and its answer."""
     keys = Sides().run().both[0].agreed.keys
-    data = frames.Data(
-        channel=b"c" * 16,
-        n=1,
-        base=1,
-        ttl_ms=300_000,
-        subsystem="flow",
-        filter="ACTIVE",
-        message_id=f"{FIRST.session_id}/1",
-        trace="",
-        payload=encode(FIRST),
-    )
+    body = data(encode(FIRST), ttl_ms=300_000, message_id=f"{FIRST.session_id}/1")
     sent = {
-        mode: protect(keys, mode, frames.Kind.DATA, lane=1, counter=0, body=data) for mode in Mode
+        mode: protect(keys, mode, frames.Kind.DATA, lane=1, counter=0, body=body) for mode in Mode
     }
-    ack = frames.Ack(
-        channel=data.channel,
+    answer = ack(
         upto=1,
         ranges=((3, 4),),
         refused=((2, "refused"),),
-        credit_messages=1_000,
         credit_bytes=1_048_576,
-        hold_until_ms=0,
         list_version=7,
         head_hash=bytes(32),
     )
     found = {
         "payload": encode(FIRST).decode(),
-        "body": frames.encode_body(data).hex(),
+        "body": frames.encode_body(body).hex(),
         **{mode.value: frame.encode().hex() for mode, frame in sent.items()},
-        "ackBody": frames.encode_body(ack).hex(),
-        "ack": acknowledge(keys, sent[Mode.ENCRYPTED].header, ack).encode().hex(),
+        "ackBody": frames.encode_body(answer).hex(),
+        "ack": acknowledge(keys, sent[Mode.ENCRYPTED].header, answer).encode().hex(),
     }
     compared(GOLDEN_FRAMES, found)
 

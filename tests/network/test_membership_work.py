@@ -1,8 +1,5 @@
 """The thread of membership: what it reads after a change, and when it looks again."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from host.adapters.memory.store import MemoryStore
@@ -11,17 +8,7 @@ from host.network.membership.due import next_due
 from host.network.membership.sequencer import SetParameters
 from host.network.membership.workers import MembershipWork
 from host.ports.locations import Place
-from tests.network.dynamic_networks import Network, copied_network, member_name
-
-
-@pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
-    """With a member that has the newest list."""
-    made = copied_network(tmp_path, clusters=2, seed=0)
-    made.join(member_name(0), 1)
-    made.settle()
-    yield made
-    made.close()
+from tests.network.dynamic_networks import Network, member_name
 
 
 def _work(network: Network) -> MembershipWork:

@@ -82,19 +82,11 @@ def _export(source, target):
     return request, source.moves.transfer(request)
 
 
-def _received(target, data):
-    request = target.moves.arriving.begin_import()
-    target.moves.arriving.add_part(request, 0, data)
-    return request
-
-
 def _import(source, target):
     """Load the node's file at the target; gives the file, and how the import ended."""
     request, _ = _export(source, target)
     data = source.moves.leaving.file(request).read_bytes()
-    request = _received(target, data)
-    target.moves.arriving.start(request)
-    return data, target.moves.transfer(request)
+    return data, target.imported(data)
 
 
 def _files(side):
@@ -158,9 +150,7 @@ def test_of_an_import_that_fails_nothing_is_left_and_it_can_be_repeated(world, m
     assert target.contents() == [[], []]
     assert _files(target) == []
     monkeypatch.undo()
-    request = _received(target, data)
-    target.moves.arriving.start(request)
-    assert target.moves.transfer(request).status is AsyncStatus.SUCCEEDED
+    assert target.imported(data).status is AsyncStatus.SUCCEEDED
     assert target.place() is Place.IMPORTED
 
 
@@ -210,7 +200,7 @@ def test_a_file_is_loaded_once_though_it_is_started_twice(tmp_path, closing, wor
     works = []
     other = _side(tmp_path, "other", Mgm(), Failing(), background=works.append)
     closing.append(other)
-    received = _received(other, source.moves.leaving.file(request).read_bytes())
+    received = other.received(source.moves.leaving.file(request).read_bytes())
     other.moves.arriving.start(received)
     with pytest.raises(NotFoundError, match="waits"):
         other.moves.arriving.start(received)
@@ -222,7 +212,7 @@ def test_a_file_is_loaded_once_though_it_is_started_twice(tmp_path, closing, wor
 def test_the_file_of_an_import_that_was_not_started_is_deleted(world):
     _, target, _ = world
     arriving = target.moves.arriving
-    request = _received(target, b"part")
+    request = target.received(b"part")
     arriving.delete_import(request)
     arriving.delete_import(request)
     assert target.moves.transfer(request).status is AsyncStatus.ABORTED

@@ -211,6 +211,18 @@ class Side:
         found = None if self.nodes.get(HASH) is None else self.moves.location(HASH)
         return None if self.nodes.get(HASH) is None else found.place if found else Place.HERE
 
+    def received(self, data):
+        """Have a file, or its beginning, come; gives the import's request."""
+        request = self.moves.arriving.begin_import()
+        self.moves.arriving.add_part(request, 0, data)
+        return request
+
+    def imported(self, data):
+        """Load a file; how that ended."""
+        request = self.received(data)
+        self.moves.arriving.start(request)
+        return self.moves.transfer(request)
+
     def contents(self):
         """What the node has here, beside its row."""
         rows = {OVERRIDE: "short_hash", USAGE: "short_hash"}
@@ -246,7 +258,7 @@ class Operator:
         source.watch.look()
 
     def _carry(self):
-        source, target = self.source.moves, self.target.moves
+        source = self.source.moves
         if self.source.place() is Place.HERE:
             recipient = recipient_of(self.target.identity)
             source.leaving.export(HASH, recipient=recipient)
@@ -254,11 +266,7 @@ class Operator:
         assert source.transfer(self.request).status is AsyncStatus.SUCCEEDED
         if self.target.place() is Place.IMPORTING:
             return  # its process went on with it when it started
-        data = source.leaving.file(self.request).read_bytes()
-        request = target.arriving.begin_import()
-        target.arriving.add_part(request, 0, data)
-        target.arriving.start(request)
-        found = target.transfer(request)
+        found = self.target.imported(source.leaving.file(self.request).read_bytes())
         assert found.status is AsyncStatus.SUCCEEDED, found.error
 
 

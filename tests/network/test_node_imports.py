@@ -35,13 +35,6 @@ def file(sides):
     return source.moves.leaving.file(source.moves.location(HASH).transfer).read_bytes()
 
 
-def imported(target, data):
-    request = target.moves.arriving.begin_import()
-    target.moves.arriving.add_part(request, 0, data)
-    target.moves.arriving.start(request)
-    return target.moves.transfer(request)
-
-
 def _left(target):
     return list((target.folder / "transfers").iterdir())
 
@@ -53,16 +46,16 @@ def _refusing(_holding, _items, _version):
 def test_a_file_that_was_refused_can_be_sent_again(sides, file):
     _, target = sides
     target.nodes.load = _refusing
-    failed = imported(target, file)
+    failed = target.imported(file)
     assert (failed.status, failed.error) == (
         AsyncStatus.FAILED,
         "the signer of its CPI is not trusted",
     )
     assert _left(target) == []  # neither the file, nor what was unpacked of it
     del target.nodes.load
-    assert imported(target, file).status is AsyncStatus.SUCCEEDED
+    assert target.imported(file).status is AsyncStatus.SUCCEEDED
     assert target.moves.location(HASH).place is Place.IMPORTED
-    assert imported(target, file).error.endswith("is on this cluster, or was")
+    assert target.imported(file).error.endswith("is on this cluster, or was")
 
 
 def test_a_node_that_is_taken_back_is_not_activated_by_hand(sides, file):

@@ -1,22 +1,20 @@
 """A real identity provider, npm's oidc-provider, on this machine."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import trustme
+
+from tests.support.npm import npm_modules
 
 CODE = {"grant_types": ["authorization_code"], "response_types": ["code"]}
 """What a client of the authorisation code flow registers."""
 AUDIENCE = "https://cordbox.example/api"
 _SCRIPT = Path(__file__).with_name("identity_provider.mjs")
-_INSTALLED = Path(__file__).parents[2] / "build" / "toolchains" / "node_modules"
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,7 @@ class IdentityProvider:
 
 def provider_modules() -> Path:
     """The folder with oidc-provider; skips where it is not installed."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    places = [Path(p).parent for p in os.environ.get("PATH", "").split(os.pathsep)]
-    for folder in (_INSTALLED, *places):
-        if folder.name == "node_modules" and (folder / "oidc-provider").is_dir():
-            return folder
-    pytest.skip("npm's oidc-provider is not installed")
+    return npm_modules("oidc-provider")
 
 
 @contextmanager

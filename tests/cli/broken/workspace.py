@@ -18,15 +18,7 @@ from tests.support.hosts import running_host
 
 SAMPLES = Path(__file__).parents[3] / "sample_cordapps"
 
-_PLACE = {
-    "holdingIdentityShortHash": "0123456789AB",
-    "place": "HERE",
-    "requestId": None,
-    "epoch": 1,
-    "listedEpoch": 1,
-    "proof": "AA==",
-    "errorReason": None,
-}
+_PLACE = Path(__file__).parents[2] / "toolkit" / "location.json"
 """What `cordbox vnode location` prints."""
 
 
@@ -79,7 +71,7 @@ def make_workspace(folder: Path) -> Workspace:
         ("cluster.json", json.dumps({"cluster": NOWHERE, "snapshotVersion": 1})),
         ("group.json", "{}"),
         ("audit-policy.json", "{}"),
-        ("location.json", json.dumps(_PLACE)),
+        ("location.json", _PLACE.read_text()),
     ):
         (folder / name).write_text(text)
     (folder / "empty").mkdir()
